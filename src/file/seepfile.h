@@ -1,0 +1,35 @@
+/*
+ * The .seep file: one snapshot in checksummed compressed chunks. doc/file-format.md has every byte.
+ *
+ * Written under a temporary name in the same folder, 0600, fsync'd and renamed, so that a full disk or
+ * a crash never harms what was good. A file cut short, or with damaged chunks, is read up to the last
+ * good chunk and says what is missing.
+ */
+#ifndef SEEP_FILE_SEEPFILE_H
+#define SEEP_FILE_SEEPFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct snapshot;
+
+#define SEEPFILE_VERSION 1
+
+struct seepfile_damage {
+	bool damaged;
+	size_t chunks_good, chunks_bad;
+	char what[256];		/* "truncated after 3 of 9 chunks: blocks are missing" */
+};
+
+/* "-" writes to standard output (no rename). 0 or negative errno with *e (status EXIT_FILE). */
+int seepfile_write(const struct snapshot *s, const char *path, struct error *e);
+/*
+ * *s is initialised by the call and valid only on success. Damage that leaves something to read is
+ * success with *damage filled (NULL: damage is an error). Empty, foreign and newer-version files
+ * have their own messages.
+ */
+int seepfile_read(const char *path, struct snapshot *s, struct seepfile_damage *damage, struct error *e);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * Layout of the recorder's shared tables: one file (a memfd), mapped by the recorded process, held by
+ * the launcher, read by whoever takes a snapshot. Plain structs, fixed widths, little endian.
+ *
+ *   0            struct wire_header            configuration, control, status
+ *   modules_off  struct wire_module[]          modules that appeared in a stack, in order of appearance
+ *   nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
+ *   temps_off    uint32_t[nodes_cap]           per node: temporary blocks (sparse)
+ *   carry_off    uint32_t[nodes_cap]           per node: carries out of wire_node.blocks (sparse)
+ *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; private to the recorder
+ *   threads_off  struct wire_thread[]          stride thread_stride; starts with counters not yet in nodes
+ *   undo_off     struct wire_undo[]            what changed since a snapshot began
+ *   level1_off   uint64_t[WIRE_LEVEL1_NR]      private to the recorder (holds its own addresses)
+ *   dense1_off   uint64_t[WIRE_DENSE1_NR]      likewise, for the dense table
+ *   chunks_off   slots, WIRE_CHUNK_BYTES each  the live table
+ *
+ * Live table: a shadow of the heap. A chunk shadows 64 MiB of addresses, one 8-byte slot for each 32
+ * bytes (allocators whose blocks may stand closer than 32 bytes put the small ones into dense chunks:
+ * 16 MiB of addresses, one slot for each 8 bytes). Each slot has one writer at a time: whoever owns the
+ * block by the allocator's own rules. It is written after the real malloc and cleared before the real free.
+ *
+ *   slot   63      40 39     38  37 36        18 17       0
+ *          node id    moving off3  time code     size          node id 0: no block
+ *
+ *   off3   address bits 3 and 4 (which of the four 8-byte places of the granule)
+ *   moving inside realloc: still the caller's, but its address may be handed to another thread
+ *   size   requested bytes; WIRE_SIZE_ESCAPE: the slot of address + 32 holds the size (such a block
+ *          covers that granule itself, so nobody else needs the slot)
+ */
+#ifndef SEEP_WIRE_WIRE_H
+#define SEEP_WIRE_WIRE_H
+
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
+#define WIRE_VERSION 1
+#define WIRE_NAME "seep-rec"		 /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
+
+#define WIRE_ADDRESS_BITS 47
+#define WIRE_CHUNK_SHIFT 24
+#define WIRE_CHUNK_BYTES (1ull << WIRE_CHUNK_SHIFT)
+#define WIRE_GRANULE_SHIFT 5
+#define WIRE_SPAN_SHIFT (WIRE_CHUNK_SHIFT - 3 + WIRE_GRANULE_SHIFT) /* 26: 64 MiB a chunk */
+#define WIRE_LEVEL1_NR (1u << (WIRE_ADDRESS_BITS - WIRE_SPAN_SHIFT))
+#define WIRE_DENSE_SHIFT 3
+#define WIRE_DENSE_SPAN_SHIFT (WIRE_CHUNK_SHIFT - 3 + WIRE_DENSE_SHIFT) /* 24: 16 MiB a chunk */
+#define WIRE_DENSE1_NR (1u << (WIRE_ADDRESS_BITS - WIRE_DENSE_SPAN_SHIFT))
+
+#define WIRE_NODE_BITS 24
+#define WIRE_SLOT_NODE_SHIFT 40
+#define WIRE_SLOT_MOVING (1ull << 39)
+#define WIRE_SLOT_OFF3_SHIFT 37
+#define WIRE_SLOT_TIME_SHIFT 18
+#define WIRE_TIME_BITS 19
+#define WIRE_SIZE_BITS 18
+#define WIRE_SIZE_ESCAPE ((1u << WIRE_SIZE_BITS) - 1)
+
+/*
+ * Time codes: milliseconds since the recording began, finer when young: steps of 16 ms for the first
+ * 2^17 codes (35 min), then 1 s for 2^17 (36 h), then 64 s for the rest (190 days), then stuck.
+ */
+#define WIRE_TIME_FINE (1u << 17)
+#define WIRE_TIME_MIDDLE (2u << 17)
+#define WIRE_TIME_MAX ((1u << WIRE_TIME_BITS) - 1)
+#define WIRE_MS_FINE (16ull * WIRE_TIME_FINE)
+#define WIRE_MS_MIDDLE (WIRE_MS_FINE + 1000ull * (1u << 17))
+
+static inline uint32_t wire_time_encode(uint64_t ms)
+{
+	uint64_t code;
+
+	if (ms < WIRE_MS_FINE)
+		return (uint32_t)(ms / 16);
+	if (ms < WIRE_MS_MIDDLE)
+		return WIRE_TIME_FINE + (uint32_t)((ms - WIRE_MS_FINE) / 1000);
+	code = WIRE_TIME_MIDDLE + (ms - WIRE_MS_MIDDLE) / 64000;
+	return code > WIRE_TIME_MAX ? WIRE_TIME_MAX : (uint32_t)code;
+}
+
+static inline uint64_t wire_time_decode_ms(uint32_t code)
+{
+	if (code < WIRE_TIME_FINE)
+		return code * 16ull;
+	if (code < WIRE_TIME_MIDDLE)
+		return WIRE_MS_FINE + (code - WIRE_TIME_FINE) * 1000ull;
+	return WIRE_MS_MIDDLE + (code - WIRE_TIME_MIDDLE) * 64000ull;
+}
+
+/* Nodes that are marks and not code: their pc is the enum value. */
+enum wire_special {
+	WIRE_NODE_ROOT = 0,
+	WIRE_NODE_UNKNOWN = 1,	/* no stack could be taken */
+	WIRE_NODE_CUT = 2,	/* child of root: outer frames beyond the recorder's depth limit */
+	WIRE_NODE_NO_CFI = 3,	/* child of root: the outermost known frame has no unwind information */
+	WIRE_NODE_FIRST = 4,
+};
+
+#define WIRE_PC_BITS 48
+#define WIRE_PC_MASK ((1ull << WIRE_PC_BITS) - 1)
+
+/*
+ * pc: return address; bits 48 … 63: 0 while its module is loaded, else 1 + index of the (unloaded)
+ * module that was there. blocks and bytes: allocations whose stack ends here and that are not held
+ * back in a thread's records; blocks is the low word, carries are counted in the carry table.
+ */
+struct wire_node {
+	uint64_t pc;
+	uint32_t parent, sibling;
+	uint32_t child;
+	uint32_t blocks;
+	uint64_t bytes;
+};
+_Static_assert(sizeof(struct wire_node) == 32, "two nodes a cache line");
+
+enum wire_module_state {
+	WIRE_MODULE_EMPTY = 0,
+	WIRE_MODULE_WRITING,
+	WIRE_MODULE_LOADED,
+	WIRE_MODULE_UNLOADED,
+};
+
+#define WIRE_PATH_MAX 472
+struct wire_module {
+	uint32_t state;			/* enum wire_module_state */
+	uint8_t build_id_len;
+	uint8_t is_main, is_recorder, is_allocator;
+	uint64_t start, end, bias;
+	uint8_t build_id[20];
+	uint32_t reserved;
+	char path[WIRE_PATH_MAX];	/* as the loader knows it; "" for the program itself */
+};
+_Static_assert(sizeof(struct wire_module) == 528, "no holes");
+
+/*
+ * One remembered call site of a thread: the words that prove that the stack is still the same.
+ * Counts that are not yet added to the node: blocks, bytes, temps.
+ */
+struct wire_record {
+	uint64_t pc, sp, bp;
+	uint64_t words;		/* recorder's address of values and offsets */
+	uint32_t epoch;		/* valid only while equal to the header's */
+	uint32_t node;
+	uint16_t words_nr;
+	uint16_t words_cap;
+	uint8_t bp_live, confidence, pad[2];
+	uint64_t bytes;
+	uint32_t blocks, temps;
+};
+_Static_assert(sizeof(struct wire_record) == 64, "one cache line");
+
+#define WIRE_RECORDS_BITS 11
+#define WIRE_RECORDS_NR (1u << WIRE_RECORDS_BITS)
+
+/* What a reader needs of a thread; the recorder's private part follows the records. */
+struct wire_thread {
+	int32_t tid;			/* 0: slot free */
+	uint32_t busy;			/* depth of hooks that this thread is inside of */
+	uint64_t passes;		/* changes with every hook entered while a snapshot is under way */
+	uint64_t pad[6];
+	struct wire_record records[WIRE_RECORDS_NR];
+};
+
+enum wire_undo_kind {
+	WIRE_UNDO_SLOT = 0,	/* key: file offset of the slot; value: what it held */
+	WIRE_UNDO_COUNT = 1,	/* key: node; value: requested bytes of one more block */
+};
+struct wire_undo {
+	uint64_t key;		/* kind in the top 8 bits; 0: not written yet */
+	uint64_t value;
+};
+#define WIRE_UNDO_KIND_SHIFT 56
+#define WIRE_UNDO_VALID (1ull << 55)
+#define WIRE_UNDO_KEY_MASK (WIRE_UNDO_VALID - 1)
+
+/* Why every call takes the slow path, if so. */
+enum wire_slow {
+	WIRE_SLOW_SNAPSHOT = 1,	/* log changes to the undo area */
+	WIRE_SLOW_UNLOAD = 2,	/* a module is being unloaded: no cached unwinding rules */
+	WIRE_SLOW_OFF = 4,	/* forward only; frees still clear slots */
+};
+
+enum wire_state {
+	WIRE_STATE_NONE = 0,	 /* recorder has not started (static program, loader failed …) */
+	WIRE_STATE_RECORDING,
+	WIRE_STATE_NOT_USED,	 /* the program supplies its own malloc: nothing reaches the recorder */
+	WIRE_STATE_FAILED,	 /* see status_error */
+};
+
+struct wire_header {
+	/* configuration: written by the launcher before the program starts */
+	uint64_t magic;
+	uint32_t version, header_bytes;
+	uint64_t file_bytes;
+	uint64_t modules_off, nodes_off, temps_off, carry_off, index_off, threads_off, undo_off;
+	uint64_t level1_off, dense1_off, chunks_off;
+	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
+	uint64_t thread_stride;
+	int32_t launcher_pid;
+	uint32_t image;			/* counts images (execs) under this launcher, from 1 */
+	uint64_t began_monotonic_ns;	/* time code 0 */
+	uint8_t pad0[64];
+
+	/* control and what every call reads: one cache line */
+	_Alignas(64) uint32_t slow;	/* enum wire_slow bits */
+	uint32_t epoch;			/* of unwinding rules; never 0 */
+	uint64_t time_bits;		/* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
+	uint32_t dense_below;		/* requested sizes below this go into the dense table */
+	uint32_t threads_many;		/* 0 while one thread only has ever been here */
+	uint8_t pad1[40];
+
+	/* growth: written by the recorder */
+	_Alignas(64) uint32_t nodes_nr;
+	uint32_t threads_nr, chunks_nr, modules_nr;
+	uint32_t undo_nr, undo_lost;
+	uint8_t pad2[40];
+
+	/* status and losses: written by the recorder */
+	_Alignas(64) uint32_t state;	/* enum wire_state */
+	int32_t pid;
+	uint64_t dropped_blocks, dropped_bytes;
+	uint64_t unknown_frees, lost_frees;
+	uint64_t cut_stacks, stopped_stacks, missing_stacks;
+	uint64_t checked_stacks, differing_stacks; /* check build only */
+	uint64_t captures, record_hits;		/* statistics, not exact; filled by the check build */
+	char allocator[32];		/* "glibc", "jemalloc" … */
+	char status_error[128];
+
+	/* chunk i shadows addresses from chunk_base[i]; bit 0 set: dense; 0: unused */
+	_Alignas(4096) uint64_t chunk_base[16384];
+};
+
+#endif
