@@ -275,6 +275,17 @@ static int differ(struct error *e, const char *format, ...)
 	return -EINVAL;
 }
 
+/* The kernel adds " (deleted)" to the path of a program whose file was replaced meanwhile. */
+static bool same_path(const char *a, const char *b)
+{
+	static const char mark[] = " (deleted)";
+	size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+
+	if (strncmp(a, b, n) != 0)
+		return false;
+	return (!a[n] || !strcmp(a + n, mark)) && (!b[n] || !strcmp(b + n, mark));
+}
+
 int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, struct error *e)
 {
 	const struct identity *x = &a->identity, *y = &b->identity;
@@ -286,7 +297,8 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 		const char *host_b = strings_get(&b->strings, y->host);
 
 		if (strcmp(host_a, host_b) != 0)
-			return differ(e, "one ran on '%.64s', the other on '%.64s'", host_a, host_b);
+			return differ(e, "one ran on '%.64s', the other on '%.64s'", host_a,
+				      host_b);
 		return differ(e, "the machine was booted in between");
 	}
 	if (x->pid != y->pid)
@@ -300,7 +312,7 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 			      "process %" PRId32 " executed another program in between (image "
 			      "%" PRIu32 ", then %" PRIu32 ")",
 			      x->pid, x->image, y->image);
-	if (strcmp(exe_a, exe_b) != 0)
+	if ((!x->image || !y->image) && !same_path(exe_a, exe_b))
 		return differ(e, "process %" PRId32 " ran '%.128s', then '%.128s'", x->pid, exe_a,
 			      exe_b);
 	return 0;
