@@ -8,8 +8,10 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "target/proc.h"
 #include "target/process.h"
+#include "wire/wire.h"
 
 /* A place in one line; every reader leaves it behind what it has read. */
 struct cursor {
@@ -91,7 +93,8 @@ static size_t strip_deleted(char *path, size_t len, bool *ret_deleted)
 	const size_t suffix_len = sizeof(suffix) - 1;
 
 	*ret_deleted = false;
-	if (path[0] != '/' || len <= suffix_len || memcmp(path + len - suffix_len, suffix, suffix_len))
+	if (path[0] != '/' || len <= suffix_len ||
+	    memcmp(path + len - suffix_len, suffix, suffix_len))
 		return len;
 	*ret_deleted = true;
 	path[len - suffix_len] = 0;
@@ -219,12 +222,17 @@ const struct map *maps_find_path(const struct maps *m, const char *path, size_t 
 
 const struct map *maps_find_recorder(const struct maps *m)
 {
+	static const char path[] = "/memfd:" WIRE_NAME;
+
 	for (size_t i = 0; i < m->nr; i++) {
 		const struct map *map = &m->items[i];
 
-		/* A file on disk may be called so too; a memfd has no name in a folder. */
+		/*
+		 * A file on disk may be called so too, but only a memfd never has a name in any
+		 * folder. strchr() finds the end of the text as well: the bare name counts.
+		 */
 		if (map->deleted && (map->prot & MAP_IS_SHARED) &&
-		    !strcmp(map->path, MAPS_RECORDER_PATH))
+		    text_starts_with(map->path, path) && strchr(".", map->path[sizeof(path) - 1]))
 			return map;
 	}
 	return NULL;

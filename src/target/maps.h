@@ -23,27 +23,30 @@ enum map_prot {
 };
 
 struct map {
-	uint64_t start, end;	/* addresses [start, end) in the target */
-	uint64_t offset;	/* in the file, bytes */
-	uint8_t prot;		/* enum map_prot */
+	uint64_t start, end; /* addresses [start, end) in the target */
+	uint64_t offset;     /* in the file, bytes */
+	uint8_t prot;	     /* enum map_prot */
 	uint32_t dev_major, dev_minor;
-	uint64_t inode;		/* 0: no file */
+	uint64_t inode; /* 0: no file */
 	/*
 	 * Path of the file without " (deleted)"; "[heap]", "[stack]", "[anon:…]" as the kernel says; ""
 	 * for plain anonymous memory. Never NULL; belongs to the struct maps.
 	 */
 	const char *path;
-	bool deleted;		/* the file has no name any more (always so for memfd: and SysV) */
+	bool deleted; /* the file has no name any more (always so for memfd: and SysV) */
 };
 
 struct maps {
 	struct map *items;
 	size_t nr, cap;
-	size_t bad_lines;	/* not understood and left out */
-	char *paths;		/* all paths, NUL-terminated one after the other */
+	size_t bad_lines; /* not understood and left out */
+	char *paths;	  /* all paths, NUL-terminated one after the other */
 };
 
-#define MAPS_INIT { .items = NULL }
+#define MAPS_INIT                                                                                  \
+	{                                                                                          \
+		.items = NULL                                                                      \
+	}
 
 /* Reads the maps of a live process. 0 or negative errno with *e (status EXIT_TARGET, with a hint). */
 int maps_read(int32_t pid, struct maps *ret, struct error *e);
@@ -58,9 +61,10 @@ const struct map *maps_find(const struct maps *m, uint64_t addr);
 /* First mapping whose path is exactly this, at or after index `from`; NULL none. */
 const struct map *maps_find_path(const struct maps *m, const char *path, size_t from);
 
-/* The recorder's shared table as the kernel names it in maps. */
-#define MAPS_RECORDER_PATH "/memfd:seep-rec"
-/* First mapping of the recorder's table, or NULL: not recorded. */
+/*
+ * First mapping of the recorder's table, or NULL: not recorded. Its path is "/memfd:seep-rec", or that
+ * and ".LAUNCHER.FD": who holds it, under which descriptor.
+ */
 const struct map *maps_find_recorder(const struct maps *m);
 
 #endif

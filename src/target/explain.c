@@ -1,0 +1,147 @@
+/*
+ * Why a process cannot be read, in a sentence with a hint.
+ *
+ * The kernel says only ESRCH, EACCES or EPERM. What lies behind is looked up afterwards, so the
+ * answer may be about a process that has changed meanwhile; then the plain errno is told.
+ */
+#include "target/process.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "target/proc.h"
+
+/* "root (uid 0)", or "uid 4711" for a user without a name here. */
+static void user_name(uint32_t uid, char *ret, size_t size)
+{
+	struct passwd entry, *found = NULL;
+	char text[4096];
+
+	if (!getpwuid_r(uid, &entry, text, sizeof(text), &found) && found)
+		snprintf(ret, size, "%s (uid %u)", found->pw_name, uid);
+	else
+		snprintf(ret, size, "uid %u", uid);
+}
+
+/*
+ * A process of ours whose files in /proc belong to root has been made undumpable: it changed its
+ * user or group, runs a program we may not read, or asked for it (prctl PR_SET_DUMPABLE).
+ */
+static bool is_undumpable(int dir, const struct process_info *p)
+{
+	struct stat st;
+
+	return !fstatat(dir, "maps", &st, 0) && st.st_uid == 0 && p->euid != 0;
+}
+
+static bool same_user(const struct process_info *p)
+{
+	return p->uid == getuid() && p->euid == geteuid();
+}
+
+static void explain_denied(int32_t pid, int dir, const struct process_info *p, int err,
+			   const char *what, struct error *e)
+{
+	char owner[128];
+
+	error_set(e, err, EXIT_TARGET, "cannot read %s of process %d: %s", what, pid,
+		  error_strerror(err));
+	user_name(p->uid, owner, sizeof(owner));
+	if (geteuid() == 0)
+		error_hint(e, "root lacks the capability SYS_PTRACE here (a container?): start it "
+			      "with --cap-add=SYS_PTRACE, or run seep outside");
+	else if (!same_user(p))
+		error_hint(e, "process %d belongs to %s: run seep as root or as that user", pid,
+			   owner);
+	else if (is_undumpable(dir, p))
+		error_hint(e,
+			   "process %d is protected from its own user (not dumpable: it changed "
+			   "its user, or asked for it): run seep as root",
+			   pid);
+	else
+		error_hint(e,
+			   "process %d may have more rights than seep, or a security module "
+			   "forbids it: run seep as root",
+			   pid);
+}
+
+/* There may be a process that only we cannot see, or one that has this pid inside a container. */
+static int explain_missing(int32_t pid, struct error *e)
+{
+	struct process_info p;
+	size_t nr = 0;
+	int32_t *pids = NULL;
+
+	error_set(e, -ESRCH, EXIT_TARGET, "no such process: %d", pid);
+	if (access("/proc/self/stat", R_OK) < 0) {
+		error_set(e, -ESRCH, EXIT_TARGET, "cannot read /proc: it is not mounted");
+		error_hint(e, "mount it with: mount -t proc proc /proc");
+		return -ESRCH;
+	}
+	if (pid > 0 && (!kill(pid, 0) || errno == EPERM)) {
+		error_hint(e, "it exists, but /proc does not show it (mounted with hidepid, or for "
+			      "another pid namespace): run seep as root");
+		return -ESRCH;
+	}
+	if (proc_list_pids(&pids, &nr) < 0)
+		return -ESRCH;
+	for (size_t i = 0; i < nr; i++) {
+		if (process_read(pids[i], &p, NULL) < 0)
+			continue;
+		if (p.ns_pid == pid && p.ns_pid != p.pid) {
+			error_hint(e, "inside a container %d is '%s'; from here it is %d", pid,
+				   p.comm, p.pid);
+			process_info_release(&p);
+			break;
+		}
+		process_info_release(&p);
+	}
+	free(pids);
+	return -ESRCH;
+}
+
+int process_explain(int32_t pid, int err, const char *what, struct error *e)
+{
+	struct process_info p;
+	int dir, r;
+
+	/* Many callers only try, and the rest of this costs several reads. */
+	if (!e)
+		return err;
+	dir = proc_open(pid);
+	if (dir < 0) {
+		explain_missing(pid, e);
+		return err;
+	}
+	r = process_read_at(dir, pid, &p);
+	if (r < 0) {
+		close(dir);
+		error_set(e, r, EXIT_TARGET, "process %d has just ended", pid);
+		return err;
+	}
+	if (process_is_zombie(&p)) {
+		error_set(e, err, EXIT_TARGET, "process %d has ended (zombie)", pid);
+		error_hint(e, "its memory is gone; only its parent, process %d, can remove it",
+			   p.ppid);
+	} else if (p.kernel_thread) {
+		error_set(e, err, EXIT_TARGET, "process %d ('%s') is a kernel thread", pid, p.comm);
+		error_hint(e, "kernel threads have no memory of their own");
+	} else if (err == -EACCES || err == -EPERM) {
+		explain_denied(pid, dir, &p, err, what, e);
+	} else {
+		error_set(e, err, EXIT_TARGET, "cannot read %s of process %d: %s", what, pid,
+			  error_strerror(err));
+	}
+	close(dir);
+	process_info_release(&p);
+	return err;
+}
