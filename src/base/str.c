@@ -44,6 +44,14 @@ void str_clear(struct str *s)
 		s->data[0] = '\0';
 }
 
+void str_truncate(struct str *s, size_t len)
+{
+	if (len >= s->len)
+		return;
+	s->len = len;
+	s->data[len] = '\0';
+}
+
 void str_add(struct str *s, const char *text)
 {
 	str_add_len(s, text, strlen(text));

@@ -21,6 +21,7 @@ extern char str_empty[1];
 void str_init(struct str *s);
 void str_release(struct str *s);
 void str_clear(struct str *s);	/* length 0, memory kept */
+void str_truncate(struct str *s, size_t len);	/* len beyond the end: nothing happens */
 void str_add(struct str *s, const char *text);
 void str_add_len(struct str *s, const char *text, size_t len);
 void str_add_char(struct str *s, char c);

@@ -24,6 +24,8 @@ struct command {
 /* In the order of `seep help`. Ends with name NULL. */
 extern const struct command commands[];
 const struct command *command_find(const char *name);	/* NULL: no such command */
+/* Says so, and which command may have been meant. Returns EXIT_USAGE. */
+int command_unknown(const char *name);
 
 int cmd_run(int argc, char **argv);
 int cmd_snap(int argc, char **argv);
@@ -76,8 +78,13 @@ struct cmd_spec {
 	const char *const *examples;	/* pairs: command line, what it does; ends with NULL */
 	const char *found;		/* meaning of exit status 1, NULL: the command never gives it */
 	bool stop_at_operand;		/* the first operand ends the options (seep run CMD …) */
-	size_t operands_min, operands_max;	/* checked here; max 0 and min 0: none; SIZE_MAX: any */
+	size_t operands_min, operands_max;	/* checked here; both 0: none are taken; SIZE_MAX: any */
+	const char *operands;		/* for the message when some are missing: "two snapshots" */
+	int (*help)(void);		/* NULL: made from this table */
 };
+
+/* What cmd_options() adds to every command. */
+const struct opt *general_options(void);
 
 #define CMD_GO_ON (-1)
 
@@ -94,6 +101,8 @@ int cmd_fail(const struct error *e);
 void cmd_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "seep: …" on stderr: a remark beside the result ("wrote one.seep"). */
 void cmd_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "hint: …" on stderr, after a note or warning. */
+void cmd_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "seep CMD: …" and the hint to try --help; cmd NULL: plain seep. Returns EXIT_USAGE. */
 int cmd_usage_error(const char *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
