@@ -191,7 +191,7 @@ int parse_size(const char *text, uint64_t *ret_bytes)
 
 	if (r < 0)
 		return r;
-	if (*p == ' ')
+	if (*p == ' ' && p[1])
 		p++;
 	letter = *p ? strchr(letters, tolower((unsigned char)*p)) : NULL;
 	if (letter) {
