@@ -1,0 +1,333 @@
+/* Reads filter expressions: recursive descent over the text, one function per rule of filter.h. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/units.h"
+#include "model/filter.h"
+#include "model/filter_tree.h"
+
+/* Bounds the recursion, and so the stack, over whatever text somebody sends. */
+#define DEPTH_MAX 64
+#define TERMS_MAX 256
+
+struct parser {
+	const char *text, *at;
+	struct filter *filter;
+	unsigned int depth;
+	size_t terms;
+	struct error *e;
+};
+
+static const struct {
+	const char *name;
+	enum filter_field field;
+} fields[] = {
+	{"func", FIELD_FUNC}, {"function", FIELD_FUNC}, {"file", FIELD_FILE},
+	{"mod", FIELD_MOD},   {"module", FIELD_MOD},	{"site", FIELD_SITE},
+	{"size", FIELD_SIZE}, {"bytes", FIELD_BYTES},	{"blocks", FIELD_BLOCKS},
+};
+
+static const struct {
+	const char *text;
+	enum filter_op op;
+	bool negated;
+} operators[] = {
+	/* Longer ones first. */
+	{"!~", OP_SEARCH, true},	 {"!=", OP_EQUAL, true},  {"<=", OP_LESS_EQUAL, false},
+	{">=", OP_GREATER_EQUAL, false}, {"==", OP_EQUAL, false}, {"~", OP_SEARCH, false},
+	{"=", OP_EQUAL, false},		 {"<", OP_LESS, false},	  {">", OP_GREATER, false},
+};
+
+static int parse_any(struct parser *p, size_t *ret_node);
+
+static int fail(struct parser *p, const char *at, const char *what)
+{
+	error_set(p->e, -EINVAL, EXIT_USAGE, "cannot read filter '%s': %s at column %zu", p->text,
+		  what, (size_t)(at - p->text) + 1);
+	error_hint(p->e, "fields: func file mod site (with ~ = !~ !=), size bytes blocks "
+			 "(with < <= = >= >); e.g. 'func~^parse and bytes>10k'");
+	return -EINVAL;
+}
+
+static void skip_blanks(struct parser *p)
+{
+	while (isspace((unsigned char)*p->at))
+		p->at++;
+}
+
+static bool at_end_of_word(char c)
+{
+	return c == 0 || c == '(' || c == ')' || isspace((unsigned char)c);
+}
+
+static bool take_keyword(struct parser *p, const char *word)
+{
+	size_t len = strlen(word);
+
+	skip_blanks(p);
+	if (strncasecmp(p->at, word, len) != 0 || !at_end_of_word(p->at[len]))
+		return false;
+	p->at += len;
+	return true;
+}
+
+static size_t add_node(struct parser *p, struct filter_node node)
+{
+	ARRAY_PUSH(p->filter->nodes, p->filter->nr, p->filter->cap, node);
+	return p->filter->nr - 1;
+}
+
+static size_t add_pair(struct parser *p, enum filter_kind kind, size_t left, size_t right)
+{
+	return add_node(p, (struct filter_node){.kind = kind, .left = left, .right = right});
+}
+
+/* In quotes everything is taken as it stands, except \" and \\. */
+static int take_quoted(struct parser *p, struct str *value)
+{
+	const char *start = p->at;
+	char quote = *p->at++;
+
+	while (*p->at && *p->at != quote) {
+		if (*p->at == '\\' && (p->at[1] == quote || p->at[1] == '\\'))
+			p->at++;
+		str_add_char(value, *p->at++);
+	}
+	if (*p->at != quote)
+		return fail(p, start, "a quote that is not closed");
+	p->at++;
+	return 0;
+}
+
+/* Up to a blank, or to a parenthesis that was not opened within: "func~get(a|b)" is one value. */
+static void take_bare(struct parser *p, struct str *value)
+{
+	unsigned int open = 0;
+
+	while (*p->at && !isspace((unsigned char)*p->at)) {
+		if (*p->at == ')' && open-- == 0)
+			break;
+		if (*p->at == '(')
+			open++;
+		if (*p->at == '\\' && p->at[1])
+			str_add_char(value, *p->at++);
+		str_add_char(value, *p->at++);
+	}
+}
+
+static int take_value(struct parser *p, struct str *value)
+{
+	const char *start;
+
+	skip_blanks(p);
+	start = p->at;
+	if (*p->at == '"' || *p->at == '\'')
+		return take_quoted(p, value);
+	take_bare(p, value);
+	return value->len ? 0 : fail(p, start, "a value is missing");
+}
+
+static int set_number(struct parser *p, struct filter_node *n, const char *at, const char *text)
+{
+	bool negative = *text == '-';
+	uint64_t value;
+
+	if (*text == '-' || *text == '+')
+		text++;
+	if (parse_size(text, &value) < 0 || value > INT64_MAX)
+		return fail(p, at, "not a number");
+	n->number = negative ? -(int64_t)value : (int64_t)value;
+	return 0;
+}
+
+static int set_text(struct parser *p, struct filter_node *n, const char *at, const char *text)
+{
+	char why[128], message[192];
+	int rc;
+
+	/* A plain text needs no regex machine: strstr is ten times as fast. */
+	if (n->op == OP_SEARCH && n->field != FIELD_ANY && strpbrk(text, "\\^$.[]|()*+?{}")) {
+		rc = regcomp(&n->regex, text, REG_EXTENDED | REG_NOSUB);
+		if (rc != 0) {
+			regerror(rc, &n->regex, why, sizeof(why));
+			snprintf(message, sizeof(message), "a bad regular expression (%s)", why);
+			return fail(p, at, message);
+		}
+		n->has_regex = true;
+	}
+	n->text = mem_strdup(text);
+	return 0;
+}
+
+static int check_operator(struct parser *p, const struct filter_node *n, const char *at)
+{
+	bool is_number = n->field >= FIELD_SIZE;
+
+	if (is_number && n->op == OP_SEARCH)
+		return fail(p, at, "a number cannot be searched with ~");
+	if (!is_number && n->op != OP_SEARCH && n->op != OP_EQUAL)
+		return fail(p, at, "a text cannot be compared by size");
+	return 0;
+}
+
+static bool take_operator(struct parser *p, struct filter_node *n, bool *ret_negated)
+{
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
+		size_t len = strlen(operators[i].text);
+
+		if (strncmp(p->at, operators[i].text, len) == 0) {
+			p->at += len;
+			n->op = operators[i].op;
+			*ret_negated = operators[i].negated;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * "name op" of a term. A word with no operator after it is no term: *ret_is_term is false then, and
+ * nothing was taken.
+ */
+static int take_head(struct parser *p, struct filter_node *n, bool *ret_is_term, bool *ret_negated)
+{
+	const char *start = p->at;
+	size_t len = 0;
+
+	while (isalpha((unsigned char)start[len]) || start[len] == '_')
+		len++;
+	p->at = start + len;
+	skip_blanks(p);
+	*ret_is_term = len > 0 && take_operator(p, n, ret_negated);
+	if (!*ret_is_term) {
+		p->at = start;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (strlen(fields[i].name) == len && strncmp(fields[i].name, start, len) == 0) {
+			n->field = fields[i].field;
+			return check_operator(p, n, start);
+		}
+	}
+	return fail(p, start, "an unknown field");
+}
+
+static int parse_term(struct parser *p, size_t *ret_node)
+{
+	struct filter_node n = {.kind = NODE_TERM, .field = FIELD_ANY, .op = OP_SEARCH};
+	const char *start = p->at;
+	struct str value = STR_INIT;
+	bool is_term, negated = false;
+	int rc;
+
+	if (++p->terms > TERMS_MAX)
+		return fail(p, start, "too many terms");
+	rc = take_head(p, &n, &is_term, &negated);
+	if (rc == 0)
+		rc = take_value(p, &value);
+	if (rc == 0 && n.field >= FIELD_SIZE)
+		rc = set_number(p, &n, start, value.data);
+	else if (rc == 0)
+		rc = set_text(p, &n, start, value.data);
+	if (rc == 0) {
+		*ret_node = add_node(p, n);
+		if (negated)
+			*ret_node = add_pair(p, NODE_NOT, *ret_node, 0);
+	}
+	str_release(&value);
+	return rc;
+}
+
+static int parse_one(struct parser *p, size_t *ret_node)
+{
+	const char *start;
+	size_t inner;
+	int rc;
+
+	skip_blanks(p);
+	start = p->at;
+	if (*start == 0 || *start == ')')
+		return fail(p, start, "a term is missing");
+	if (*start != '(' && *start != '!' && !take_keyword(p, "not"))
+		return parse_term(p, ret_node);
+	if (++p->depth > DEPTH_MAX)
+		return fail(p, start, "too deep nesting");
+	if (*start == '(') {
+		p->at++;
+		rc = parse_any(p, ret_node);
+		skip_blanks(p);
+		if (rc == 0 && *p->at++ != ')')
+			rc = fail(p, start, "a parenthesis that is not closed");
+	} else {
+		if (*start == '!')
+			p->at++;
+		rc = parse_one(p, &inner);
+		if (rc == 0)
+			*ret_node = add_pair(p, NODE_NOT, inner, 0);
+	}
+	p->depth--;
+	return rc;
+}
+
+/* Does the next word join another factor to this conjunction? */
+static bool goes_on(struct parser *p)
+{
+	const char *start = p->at;
+	bool is_or = take_keyword(p, "or");
+
+	p->at = start;
+	skip_blanks(p);
+	return !is_or && *p->at && *p->at != ')';
+}
+
+static int parse_all(struct parser *p, size_t *ret_node)
+{
+	size_t right;
+	int rc = parse_one(p, ret_node);
+
+	while (rc == 0 && goes_on(p)) {
+		take_keyword(p, "and");
+		rc = parse_one(p, &right);
+		if (rc == 0)
+			*ret_node = add_pair(p, NODE_AND, *ret_node, right);
+	}
+	return rc;
+}
+
+static int parse_any(struct parser *p, size_t *ret_node)
+{
+	size_t right;
+	int rc = parse_all(p, ret_node);
+
+	while (rc == 0 && take_keyword(p, "or")) {
+		rc = parse_all(p, &right);
+		if (rc == 0)
+			*ret_node = add_pair(p, NODE_OR, *ret_node, right);
+	}
+	return rc;
+}
+
+int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
+{
+	struct parser p = {.text = text, .at = text, .e = e};
+	size_t root;
+	int rc;
+
+	p.filter = mem_alloc(sizeof(*p.filter));
+	rc = parse_any(&p, &root);
+	if (rc == 0 && *p.at)
+		rc = fail(&p, p.at, "a parenthesis that was not opened");
+	if (rc < 0) {
+		filter_free(p.filter);
+		return rc;
+	}
+	*ret_filter = p.filter;
+	return 0;
+}
