@@ -1,0 +1,35 @@
+# The two commands of a newcomer are `make demo` and `make check`; meson and ninja do the work.
+BUILD ?= build
+PREFIX ?= /usr/local
+
+all: build
+
+build:
+	@scripts/setup.sh build
+	@scripts/build.sh $(BUILD)
+
+demo: build
+	@scripts/demo.sh $(BUILD)
+
+check:
+	@scripts/check.sh
+
+bench: build
+	@scripts/setup.sh build bench
+	@bench/run.sh $(BUILD)
+
+soak: build
+	@scripts/setup.sh build bench
+	@bench/soak.sh $(BUILD)
+
+install: build
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD) build-clang build-asan
+
+.PHONY: all build demo check bench soak install format clean
