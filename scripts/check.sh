@@ -4,7 +4,12 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
+# A folder configured before a package came does not look for it again by itself.
+[ -z "$(scripts/setup.sh --missing build check)" ] || stale=(build build-clang build-asan)
 scripts/setup.sh build check || exit 1
+for folder in "${stale[@]}"; do
+    rm -f "$folder/build.ninja"
+done
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

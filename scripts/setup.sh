@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what is missing for the groups given (scripts/packages.txt), by apt, as root or by sudo.
 # Does nothing, and needs no network, when everything is there.
-#   scripts/setup.sh GROUP...
+#   scripts/setup.sh GROUP...            installs
+#   scripts/setup.sh --missing GROUP...  prints what it would install
 set -eu
 
 here=$(dirname "$0")
@@ -35,6 +36,11 @@ missing() {
     done
 }
 
+if [ "${1:-}" = --missing ]; then
+    shift
+    missing "$@"
+    exit 0
+fi
 packages=$(missing "$@")
 [ -n "$packages" ] || exit 0
 
