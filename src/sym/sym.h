@@ -18,9 +18,18 @@ struct sym;
 struct sym_options {
 	const char *paths;	/* --symbols: colon-separated folders and files searched first; NULL none */
 	const char *root;	/* prefix for module paths, e.g. "/proc/123/root" for another mount namespace; NULL "" */
-	int pid;		/* 0: none; for map_files of deleted files and perf-PID.map */
+	int pid;		/* 0: none; for perf-PID.map */
 	bool no_debuginfod;	/* default: used when the user's environment has DEBUGINFOD_URLS */
 	bool no_inlines;
+	unsigned int uid;	/* of the target: whose perf-PID.map is believed beside root's and ours */
+	int namespace_pid;	/* pid as the target itself sees it (perf-PID.map in a container); 0: pid */
+	/*
+	 * A live target's own view of its mappings; NULL: none. They let deleted and replaced files be
+	 * read, and files without a build-id be recognised.
+	 */
+	int (*open_mapped)(void *arg, uint64_t address);	/* descriptor (the symbolizer's), or -1 */
+	bool (*is_mapped)(void *arg, uint64_t address, uint64_t device, uint64_t inode);
+	void *process;		/* their arg; must live as long as the symbolizer */
 };
 
 /* A module of the target; build_id_len 0: has none. bias: mapped address - address in the file. */
@@ -29,13 +38,18 @@ struct sym_module {
 	uint64_t start, end, bias;
 	const uint8_t *build_id;
 	size_t build_id_len;
+	bool replaced;		/* the file at path is known to be another one: do not look at it */
 };
 
 struct sym_frame {
 	const char *function;	/* demangled, never NULL, "" unknown */
 	const char *file;	/* never NULL */
 	uint32_t line;
-	uint32_t offset;	/* address - start of the function, for the last (real) function */
+	/*
+	 * address - start of the function, for the last (real) function; in a part of a function that
+	 * the compiler moved away (".cold"), from the start of that part.
+	 */
+	uint32_t offset;
 };
 
 /* How a module's symbols were found, for reports and `--verbose`. */
@@ -57,7 +71,14 @@ int sym_add_module(struct sym *s, const struct sym_module *m);
  * *ret_frames: innermost inlined function first. Returns their number, 0 when nothing is known.
  */
 size_t sym_resolve(struct sym *s, int module, uint64_t address, const struct sym_frame **ret_frames);
-/* Where module's symbols came from; *ret_why: a sentence for SYM_NONE ("build-id differs: …"), never NULL. */
+/*
+ * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else ""
+ * or a reservation ("no build-id: recognised by its size only"); never NULL.
+ */
 enum sym_source sym_module_source(struct sym *s, int module, const char **ret_why);
+/* Path of the file that the names are read from (debug file before program), "" none. */
+const char *sym_module_file(struct sym *s, int module);
+/* "only exported names" and the like, for tables and footers. */
+const char *sym_source_name(enum sym_source source);
 
 #endif
