@@ -1,0 +1,243 @@
+/* The columns of every array in the file; ids are fixed for ever, see doc/file-format.md. */
+#include "file/tables.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "file/layout.h"
+
+#define NR(a) (sizeof(a) / sizeof((a)[0]))
+
+#define FIELD(id_, encoding_, row, field)                                                          \
+	{                                                                                          \
+		.id = (id_), .encoding = COLUMN_##encoding_, .offset = offsetof(row, field),       \
+		.width = sizeof(((row *)0)->field)                                                 \
+	}
+
+static const struct column module_columns[] = {
+	FIELD(1, VARINT, struct module, path),	  FIELD(2, DELTA, struct module, start),
+	FIELD(3, DELTA, struct module, end),	  FIELD(4, DELTA, struct module, bias),
+	FIELD(5, BYTES, struct module, build_id), FIELD(6, VARINT, struct module, build_id_len),
+	FIELD(7, VARINT, struct module, flags),
+};
+
+static const struct column frame_columns[] = {
+	FIELD(1, DELTA, struct frame, pc),
+	FIELD(2, VARINT, struct frame, module),
+	FIELD(3, DELTA, struct frame, symbols_first),
+	FIELD(4, VARINT, struct frame, symbols_nr),
+};
+
+static const struct column symbol_columns[] = {
+	FIELD(1, DELTA, struct symbol, function),
+	FIELD(2, DELTA, struct symbol, file),
+	FIELD(3, VARINT, struct symbol, line),
+	FIELD(4, VARINT, struct symbol, offset),
+};
+
+static const struct column node_columns[] = {
+	FIELD(1, DELTA, struct stack_node, parent),
+	FIELD(2, DELTA, struct stack_node, frame),
+	FIELD(3, VARINT, struct stack_node, special),
+};
+
+static const struct column stack_columns[] = {
+	FIELD(1, DELTA, struct stack, node),
+	FIELD(2, DELTA, struct stack, id),
+	FIELD(3, VARINT, struct stack, live_blocks),
+	FIELD(4, VARINT, struct stack, live_bytes),
+	FIELD(5, VARINT, struct stack, total_blocks),
+	FIELD(6, VARINT, struct stack, total_bytes),
+	FIELD(7, VARINT, struct stack, temporary_blocks),
+};
+
+static const struct column thread_columns[] = {
+	FIELD(1, VARINT, struct thread_info, tid),
+	FIELD(2, VARINT, struct thread_info, name),
+};
+
+static const struct column region_columns[] = {
+	FIELD(1, DELTA, struct region, start),	 FIELD(2, DELTA, struct region, end),
+	FIELD(3, VARINT, struct region, offset), FIELD(4, VARINT, struct region, path),
+	FIELD(5, VARINT, struct region, prot),
+};
+
+static const struct column block_columns[] = {
+	FIELD(1, DELTA, struct block, addr),
+	FIELD(2, VARINT, struct block, size),
+	FIELD(3, VARINT, struct block, stack),
+	FIELD(4, VARINT, struct block, age_ms),
+};
+
+static const struct module blank_module;
+static const struct frame blank_frame = {.module = NO_INDEX};
+static const struct symbol blank_symbol;
+static const struct stack_node blank_node = {.frame = NO_INDEX, .special = FRAME_UNKNOWN_STACK};
+static const struct stack blank_stack;
+
+#define TABLE(type_, name_, max, array, columns_, blank_)                                          \
+	{                                                                                          \
+		.type = type_, .name = name_, .max_rows = (max),                                   \
+		.rows = {sizeof(*((struct snapshot *)0)->array), columns_, NR(columns_)},          \
+		.items = offsetof(struct snapshot, array),                                         \
+		.nr = offsetof(struct snapshot, nr_##array),                                       \
+		.cap = offsetof(struct snapshot, cap_##array), .blank = blank_,                    \
+	}
+
+const struct table tables[TABLE_NR] = {
+	[TABLE_STRINGS] = {.type = CHUNK_STRINGS,
+			   .name = "strings",
+			   .max_rows = 1u << 26,
+			   .nr = offsetof(struct snapshot, strings.nr),
+			   .blank = ""},
+	[TABLE_MODULES] = TABLE(FOURCC('M', 'O', 'D', 'S'), "modules", 1u << 20, modules,
+				module_columns, &blank_module),
+	[TABLE_SYMBOLS] = TABLE(FOURCC('S', 'Y', 'M', 'S'), "symbols", 1u << 27, symbols,
+				symbol_columns, &blank_symbol),
+	[TABLE_FRAMES] = TABLE(FOURCC('F', 'R', 'M', 'S'), "frames", 1u << 27, frames,
+			       frame_columns, &blank_frame),
+	[TABLE_NODES] = TABLE(FOURCC('N', 'O', 'D', 'E'), "stack nodes", 1u << 27, nodes,
+			      node_columns, &blank_node),
+	[TABLE_STACKS] = TABLE(FOURCC('S', 'T', 'K', 'S'), "stacks", 1u << 27, stacks,
+			       stack_columns, &blank_stack),
+	[TABLE_THREADS] = TABLE(FOURCC('T', 'H', 'R', 'D'), "threads", 1u << 22, threads,
+				thread_columns, NULL),
+	[TABLE_REGIONS] = TABLE(FOURCC('R', 'E', 'G', 'N'), "regions", 1u << 24, regions,
+				region_columns, NULL),
+	[TABLE_BLOCKS] =
+		TABLE(FOURCC('B', 'L', 'K', 'S'), "blocks", 1u << 31, blocks, block_columns, NULL),
+};
+
+static const struct column meta_columns[] = {
+	FIELD(1, VARINT, struct meta, identity.pid),
+	FIELD(2, VARINT, struct meta, identity.start_ticks),
+	FIELD(3, VARINT, struct meta, identity.image),
+	FIELD(4, BYTES, struct meta, identity.boot_id),
+	FIELD(5, VARINT, struct meta, identity.name),
+	FIELD(6, VARINT, struct meta, identity.exe),
+	FIELD(7, VARINT, struct meta, identity.command),
+	FIELD(8, VARINT, struct meta, identity.host),
+	FIELD(16, VARINT, struct meta, taken_realtime_ns),
+	FIELD(17, VARINT, struct meta, taken_monotonic_ns),
+	FIELD(18, VARINT, struct meta, recording_since_ns),
+	FIELD(19, VARINT, struct meta, pause_ns),
+	FIELD(20, VARINT, struct meta, allocator),
+	FIELD(21, VARINT, struct meta, flags),
+	FIELD(32, VARINT, struct meta, losses.dropped_blocks),
+	FIELD(33, VARINT, struct meta, losses.dropped_bytes),
+	FIELD(34, VARINT, struct meta, losses.unknown_frees),
+	FIELD(35, VARINT, struct meta, losses.lost_frees),
+	FIELD(36, VARINT, struct meta, losses.cut_stacks),
+	FIELD(37, VARINT, struct meta, losses.stopped_stacks),
+	FIELD(38, VARINT, struct meta, losses.missing_stacks),
+	FIELD(64, VARINT, struct meta, chunks),
+	FIELD(65, VARINT, struct meta, table_rows[TABLE_STRINGS]),
+	FIELD(66, VARINT, struct meta, table_rows[TABLE_MODULES]),
+	FIELD(67, VARINT, struct meta, table_rows[TABLE_SYMBOLS]),
+	FIELD(68, VARINT, struct meta, table_rows[TABLE_FRAMES]),
+	FIELD(69, VARINT, struct meta, table_rows[TABLE_NODES]),
+	FIELD(70, VARINT, struct meta, table_rows[TABLE_STACKS]),
+	FIELD(71, VARINT, struct meta, table_rows[TABLE_THREADS]),
+	FIELD(72, VARINT, struct meta, table_rows[TABLE_REGIONS]),
+	FIELD(73, VARINT, struct meta, table_rows[TABLE_BLOCKS]),
+};
+
+const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
+
+static const struct column index_columns[] = {
+	FIELD(1, VARINT, struct chunk_entry, type),
+	FIELD(2, VARINT, struct chunk_entry, first_row),
+	FIELD(3, VARINT, struct chunk_entry, rows),
+	FIELD(4, DELTA, struct chunk_entry, offset),
+};
+
+const struct row_layout index_layout = {sizeof(struct chunk_entry), index_columns,
+					NR(index_columns)};
+
+enum table_id table_of_type(uint32_t type)
+{
+	int id = 0;
+
+	while (id < TABLE_NR && tables[id].type != type)
+		id++;
+	return (enum table_id)id;
+}
+
+/* Fields of struct snapshot by their place. */
+static size_t *size_at(struct snapshot *s, size_t offset)
+{
+	return (size_t *)((char *)s + offset);
+}
+
+static void **items_at(struct snapshot *s, size_t offset)
+{
+	return (void **)((char *)s + offset);
+}
+
+size_t table_nr(const struct table *t, const struct snapshot *s)
+{
+	return *size_at((struct snapshot *)s, t->nr);
+}
+
+const void *table_row(const struct table *t, const struct snapshot *s, size_t i)
+{
+	return (const char *)*items_at((struct snapshot *)s, t->items) + i * t->rows.row_bytes;
+}
+
+void *table_append(const struct table *t, struct snapshot *s, size_t nr)
+{
+	void **items = items_at(s, t->items);
+	size_t *have = size_at(s, t->nr), *cap = size_at(s, t->cap);
+	char *first;
+
+	if (*cap - *have < nr) {
+		size_t more = *have + nr > *cap * 2 ? *have + nr : *cap * 2;
+
+		*items = mem_realloc(*items, more * t->rows.row_bytes);
+		*cap = more;
+	}
+	first = (char *)*items + *have * t->rows.row_bytes;
+	memset(first, 0, nr * t->rows.row_bytes);
+	*have += nr;
+	return first;
+}
+
+void table_drop(const struct table *t, struct snapshot *s, size_t nr)
+{
+	*size_at(s, t->nr) -= nr;
+}
+
+void meta_from_snapshot(struct meta *m, const struct snapshot *s)
+{
+	*m = (struct meta){
+		.identity = s->identity,
+		.taken_realtime_ns = s->taken_realtime_ns,
+		.taken_monotonic_ns = s->taken_monotonic_ns,
+		.recording_since_ns = s->recording_since_ns,
+		.pause_ns = s->pause_ns,
+		.allocator = s->allocator,
+		.losses = s->losses,
+		.flags = (s->has_recorder ? META_HAS_RECORDER : 0u) |
+			 (s->has_blocks ? META_HAS_BLOCKS : 0u) | (s->at_exit ? META_AT_EXIT : 0u) |
+			 (s->symbols_resolved ? META_SYMBOLS_RESOLVED : 0u) |
+			 (s->losses.torn ? META_TORN : 0u),
+	};
+	for (int i = 0; i < TABLE_NR; i++)
+		m->table_rows[i] = table_nr(&tables[i], s);
+}
+
+void meta_to_snapshot(const struct meta *m, struct snapshot *s)
+{
+	s->identity = m->identity;
+	s->taken_realtime_ns = m->taken_realtime_ns;
+	s->taken_monotonic_ns = m->taken_monotonic_ns;
+	s->recording_since_ns = m->recording_since_ns;
+	s->pause_ns = m->pause_ns;
+	s->allocator = m->allocator;
+	s->losses = m->losses;
+	s->has_recorder = m->flags & META_HAS_RECORDER;
+	s->has_blocks = m->flags & META_HAS_BLOCKS;
+	s->at_exit = m->flags & META_AT_EXIT;
+	s->symbols_resolved = m->flags & META_SYMBOLS_RESOLVED;
+	s->losses.torn = m->flags & META_TORN;
+}
