@@ -98,7 +98,7 @@ void cmd_hint(const char *format, ...)
 
 int cmd_usage_error(const char *cmd, const char *format, ...)
 {
-	char *prefix = cmd ? mem_printf("seep %s: ", cmd) : mem_strdup("seep: ");
+	char *prefix = cmd ? mem_printf("seep: %s: ", cmd) : mem_strdup("seep: ");
 	va_list ap;
 
 	va_start(ap, format);

@@ -103,7 +103,7 @@ void cmd_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cmd_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "hint: …" on stderr, after a note or warning. */
 void cmd_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "seep CMD: …" and the hint to try --help; cmd NULL: plain seep. Returns EXIT_USAGE. */
+/* "seep: CMD: …" and the hint to try --help; cmd NULL: plain seep. Returns EXIT_USAGE. */
 int cmd_usage_error(const char *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Colours for standard output as --color, NO_COLOR and the terminal want it. Never NULL. */
