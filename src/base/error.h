@@ -10,19 +10,19 @@
 
 /* Exit statuses, the same in every command and every man page. */
 enum exit_status {
-	EXIT_DONE = 0,	     /* did what was asked */
-	EXIT_FOUND = 1,	     /* the condition asked about was found (growth over budget, leaks) */
-	EXIT_USAGE = 2,	     /* the command line is wrong */
-	EXIT_TARGET = 3,     /* the target cannot be started or read */
-	EXIT_FILE = 4,	     /* a file is bad or cannot be written */
-	EXIT_INTERNAL = 70,  /* our bug */
+	EXIT_DONE = 0,	    /* did what was asked */
+	EXIT_FOUND = 1,	    /* the condition asked about was found (growth over budget, leaks) */
+	EXIT_USAGE = 2,	    /* the command line is wrong */
+	EXIT_TARGET = 3,    /* the target cannot be started or read */
+	EXIT_FILE = 4,	    /* a file is bad or cannot be written */
+	EXIT_INTERNAL = 70, /* our bug */
 };
 
 struct error {
-	int err;		/* negative errno, 0 where none fits */
+	int err; /* negative errno, 0 where none fits */
 	enum exit_status status;
-	char message[512];	/* "cannot read snapshot 'x.seep': not a seep file"; no full stop */
-	char hint[512];		/* what to do, or "" */
+	char message[512]; /* "cannot read snapshot 'x.seep': not a seep file"; no full stop */
+	char hint[512];	   /* what to do, or "" */
 };
 
 /*

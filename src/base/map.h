@@ -21,8 +21,8 @@ struct map_slot {
  */
 struct map {
 	struct map_slot *slots;
-	size_t cap;		/* 0 or a power of two */
-	size_t nr;		/* entries, key 0 included */
+	size_t cap; /* 0 or a power of two */
+	size_t nr;  /* entries, key 0 included */
 	bool zero_used;
 	uint64_t zero_value;
 };

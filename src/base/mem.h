@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t bytes);			/* zeroed; never NULL, also for 0 */
-void *mem_alloc_array(size_t nr, size_t size);	/* zeroed; overflow ends the program */
-void *mem_realloc(void *p, size_t bytes);	/* contents beyond the old size are undefined */
+void *mem_alloc(size_t bytes);		       /* zeroed; never NULL, also for 0 */
+void *mem_alloc_array(size_t nr, size_t size); /* zeroed; overflow ends the program */
+void *mem_realloc(void *p, size_t bytes);      /* contents beyond the old size are undefined */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -21,9 +21,7 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 void *array_grow(void *items, size_t nr, size_t *cap, size_t item_bytes);
 
-#define ARRAY_GROW(items, nr, cap)                                                                 \
-	((items) = array_grow((items), (nr), &(cap), sizeof(*(items))))
-#define ARRAY_PUSH(items, nr, cap, value)                                                          \
-	(ARRAY_GROW(items, nr, cap), (items)[(nr)++] = (value))
+#define ARRAY_GROW(items, nr, cap) ((items) = array_grow((items), (nr), &(cap), sizeof(*(items))))
+#define ARRAY_PUSH(items, nr, cap, value) (ARRAY_GROW(items, nr, cap), (items)[(nr)++] = (value))
 
 #endif

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 struct progress {
-	int fd;			/* usually STDERR_FILENO */
-	const char *what;	/* "reading blocks"; borrowed */
-	uint64_t total;		/* 0: not known, then only the count is shown */
+	int fd;		  /* usually STDERR_FILENO */
+	const char *what; /* "reading blocks"; borrowed */
+	uint64_t total;	  /* 0: not known, then only the count is shown */
 	uint64_t done;
 	uint64_t start_ns, shown_ns;
 	bool terminal, shown;

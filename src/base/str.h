@@ -9,7 +9,7 @@
 
 struct str {
 	char *data;
-	size_t len, cap;	/* cap 0: data is the shared empty string */
+	size_t len, cap; /* cap 0: data is the shared empty string */
 };
 
 extern char str_empty[1];
@@ -20,12 +20,12 @@ extern char str_empty[1];
 
 void str_init(struct str *s);
 void str_release(struct str *s);
-void str_clear(struct str *s);	/* length 0, memory kept */
-void str_truncate(struct str *s, size_t len);	/* len beyond the end: nothing happens */
+void str_clear(struct str *s);		      /* length 0, memory kept */
+void str_truncate(struct str *s, size_t len); /* len beyond the end: nothing happens */
 void str_add(struct str *s, const char *text);
 void str_add_len(struct str *s, const char *text, size_t len);
 void str_add_char(struct str *s, char c);
 void str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *str_detach(struct str *s);	/* caller frees; s is empty afterwards */
+char *str_detach(struct str *s); /* caller frees; s is empty afterwards */
 
 #endif

@@ -12,10 +12,10 @@ struct palette {
 	const char *reset;
 	const char *bold;
 	const char *dim;
-	const char *bad;	/* red: grew, failed */
-	const char *good;	/* green: shrank, freed */
-	const char *notice;	/* yellow: incomplete, doubtful */
-	const char *name;	/* cyan: functions, files */
+	const char *bad;    /* red: grew, failed */
+	const char *good;   /* green: shrank, freed */
+	const char *notice; /* yellow: incomplete, doubtful */
+	const char *name;   /* cyan: functions, files */
 };
 
 /* Off when not a tty, TERM is dumb or unset, or NO_COLOR is set to anything but "". */

@@ -16,14 +16,14 @@
 
 struct command {
 	const char *name;
-	const char *summary;	/* one line of `seep help`: lower case, no full stop */
-	const char *group;	/* heading in `seep help`; commands of one group stand together */
+	const char *summary; /* one line of `seep help`: lower case, no full stop */
+	const char *group;   /* heading in `seep help`; commands of one group stand together */
 	int (*run)(int argc, char **argv);
 };
 
 /* In the order of `seep help`. Ends with name NULL. */
 extern const struct command commands[];
-const struct command *command_find(const char *name);	/* NULL: no such command */
+const struct command *command_find(const char *name); /* NULL: no such command */
 /* Says so, and which command may have been meant. Returns EXIT_USAGE. */
 int command_unknown(const char *name);
 
@@ -44,43 +44,43 @@ int cmd_main(int argc, char **argv);
  */
 enum opt_kind {
 	OPT_END = 0,
-	OPT_GROUP,	/* name: heading */
-	OPT_FLAG,	/* bool: set to true */
-	OPT_TEXT,	/* const char *: points into argv */
-	OPT_LIST,	/* struct opt_list: may be given again; points into argv */
-	OPT_COUNT,	/* uint64_t: "20"; thousands separators are not read */
-	OPT_SIZE,	/* uint64_t bytes: "10M", "1.5GiB" */
-	OPT_DURATION,	/* uint64_t ns: "10s", "5m", "1h30m" */
-	OPT_CHOICE,	/* int: index into arg, which is "text|json|csv" */
+	OPT_GROUP,    /* name: heading */
+	OPT_FLAG,     /* bool: set to true */
+	OPT_TEXT,     /* const char *: points into argv */
+	OPT_LIST,     /* struct opt_list: may be given again; points into argv */
+	OPT_COUNT,    /* uint64_t: "20"; thousands separators are not read */
+	OPT_SIZE,     /* uint64_t bytes: "10M", "1.5GiB" */
+	OPT_DURATION, /* uint64_t ns: "10s", "5m", "1h30m" */
+	OPT_CHOICE,   /* int: index into arg, which is "text|json|csv" */
 };
 
 struct opt {
 	enum opt_kind kind;
-	char letter;		/* 0: none */
-	const char *name;	/* long name without dashes */
-	const char *arg;	/* placeholder in --help ("FILE"), or the choices; NULL for OPT_FLAG */
-	const char *help;	/* lower case, no full stop; wrapped to the terminal; "\n" breaks */
+	char letter;	  /* 0: none */
+	const char *name; /* long name without dashes */
+	const char *arg;  /* placeholder in --help ("FILE"), or the choices; NULL for OPT_FLAG */
+	const char *help; /* lower case, no full stop; wrapped to the terminal; "\n" breaks */
 	void *value;
 };
 
 struct opt_list {
-	const char **items;	/* free with opt_list_release() */
+	const char **items; /* free with opt_list_release() */
 	size_t nr, cap;
 };
 
 void opt_list_release(struct opt_list *l);
 
 struct cmd_spec {
-	const char *name;		/* "diff" */
-	const char *const *usage;	/* lines after "seep diff ", ends with NULL: "[OPTION…] OLD NEW" */
-	const char *purpose;		/* one or two sentences, with full stops */
-	const struct opt *options;	/* ends with OPT_END; --color and --help are added */
-	const char *const *examples;	/* pairs: command line, what it does; ends with NULL */
-	const char *found;		/* meaning of exit status 1, NULL: the command never gives it */
-	bool stop_at_operand;		/* the first operand ends the options (seep run CMD …) */
-	size_t operands_min, operands_max;	/* checked here; both 0: none are taken; SIZE_MAX: any */
-	const char *operands;		/* for the message when some are missing: "two snapshots" */
-	int (*help)(void);		/* NULL: made from this table */
+	const char *name;	     /* "diff" */
+	const char *const *usage;    /* "[OPTION...] OLD NEW", one a form; ends with NULL */
+	const char *purpose;	     /* one or two sentences, with full stops */
+	const struct opt *options;   /* ends with OPT_END; --color and --help are added */
+	const char *const *examples; /* pairs: command line, what it does; ends with NULL */
+	const char *found;    /* meaning of exit status 1, NULL: the command never gives it */
+	bool stop_at_operand; /* the first operand ends the options (seep run CMD …) */
+	size_t operands_min, operands_max; /* checked here; both 0: none are taken; SIZE_MAX: any */
+	const char *operands; /* for the message when some are missing: "two snapshots" */
+	int (*help)(void);    /* NULL: made from this table */
 };
 
 /* What cmd_options() adds to every command. */

@@ -8,14 +8,14 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 
-#define HELP_WIDTH 80	 /* when not a terminal, so that files of help text are all alike */
+#define HELP_WIDTH 80 /* when not a terminal, so that files of help text are all alike */
 #define HELP_WIDTH_MAX 100
 #define OPTION_COLUMN 26
 
 static unsigned int help_width(void)
 {
-	unsigned int width = term_is_tty(STDOUT_FILENO) ? term_width(STDOUT_FILENO, HELP_WIDTH)
-							: HELP_WIDTH;
+	unsigned int width =
+		term_is_tty(STDOUT_FILENO) ? term_width(STDOUT_FILENO, HELP_WIDTH) : HELP_WIDTH;
 
 	return width > HELP_WIDTH_MAX ? HELP_WIDTH_MAX : width < 50 ? 50 : width;
 }
@@ -60,11 +60,12 @@ int help_overview(void)
 		      "       seep COMMAND --help\n");
 	add_commands(&out);
 	add_heading(&out, "A first session");
-	str_add(&out, "  seep run -- ./program            start it, recording\n"
-		      "  seep snap program -o one.seep    in another terminal\n"
-		      "  seep snap program -o two.seep    a while later\n"
-		      "  seep diff one.seep two.seep      the lines of code that let memory go\n"
-		      "\nSee 'man seep' for the manual; 'seep --version' says which seep this is.\n");
+	str_add(&out,
+		"  seep run -- ./program            start it, recording\n"
+		"  seep snap program -o one.seep    in another terminal\n"
+		"  seep snap program -o two.seep    a while later\n"
+		"  seep diff one.seep two.seep      the lines of code that let memory go\n"
+		"\nSee 'man seep' for the manual; 'seep --version' says which seep this is.\n");
 	return print_and_release(&out);
 }
 
@@ -164,7 +165,8 @@ int cmd_help(int argc, char **argv)
 	static const char *const usage[] = {"[COMMAND]", NULL};
 	static const struct opt options[] = {{0}};
 	static const char *const examples[] = {
-		"seep help diff", "the same as 'seep diff --help'",
+		"seep help diff",
+		"the same as 'seep diff --help'",
 		NULL,
 	};
 	static const struct cmd_spec spec = {

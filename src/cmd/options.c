@@ -14,7 +14,7 @@
 #include "cmd/help.h"
 
 #define OPTIONS_MAX 64
-#define LONG_VALUE 256	 /* getopt's value of the option at index 0; letters are below */
+#define LONG_VALUE 256 /* getopt's value of the option at index 0; letters are below */
 
 /* Options that every command has. */
 static bool want_help;
@@ -102,7 +102,8 @@ static int bad_value(const struct parser *p, const struct opt *o, const char *te
 		return cmd_usage_error(name, "--%s: '%s' is not a size such as 512, 64K or 1.5GiB",
 				       o->name, text);
 	case OPT_DURATION:
-		return cmd_usage_error(name, "--%s: '%s' is not a duration such as 10s, 5m or 1h30m",
+		return cmd_usage_error(name,
+				       "--%s: '%s' is not a duration such as 10s, 5m or 1h30m",
 				       o->name, text);
 	default:
 		return cmd_usage_error(name, "--%s: '%s' is not one of %s", o->name, text, o->arg);

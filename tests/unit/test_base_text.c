@@ -89,15 +89,23 @@ static void foreign_text_cannot_steer_the_terminal(void **state)
 {
 	(void)state;
 	assert_printable("plain", 5, "plain");
-	assert_printable("Gr\xc3\xb6\xc3\x9f" "e", 7, "Gr\xc3\xb6\xc3\x9f" "e");
+	assert_printable("Gr\xc3\xb6\xc3\x9f"
+			 "e",
+			 7,
+			 "Gr\xc3\xb6\xc3\x9f"
+			 "e");
 	assert_printable("\033[2J", 4, "\\x1b[2J");
 	assert_printable("a\nb\x7f", 4, "a\\x0ab\\x7f");
-	assert_printable("\xc2\x9b" "31m", 5, "\\xc2\\x9b" "31m");      /* C1 control sequence */
-	assert_printable("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");	       /* right-to-left override */
-	assert_printable("\xc0\x80", 2, "\\xc0\\x80");		       /* overlong NUL */
-	assert_printable("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");	       /* surrogate */
+	assert_printable("\xc2\x9b"
+			 "31m",
+			 5,
+			 "\\xc2\\x9b"
+			 "31m");				/* C1 control sequence */
+	assert_printable("\xe2\x80\xae", 3, "\\xe2\\x80\\xae"); /* right-to-left override */
+	assert_printable("\xc0\x80", 2, "\\xc0\\x80");		/* overlong NUL */
+	assert_printable("\xed\xa0\x80", 3, "\\xed\\xa0\\x80"); /* surrogate */
 	assert_printable("\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80"); /* beyond Unicode */
-	assert_printable("x\xe2\x82", 3, "x\\xe2\\x82");		       /* cut short */
+	assert_printable("x\xe2\x82", 3, "x\\xe2\\x82");		 /* cut short */
 }
 
 int main(void)

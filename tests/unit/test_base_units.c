@@ -76,8 +76,8 @@ static void sizes_are_read(void **state)
 		{"0.5 KiB", 512},
 		{"18446744073709551615", UINT64_MAX},
 	};
-	static const char *const bad[] = {"", "M", "10x", "10MiBx", "-1", "1.", ".5M", "1.5", " 1",
-					  "10 ", "0x10", "1e3", "inf", "nan"};
+	static const char *const bad[] = {"",	 "M",  "10x", "10MiBx", "-1",  "1.",  ".5M",
+					  "1.5", " 1", "10 ", "0x10",	"1e3", "inf", "nan"};
 	uint64_t n = 77;
 
 	(void)state;
@@ -143,9 +143,9 @@ static void plain_counts_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_read_well),	  cmocka_unit_test(rates_read_well),
-		cmocka_unit_test(counts_read_well),	  cmocka_unit_test(durations_read_well),
-		cmocka_unit_test(sizes_are_read),	  cmocka_unit_test(durations_are_read),
+		cmocka_unit_test(bytes_read_well),	 cmocka_unit_test(rates_read_well),
+		cmocka_unit_test(counts_read_well),	 cmocka_unit_test(durations_read_well),
+		cmocka_unit_test(sizes_are_read),	 cmocka_unit_test(durations_are_read),
 		cmocka_unit_test(plain_counts_are_read),
 	};
 
