@@ -99,10 +99,10 @@ static void open_input(struct input *in, const struct session *s)
 
 void headless_run(struct session *s)
 {
-	struct input in = { 0 };
+	struct input in = {0};
 	struct pollfd fds[] = {
-		{ .fd = s->signal_fd, .events = POLLIN },
-		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = STDIN_FILENO, .events = POLLIN},
 	};
 
 	open_input(&in, s);

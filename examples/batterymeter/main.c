@@ -18,18 +18,18 @@
 
 struct options {
 	bool headless, truth;
-	double for_s;	/* negative: not given */
+	double for_s; /* negative: not given */
 	double rate;
 	uint64_t turns; /* METER_NO_LIMIT: not given */
 };
 
 static const struct argp_option option_table[] = {
-	{ "headless", 'h', NULL, 0, "No screen: read commands from standard input", 0 },
-	{ "for", 'f', "SECONDS", 0, "End after so long; fractions are welcome", 0 },
-	{ "rate", 'r', "N", 0, "Turns a second (default 100; 0 = as fast as possible)", 0 },
-	{ "turns", 't', "N", 0, "Halt the worker after exactly N turns", 0 },
-	{ "truth", 'T', NULL, 0, "At the end print what is true, as one line of JSON", 0 },
-	{ 0 },
+	{"headless", 'h', NULL, 0, "No screen: read commands from standard input", 0},
+	{"for", 'f', "SECONDS", 0, "End after so long; fractions are welcome", 0},
+	{"rate", 'r', "N", 0, "Turns a second (default 100; 0 = as fast as possible)", 0},
+	{"turns", 't', "N", 0, "Halt the worker after exactly N turns", 0},
+	{"truth", 'T', NULL, 0, "At the end print what is true, as one line of JSON", 0},
+	{0},
 };
 
 static double parse_number(const char *text, struct argp_state *state)
@@ -127,9 +127,9 @@ int main(int argc, char **argv)
 		.parser = parse_option,
 		.doc = "Shows battery and CPU temperature, and leaks 7632 bytes a turn on purpose.",
 	};
-	struct options o = { .for_s = -1, .rate = 100, .turns = METER_NO_LIMIT };
+	struct options o = {.for_s = -1, .rate = 100, .turns = METER_NO_LIMIT};
 	static struct meter meter;
-	struct session s = { .meter = &meter };
+	struct session s = {.meter = &meter};
 	int err;
 
 	setlocale(LC_CTYPE, "");

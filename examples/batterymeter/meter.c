@@ -136,7 +136,7 @@ int meter_start(struct meter *m, double rate, uint64_t limit)
 	pthread_condattr_t attr;
 	int err;
 
-	*m = (struct meter){ .limit = limit };
+	*m = (struct meter){.limit = limit};
 	m->period_ns = rate > 0 ? (uint64_t)((double)NS_PER_S / rate) : 0;
 	sensor_init_battery(&m->battery);
 	sensor_init_temperature(&m->temperature);

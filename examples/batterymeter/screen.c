@@ -107,7 +107,7 @@ static void draw_box(struct screen *sc)
 static void draw_bar(struct screen *sc, int row, const char *label, int value, const char *unit,
 		     const char *tint)
 {
-	static const char *const eighths[] = { " ", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
 	int filled = value * BAR_WIDTH * 8 / 100;
 	int cells = filled / 8, rest = filled % 8;
 
@@ -128,8 +128,8 @@ static void draw_bar(struct screen *sc, int row, const char *label, int value, c
 /* The last readings as a line of little columns, scaled to their own range. */
 static void draw_trend(struct screen *sc, int row, const struct view *v)
 {
-	static const char *const steps[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-	static const char *const ascii[] = { "_", "_", ".", ".", "-", "-", "=", "^" };
+	static const char *const steps[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	static const char *const ascii[] = {"_", "_", ".", ".", "-", "-", "=", "^"};
 	int low = 255, high = 0, value, level;
 
 	for (int i = 0; i < v->trend_len; i++) {
@@ -169,7 +169,7 @@ static void draw(struct screen *sc, const struct view *v)
 /* Looks up the size of the terminal, centres the box and draws what never changes. */
 static void resize(struct screen *sc)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
 
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	sc->rows = size.ws_row;
@@ -234,8 +234,8 @@ void screen_run(struct session *s)
 {
 	static struct screen sc;
 	struct pollfd fds[] = {
-		{ .fd = s->signal_fd, .events = POLLIN },
-		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = STDIN_FILENO, .events = POLLIN},
 	};
 	struct view view;
 	uint64_t wake_ns;

@@ -55,13 +55,13 @@ static void find(struct sensor *s, const char *pattern)
 
 void sensor_init_battery(struct sensor *s)
 {
-	*s = (struct sensor){ .divisor = 1, .drift = -1, .value = random_between(9, 99) };
+	*s = (struct sensor){.divisor = 1, .drift = -1, .value = random_between(9, 99)};
 	find(s, "/sys/class/power_supply/*/capacity");
 }
 
 void sensor_init_temperature(struct sensor *s)
 {
-	*s = (struct sensor){ .divisor = 1000, .drift = 1, .value = random_between(20, 58) };
+	*s = (struct sensor){.divisor = 1000, .drift = 1, .value = random_between(20, 58)};
 	find(s, "/sys/class/thermal/thermal_zone*/temp");
 }
 

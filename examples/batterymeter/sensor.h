@@ -11,7 +11,7 @@ struct sensor {
 	char path[128]; /* "" when the value is made up */
 	int divisor;	/* file value / divisor = shown value */
 	int value;
-	int drift;	/* added to a made-up value every SENSOR_DRIFT_TURNS */
+	int drift; /* added to a made-up value every SENSOR_DRIFT_TURNS */
 };
 
 #define SENSOR_READ_TURNS 100

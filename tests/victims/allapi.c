@@ -209,7 +209,7 @@ static NOINLINE void use_other_frees(void)
 /* Writing up to the usable size is legal with glibc, and a tool must not change what it is. */
 static NOINLINE void use_usable_size(void)
 {
-	static const size_t sizes[] = { 0, 1, 24, 25, 100, 1000, 5000, 200000 };
+	static const size_t sizes[] = {0, 1, 24, 25, 100, 1000, 5000, 200000};
 	struct truth_site *s = truth_at(__func__);
 	char list[256] = "", *block;
 	size_t usable;
@@ -262,7 +262,8 @@ static NOINLINE void use_strdup(void)
 /* getline says in *n how much it allocated. Reads from a pipe through an unbuffered stdin. */
 static NOINLINE void use_getline(void)
 {
-	static const char text[] = "short\nthis line does not fit into the eight bytes it is given\n";
+	static const char text[] =
+		"short\nthis line does not fit into the eight bytes it is given\n";
 	struct truth_site *s = truth_at(__func__);
 	int before = dup(STDIN_FILENO), ends[2];
 	char *line = NULL, *small = truth_born(s, malloc(opaque(8)), 8);

@@ -154,7 +154,7 @@ SITE use_too_much()
 		caught++;
 	}
 	try {
-		truth_touch(::operator new(opaque(PTRDIFF_MAX) - 63, std::align_val_t{64}));
+		truth_touch(::operator new (opaque(PTRDIFF_MAX) - 63, std::align_val_t{64}));
 	} catch (const std::bad_alloc &) {
 		caught++;
 	}

@@ -41,7 +41,8 @@ static int lock_in(void)
 		err = chroot(path);
 	if (err == 0)
 		err = chdir("/");
-	unlinkat(parent, strrchr(path, '/') ? path + strlen(path) - strlen("chrooter-XXXXXX") : path,
+	unlinkat(parent,
+		 strrchr(path, '/') ? path + strlen(path) - strlen("chrooter-XXXXXX") : path,
 		 AT_REMOVEDIR);
 	close(parent);
 	return err;

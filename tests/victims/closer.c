@@ -25,7 +25,7 @@ static const char pattern[] = "this file belongs to the program alone";
 
 static void close_all(const char *way)
 {
-	struct rlimit limit = { .rlim_cur = 1024 };
+	struct rlimit limit = {.rlim_cur = 1024};
 
 	if (strcmp(way, "range") == 0 && syscall(SYS_close_range, 0U, ~0U, 0U) == 0)
 		return;

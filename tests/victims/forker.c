@@ -130,7 +130,7 @@ static void by_vfork(void)
 
 static void by_spawn(void)
 {
-	char *const args[] = { (char *)"true", NULL };
+	char *const args[] = {(char *)"true", NULL};
 	pid_t pid = -1;
 
 	for (int i = 0; i < TIMES; i++) {
@@ -155,8 +155,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} ways[] = {
-		{ "fork", by_fork },   { "clone", by_clone }, { "clone", by_shared_clone },
-		{ "vfork", by_vfork }, { "spawn", by_spawn }, { "system", by_system },
+		{"fork", by_fork},   {"clone", by_clone}, {"clone", by_shared_clone},
+		{"vfork", by_vfork}, {"spawn", by_spawn}, {"system", by_system},
 	};
 	const char *way = argc > 1 && argv[1][0] != '-' ? argv[1] : "all";
 	pthread_t busy;

@@ -107,8 +107,8 @@ static TRUTH_UNUSED void truth_check(int good, const char *what)
 }
 
 /* Adds a member to the line: `format` gives its JSON value. */
-static TRUTH_UNUSED __attribute__((format(printf, 2, 3))) void
-truth_note(const char *key, const char *format, ...)
+static TRUTH_UNUSED __attribute__((format(printf, 2, 3))) void truth_note(const char *key,
+									  const char *format, ...)
 {
 	size_t len = strlen(truth_notes), room = sizeof(truth_notes) - len;
 	va_list args;
@@ -142,8 +142,9 @@ static TRUTH_UNUSED void truth_print(const char *program, const char *at)
 	ssize_t n;
 
 	memset(&sum, 0, sizeof(sum));
-	len = (size_t)snprintf(line, room, "{\"program\":\"%s\",\"pid\":%d,\"at\":\"%s\",\"sites\":[",
-			       program, (int)getpid(), at);
+	len = (size_t)snprintf(line, room,
+			       "{\"program\":\"%s\",\"pid\":%d,\"at\":\"%s\",\"sites\":[", program,
+			       (int)getpid(), at);
 	for (unsigned int i = 0; i < truth_site_count; i++) {
 		const struct truth_site *s = &truth_sites[i];
 

@@ -1,0 +1,5 @@
+/* A program that is over before anybody could look at it. */
+int main(void)
+{
+	return 0;
+}
