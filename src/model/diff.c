@@ -76,6 +76,8 @@ static void add_snapshot(struct changes *c, uint32_t *index, const struct snapsh
 		struct counters counters = counters_of(stack);
 
 		counters_add(is_after ? &change->after : &change->before, &counters);
+		if (is_after)
+			c->of_after[i] = (uint32_t)(change - c->items);
 	}
 }
 
@@ -101,6 +103,7 @@ void changes_of(const struct snapshot *before, const struct snapshot *after, str
 		before_numbers = stack_ids_add(&ids, before);
 	index = mem_alloc_array(ids.nodes.nr, sizeof(*index));
 	memset(index, 0xff, ids.nodes.nr * sizeof(*index));
+	ret->of_after = mem_alloc_array(after->nr_stacks, sizeof(*ret->of_after));
 
 	add_snapshot(ret, index, after, after_numbers, true);
 	if (before)
@@ -118,5 +121,6 @@ void changes_release(struct changes *c)
 	if (!c)
 		return;
 	free(c->items);
+	free(c->of_after);
 	memset(c, 0, sizeof(*c));
 }

@@ -212,7 +212,7 @@ static void add_frame(struct lines *l, const struct snapshot *s, const struct fr
 	uint32_t flags = module ? module->flags : 0;
 	uint32_t nr = f->symbols_nr ? f->symbols_nr : 1;
 
-	for (uint32_t i = 0; i < nr; i++) {
+	for (uint32_t i = 0; i < nr && l->nr < LINES_MAX; i++) {
 		struct line *line = add_line(l);
 
 		line->address = f->pc;

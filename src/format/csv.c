@@ -1,0 +1,101 @@
+/* --format csv: RFC 4180, one header row, one row per listing row, the stack in the last column. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "format/format.h"
+#include "format/words.h"
+#include "model/lines.h"
+#include "model/listing.h"
+#include "model/site.h"
+
+static void add_field(struct str *out, const char *text)
+{
+	if (!strpbrk(text, ",\"\r\n")) {
+		str_add(out, text);
+		return;
+	}
+	str_add_char(out, '"');
+	for (; *text; text++) {
+		if (*text == '"')
+			str_add_char(out, '"');
+		str_add_char(out, *text);
+	}
+	str_add_char(out, '"');
+}
+
+static void add_numbers(struct str *out, const struct listing *l, const struct listing_row *row)
+{
+	const struct counters *before = &row->before, *after = &row->after;
+	int64_t bytes = change_bytes(before, after);
+
+	if (l->before) {
+		str_printf(out, "%" PRId64 ",%" PRId64 ",", bytes, change_blocks(before, after));
+		if (l->totals.elapsed_ns)
+			str_printf(out, "%.1f", rate_of(bytes, l->totals.elapsed_ns));
+		str_printf(out, ",%" PRIu64 ",%" PRIu64 ",", before->live_bytes,
+			   before->live_blocks);
+	}
+	str_printf(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%zu,",
+		   after->live_bytes, after->live_blocks, after->total_bytes, after->total_blocks,
+		   after->temporary_blocks, row->nr_changed);
+}
+
+static void add_site(struct str *out, const struct lines *lines)
+{
+	struct site site = site_of(lines);
+	const struct line *lead = &lines->items[site.lead];
+
+	add_field(out, lead->kind == LINE_MARK ? mark_text(lead->special) : lead->function);
+	str_add_char(out, ',');
+	add_field(out, lead->file);
+	str_printf(out, ",%" PRIu32 ",", lead->line);
+	add_field(out, lead->module);
+	str_printf(out, ",0x%" PRIx64 ",", lead->module_offset);
+	words_build_id(out, lead);
+	str_add_char(out, ',');
+	add_field(out, site.host == site.lead ? "" : lines->items[site.host].function);
+	str_add_char(out, ',');
+}
+
+/* Names, innermost first, with " < " between: "malloc < parse < main". */
+static void add_stack(struct str *out, const struct lines *lines)
+{
+	struct str text = STR_INIT;
+
+	for (size_t i = 0; i < lines->nr; i++) {
+		if (i)
+			str_add(&text, " < ");
+		words_name(&text, &lines->items[i]);
+	}
+	add_field(out, text.data);
+	str_release(&text);
+}
+
+int format_csv(struct out *o, const struct view *v, const struct format_options *options,
+	       struct error *e)
+{
+	const struct listing *l = v->listing;
+	struct lines lines;
+
+	(void)options;
+	(void)e;
+	lines_init(&lines);
+	str_add(&o->text, "rank,");
+	if (l->before)
+		str_add(&o->text, "delta_bytes,delta_blocks,bytes_per_s,live_bytes_before,"
+				  "live_blocks_before,");
+	str_add(&o->text, "live_bytes,live_blocks,total_bytes,total_blocks,temporary_blocks,stacks,"
+			  "function,file,line,module,offset,build_id,inlined_in,stack\r\n");
+	for (size_t r = 0; r < l->nr_shown; r++) {
+		listing_lines(l, l->rows[r].first, &lines);
+		str_printf(&o->text, "%zu,", r + 1);
+		add_numbers(&o->text, l, &l->rows[r]);
+		add_site(&o->text, &lines);
+		add_stack(&o->text, &lines);
+		str_add(&o->text, "\r\n");
+		out_step(o);
+	}
+	lines_release(&lines);
+	return 0;
+}

@@ -1,0 +1,188 @@
+/* One line for everything that was left out or got lost, with its figure. */
+#include "format/notes.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/term.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "format/format.h"
+#include "model/gaps.h"
+#include "model/lines.h"
+#include "model/listing.h"
+#include "model/snapshot.h"
+#include "model/suppress.h"
+
+#define GAPS_SHOWN 5
+
+struct notes {
+	struct str *out;
+	const struct palette *palette;
+	bool any;
+};
+
+static void begin(struct notes *n)
+{
+	if (!n->any)
+		str_add_char(n->out, '\n');
+	n->any = true;
+}
+
+/* Something chosen: by the limit, the filter, suppressions. */
+static void __attribute__((format(printf, 2, 3))) left_out(struct notes *n, const char *format, ...)
+{
+	char *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (len < 0)
+		return;
+	begin(n);
+	text_printable(n->out, text, (size_t)len);
+	str_add_char(n->out, '\n');
+	free(text);
+}
+
+/* Something lost: figures that are not the whole truth. */
+static void __attribute__((format(printf, 2, 3)))
+incomplete(struct notes *n, const char *format, ...)
+{
+	char *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, format);
+	len = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (len < 0)
+		return;
+	begin(n);
+	str_printf(n->out, "%sincomplete:%s ", n->palette->notice, n->palette->reset);
+	text_printable(n->out, text, (size_t)len);
+	str_add_char(n->out, '\n');
+	free(text);
+}
+
+static void note_limit(struct notes *n, const struct listing *l)
+{
+	struct counters before = {0}, after = {0};
+	size_t nr = l->nr_rows - l->nr_shown;
+
+	if (nr == 0)
+		return;
+	for (size_t r = l->nr_shown; r < l->nr_rows; r++) {
+		counters_add(&before, &l->rows[r].before);
+		counters_add(&after, &l->rows[r].after);
+	}
+	left_out(n, "%s more row%s, %s together (--limit 0 shows all)", format_count(nr).text,
+		 nr == 1 ? "" : "s",
+		 l->before ? format_bytes_delta(change_bytes(&before, &after)).text
+			   : format_bytes(after.live_bytes).text);
+}
+
+static void note_choices(struct notes *n, const struct listing *l)
+{
+	const struct listing_totals *t = &l->totals;
+
+	note_limit(n, l);
+	if (t->small_rows)
+		left_out(n, "left out by --min or --grown-only: %s row%s",
+			 format_count(t->small_rows).text, t->small_rows == 1 ? "" : "s");
+	if (t->filtered_stacks)
+		left_out(n, "left out by the filter: %s stack%s",
+			 format_count(t->filtered_stacks).text, t->filtered_stacks == 1 ? "" : "s");
+	if (t->suppressed_stacks)
+		left_out(n, "suppressed: %s stack%s, %s in %s blocks",
+			 format_count(t->suppressed_stacks).text,
+			 t->suppressed_stacks == 1 ? "" : "s",
+			 format_bytes(t->suppressed_bytes).text,
+			 format_count(t->suppressed_blocks).text);
+	for (size_t i = 0; l->options.suppressions && i < l->options.suppressions->nr; i++) {
+		const struct suppression *s = &l->options.suppressions->items[i];
+
+		if (s->stacks)
+			left_out(n, "  %s by leak:%s (line %u)", format_bytes(s->bytes).text,
+				 s->pattern, s->line);
+	}
+}
+
+static void note_losses(struct notes *n, const struct losses *l)
+{
+	if (l->dropped_blocks)
+		incomplete(n, "%s blocks (%s) were not recorded because a table was full",
+			   format_count(l->dropped_blocks).text,
+			   format_bytes(l->dropped_bytes).text);
+	if (l->missing_stacks)
+		incomplete(n, "%s allocations have no stack because the table of stacks was full",
+			   format_count(l->missing_stacks).text);
+	if (l->cut_stacks)
+		incomplete(n, "%s stacks were cut off at the depth limit",
+			   format_count(l->cut_stacks).text);
+	if (l->stopped_stacks)
+		incomplete(n, "%s stacks end early: code without unwind information",
+			   format_count(l->stopped_stacks).text);
+	if (l->lost_frees)
+		incomplete(n, "%s frees were not seen: their addresses were given out again",
+			   format_count(l->lost_frees).text);
+	if (l->unknown_frees)
+		incomplete(n, "%s frees were of blocks older than the recording",
+			   format_count(l->unknown_frees).text);
+}
+
+static void note_file(struct notes *n, const char *name, const struct snapshot *s,
+		      const char *damage)
+{
+	if (damage)
+		incomplete(n, "'%s' is damaged: %s", name, damage);
+	if (s->losses.torn)
+		incomplete(n,
+			   "'%s' is no consistent instant: counts may be off by what the "
+			   "process did meanwhile",
+			   name);
+	if (!s->has_recorder)
+		incomplete(n, "'%s' was taken without the recorder: it names no allocations", name);
+}
+
+static void note_gaps(struct notes *n, const struct snapshot *s)
+{
+	struct gaps gaps;
+
+	gaps_of(s, &gaps);
+	for (size_t i = 0; i < gaps.nr && i < GAPS_SHOWN; i++) {
+		const struct gap *gap = &gaps.items[i];
+
+		incomplete(n, "no symbols for %s (%s frame%s)%s", gap->module,
+			   format_count(gap->frames).text, gap->frames == 1 ? "" : "s",
+			   gap->flags & MODULE_REPLACED ? ": the file was replaced since" : "");
+	}
+	if (gaps.nr > GAPS_SHOWN)
+		incomplete(n, "no symbols for %s more modules",
+			   format_count(gaps.nr - GAPS_SHOWN).text);
+	gaps_release(&gaps);
+}
+
+void notes_write(struct str *out, const struct view *v, const struct palette *palette)
+{
+	struct notes n = {.out = out, .palette = palette};
+	const struct listing *l = v->listing;
+
+	note_choices(&n, l);
+	if (v->forced)
+		incomplete(&n, "compared by --force although %s", v->forced);
+	if (l->before)
+		note_file(&n, v->before_name, l->before, v->before_damage);
+	note_file(&n, v->after_name, l->after, v->after_damage);
+	note_losses(&n, &l->after->losses);
+	if (v->no_symbols && !l->after->symbols_resolved)
+		left_out(&n, "names were not looked up (--no-symbols)");
+	else
+		note_gaps(&n, l->after);
+}

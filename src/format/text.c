@@ -1,0 +1,348 @@
+/* The listing for people: a sentence, the table of rows, the stacks of the first ones, and notes. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/term.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "format/format.h"
+#include "format/notes.h"
+#include "format/table.h"
+#include "format/words.h"
+#include "model/lines.h"
+#include "model/listing.h"
+#include "model/site.h"
+#include "model/snapshot.h"
+
+/* Functions longer than this (C++ templates) do not push the places of all others to the right. */
+#define NAME_WIDTH_MAX 48
+
+struct text_view {
+	struct str *out;
+	const struct listing *l;
+	const struct view *v;
+	const struct format_options *options;
+	const struct palette *p;
+	bool is_diff;
+};
+
+static const char *noun(enum listing_group group, uint64_t nr)
+{
+	static const char *const one[] = {"site", "stack", "module", "function"};
+	static const char *const many[] = {"sites", "stacks", "modules", "functions"};
+
+	return nr == 1 ? one[group] : many[group];
+}
+
+static const char *plural(uint64_t nr)
+{
+	return nr == 1 ? "" : "s";
+}
+
+static void add_who(const struct text_view *t)
+{
+	const struct snapshot *s = t->l->after;
+	const char *name = strings_get(&s->strings, s->identity.name);
+
+	text_printable(t->out, name[0] ? name : "process", strlen(name[0] ? name : "process"));
+	str_printf(t->out, " (pid %" PRId32 ")", s->identity.pid);
+}
+
+static void add_leaders(const struct text_view *t)
+{
+	const struct listing_totals *totals = &t->l->totals;
+
+	if (totals->grown_bytes == 0)
+		return;
+	str_printf(t->out, "; %s %s make%s %.1f %% of it", format_count(totals->lead_rows).text,
+		   noun(t->l->options.group, totals->lead_rows), totals->lead_rows == 1 ? "s" : "",
+		   100.0 * (double)totals->lead_bytes / (double)totals->grown_bytes);
+}
+
+static void add_growth(const struct text_view *t, int64_t bytes, int64_t blocks)
+{
+	const struct listing_totals *totals = &t->l->totals;
+	int64_t size = bytes < 0 ? -bytes : bytes;
+
+	str_printf(t->out, " %s by %s", bytes < 0 ? "shrank" : "grew",
+		   format_bytes((uint64_t)size).text);
+	if (totals->elapsed_ns)
+		str_printf(t->out, " in %s", format_duration(totals->elapsed_ns).text);
+	str_printf(t->out, ": %s block%s", format_count_delta(blocks).text,
+		   plural((uint64_t)(blocks < 0 ? -blocks : blocks)));
+	if (totals->elapsed_ns)
+		str_printf(t->out, ", %s", format_rate(rate_of(bytes, totals->elapsed_ns)).text);
+}
+
+static void add_diff_headline(const struct text_view *t)
+{
+	const struct listing_totals *totals = &t->l->totals;
+	int64_t bytes = delta_of(totals->shrunk_bytes, totals->grown_bytes);
+	int64_t blocks = delta_of(totals->shrunk_blocks, totals->grown_blocks);
+
+	str_add(t->out, t->p->bold);
+	add_who(t);
+	if (t->l->nr_rows == 0) {
+		str_add(t->out, " did not change");
+		if (totals->elapsed_ns)
+			str_printf(t->out, " in %s", format_duration(totals->elapsed_ns).text);
+	} else {
+		add_growth(t, bytes, blocks);
+		if (totals->shrunk_bytes == 0)
+			add_leaders(t);
+	}
+	str_printf(t->out, "%s\n", t->p->reset);
+	if (totals->shrunk_bytes == 0)
+		return;
+	str_printf(t->out, "%s more in %s %s, %s less in %s %s",
+		   format_bytes(totals->grown_bytes).text, format_count(totals->grown_rows).text,
+		   noun(t->l->options.group, totals->grown_rows),
+		   format_bytes(totals->shrunk_bytes).text, format_count(totals->shrunk_rows).text,
+		   noun(t->l->options.group, totals->shrunk_rows));
+	if (totals->grown_bytes)
+		str_printf(t->out, "; %s %s make%s %.1f %% of the growth",
+			   format_count(totals->lead_rows).text,
+			   noun(t->l->options.group, totals->lead_rows),
+			   totals->lead_rows == 1 ? "s" : "",
+			   100.0 * (double)totals->lead_bytes / (double)totals->grown_bytes);
+	str_add_char(t->out, '\n');
+}
+
+static void add_report_headline(const struct text_view *t)
+{
+	const struct snapshot *s = t->l->after;
+	uint64_t since = s->recording_since_ns;
+
+	str_add(t->out, t->p->bold);
+	add_who(t);
+	str_printf(t->out, " held %s in %s block%s", format_bytes(s->totals.live_bytes).text,
+		   format_count(s->totals.live_blocks).text, plural(s->totals.live_blocks));
+	if (s->at_exit)
+		str_add(t->out, " when it ended");
+	if (since && s->taken_monotonic_ns > since)
+		str_printf(t->out, ", %s after recording began",
+			   format_duration(s->taken_monotonic_ns - since).text);
+	str_printf(t->out, "%s\n", t->p->reset);
+	str_printf(t->out, "ever allocated: %s in %s block%s; freed: %s in %s; temporary: %s\n",
+		   format_bytes(s->totals.total_bytes).text,
+		   format_count(s->totals.total_blocks).text, plural(s->totals.total_blocks),
+		   format_bytes(s->totals.freed_bytes).text,
+		   format_count(s->totals.freed_blocks).text,
+		   format_count(s->totals.temporary_blocks).text);
+}
+
+static const char *face_style(const struct text_view *t, int64_t bytes)
+{
+	if (!t->is_diff || bytes == 0)
+		return NULL;
+	return bytes > 0 ? t->p->bad : t->p->good;
+}
+
+static void add_diff_cells(const struct text_view *t, const struct listing_row *row,
+			   struct table *table)
+{
+	int64_t bytes = change_bytes(&row->before, &row->after);
+	int64_t blocks = change_blocks(&row->before, &row->after);
+
+	table_add(table, format_bytes_delta(bytes).text, face_style(t, bytes));
+	table_add(table, format_count_delta(blocks).text, NULL);
+	if (t->l->totals.elapsed_ns)
+		table_add(table, format_rate(rate_of(bytes, t->l->totals.elapsed_ns)).text, NULL);
+	table_add(table, format_bytes(row->after.live_bytes).text, NULL);
+}
+
+static void add_report_cells(const struct listing_row *row, struct table *table)
+{
+	const struct counters *c = &row->after;
+
+	table_add(table, format_bytes(c->live_bytes).text, NULL);
+	table_add(table, format_count(c->live_blocks).text, NULL);
+	table_add(table, format_bytes(c->total_bytes).text, NULL);
+	table_add(table, format_count(c->total_blocks).text, NULL);
+	table_add(table, format_count(c->temporary_blocks).text, NULL);
+}
+
+static void add_heads(const struct text_view *t, struct table *table)
+{
+	static const char *const diff[] = {"#", "bytes", "blocks", "rate", "now", NULL};
+	static const char *const report[] = {"#",	    "bytes",	 "blocks", "ever bytes",
+					     "ever blocks", "temporary", NULL};
+	const char *const *heads = t->is_diff ? diff : report;
+
+	table_init(table, !t->is_diff ? "rrrrrrl" : t->l->totals.elapsed_ns ? "rrrrrl" : "rrrrl");
+	for (size_t i = 0; heads[i]; i++) {
+		if (t->is_diff && i == 3 && !t->l->totals.elapsed_ns)
+			continue;
+		table_add(table, heads[i], t->p->dim);
+	}
+	table_add(table, noun(t->l->options.group, 1), t->p->dim);
+}
+
+static void add_table(const struct text_view *t)
+{
+	struct str face = STR_INIT;
+	struct table table;
+	struct lines lines;
+
+	lines_init(&lines);
+	add_heads(t, &table);
+	for (size_t r = 0; r < t->l->nr_shown; r++) {
+		const struct listing_row *row = &t->l->rows[r];
+
+		str_clear(&face);
+		str_printf(&face, "%zu", r + 1);
+		table_add(&table, face.data, NULL);
+		if (t->is_diff)
+			add_diff_cells(t, row, &table);
+		else
+			add_report_cells(row, &table);
+		str_clear(&face);
+		listing_lines(t->l, row->first, &lines);
+		words_face(&face, t->l->options.group, &lines, t->options->full);
+		table_add(&table, face.data, t->p->name);
+	}
+	str_add_char(t->out, '\n');
+	table_write(&table, t->p, t->out);
+	table_release(&table);
+	lines_release(&lines);
+	str_release(&face);
+}
+
+/* "1,000 blocks of 4,560 bytes": exact when all have one size, which is what a leak looks like. */
+static void add_sizes(struct str *out, const char *prefix, uint64_t blocks, uint64_t bytes)
+{
+	str_printf(out, "%s%s block%s", prefix, format_count(blocks).text, plural(blocks));
+	if (blocks == 0)
+		return;
+	if (bytes % blocks == 0)
+		str_printf(out, " of %s bytes", format_count(bytes / blocks).text);
+	else
+		str_printf(out, " of %s on average", format_bytes(bytes / blocks).text);
+}
+
+/* The counters know what a list of live blocks cannot: whether anything is ever freed here. */
+static void add_fate(const struct text_view *t, const struct counters *before,
+		     const struct counters *after)
+{
+	uint64_t made = after->total_blocks - before->total_blocks, freed;
+
+	if (after->total_blocks <= before->total_blocks)
+		return;
+	freed = made + before->live_blocks - after->live_blocks;
+	if (made + before->live_blocks <= after->live_blocks)
+		freed = 0;
+	str_printf(t->out, "; allocated%s: %s, freed: %s", t->is_diff ? " meanwhile" : " ever",
+		   format_count(made).text, freed ? format_count(freed).text : "none");
+}
+
+static void add_summary(const struct text_view *t, const struct change *c)
+{
+	int64_t blocks = change_blocks(&c->before, &c->after);
+	int64_t bytes = change_bytes(&c->before, &c->after);
+
+	str_add(t->out, "    ");
+	if (!t->is_diff) {
+		add_sizes(t->out, "", c->after.live_blocks, c->after.live_bytes);
+	} else if (blocks > 0 && bytes > 0) {
+		add_sizes(t->out, "+", (uint64_t)blocks, (uint64_t)bytes);
+	} else if (blocks < 0 && bytes < 0) {
+		add_sizes(t->out, "-", (uint64_t)-blocks, (uint64_t)-bytes);
+	} else {
+		str_printf(t->out, "%s blocks, %s", format_count_delta(blocks).text,
+			   format_bytes_delta(bytes).text);
+	}
+	add_fate(t, &c->before, &c->after);
+	str_add_char(t->out, '\n');
+}
+
+static void add_line(struct table *table, const struct text_view *t, const struct line *line,
+		     struct str *text)
+{
+	str_clear(text);
+	words_name(text, line);
+	table_add(table, text->data, line->kind == LINE_OWN ? t->p->name : NULL);
+	str_clear(text);
+	words_place(text, line, t->options->full);
+	if (line->inlined)
+		str_add(text, text->len ? " (inlined)" : "(inlined)");
+	if (t->options->full && line->module[0] && line->function[0]) {
+		str_add(text, "  ");
+		text_printable(text, path_base(line->module), strlen(path_base(line->module)));
+		str_printf(text, "+0x%" PRIx64, line->module_offset);
+	}
+	table_add(table, text->data, NULL);
+}
+
+static void add_stack(const struct text_view *t, const struct lines *lines)
+{
+	size_t first = t->options->full ? 0 : lines->inner;
+	size_t last = t->options->full ? lines->nr : lines->outer;
+	struct str text = STR_INIT;
+	struct table table;
+
+	table_init(&table, "ll");
+	table.indent = 8;
+	table.width_max = NAME_WIDTH_MAX;
+	for (size_t i = first; i < last; i++) {
+		if (lines->items[i].kind != LINE_RECORDER)
+			add_line(&table, t, &lines->items[i], &text);
+	}
+	table_write(&table, t->p, t->out);
+	table_release(&table);
+	str_release(&text);
+}
+
+static void add_row_stacks(const struct text_view *t, size_t r)
+{
+	const struct listing_row *row = &t->l->rows[r];
+	size_t nr = t->options->full ? row->nr_changed : 1;
+	int64_t bytes = listing_bytes(t->l, &row->before, &row->after);
+	struct lines lines;
+
+	lines_init(&lines);
+	listing_lines(t->l, row->first, &lines);
+	str_printf(t->out, "\n%s#%zu%s  %s  ", t->p->bold, r + 1, t->p->reset,
+		   t->is_diff ? format_bytes_delta(bytes).text
+			      : format_bytes((uint64_t)bytes).text);
+	words_face(t->out, t->l->options.group, &lines, t->options->full);
+	str_add_char(t->out, '\n');
+	for (size_t i = 0; i < nr && i < row->nr; i++) {
+		listing_lines(t->l, row->first + i, &lines);
+		add_summary(t, listing_change(t->l, row->first + i));
+		add_stack(t, &lines);
+	}
+	if (row->nr_changed > nr)
+		str_printf(t->out, "    and %s more stack%s (--full shows them)\n",
+			   format_count(row->nr_changed - nr).text, plural(row->nr_changed - nr));
+	lines_release(&lines);
+}
+
+int format_text(struct out *o, const struct view *v, const struct format_options *options,
+		struct error *e)
+{
+	struct text_view t = {
+		.out = &o->text,
+		.l = v->listing,
+		.v = v,
+		.options = options,
+		.p = options->palette,
+		.is_diff = v->listing->before != NULL,
+	};
+
+	(void)e;
+	if (t.is_diff)
+		add_diff_headline(&t);
+	else
+		add_report_headline(&t);
+	if (t.l->nr_shown)
+		add_table(&t);
+	out_step(o);
+	for (size_t r = 0; r < t.l->nr_shown && r < options->stacks; r++) {
+		add_row_stacks(&t, r);
+		out_step(o);
+	}
+	notes_write(&o->text, v, options->palette);
+	return 0;
+}
