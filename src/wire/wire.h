@@ -34,7 +34,7 @@
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
 #define WIRE_VERSION 1
-#define WIRE_NAME "seep-rec"		 /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
+#define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
 #define WIRE_CHUNK_SHIFT 24
@@ -89,9 +89,10 @@ static inline uint64_t wire_time_decode_ms(uint32_t code)
 /* Nodes that are marks and not code: their pc is the enum value. */
 enum wire_special {
 	WIRE_NODE_ROOT = 0,
-	WIRE_NODE_UNKNOWN = 1,	/* no stack could be taken */
-	WIRE_NODE_CUT = 2,	/* child of root: outer frames beyond the recorder's depth limit */
-	WIRE_NODE_NO_CFI = 3,	/* child of root: the outermost known frame has no unwind information */
+	WIRE_NODE_UNKNOWN = 1, /* no stack could be taken */
+	WIRE_NODE_CUT = 2,     /* child of root: outer frames beyond the recorder's depth limit */
+	WIRE_NODE_NO_CFI =
+		3, /* child of root: the outermost known frame has no unwind information */
 	WIRE_NODE_FIRST = 4,
 };
 
@@ -121,13 +122,13 @@ enum wire_module_state {
 
 #define WIRE_PATH_MAX 472
 struct wire_module {
-	uint32_t state;			/* enum wire_module_state */
+	uint32_t state; /* enum wire_module_state */
 	uint8_t build_id_len;
 	uint8_t is_main, is_recorder, is_allocator;
 	uint64_t start, end, bias;
 	uint8_t build_id[20];
 	uint32_t reserved;
-	char path[WIRE_PATH_MAX];	/* as the loader knows it; "" for the program itself */
+	char path[WIRE_PATH_MAX]; /* as the loader knows it; "" for the program itself */
 };
 _Static_assert(sizeof(struct wire_module) == 528, "no holes");
 
@@ -137,8 +138,8 @@ _Static_assert(sizeof(struct wire_module) == 528, "no holes");
  */
 struct wire_record {
 	uint64_t pc, sp, bp;
-	uint64_t words;		/* recorder's address of values and offsets */
-	uint32_t epoch;		/* valid only while equal to the header's */
+	uint64_t words; /* recorder's address of values and offsets */
+	uint32_t epoch; /* valid only while equal to the header's */
 	uint32_t node;
 	uint16_t words_nr;
 	uint16_t words_cap;
@@ -148,24 +149,32 @@ struct wire_record {
 };
 _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 
+#define WIRE_THREADS_MAX 8192
 #define WIRE_RECORDS_BITS 11
 #define WIRE_RECORDS_NR (1u << WIRE_RECORDS_BITS)
 
-/* What a reader needs of a thread; the recorder's private part follows the records. */
+/* One thread's state. A reader looks at tid, busy, passes, pending_*, records; the rest is the recorder's. */
 struct wire_thread {
-	int32_t tid;			/* 0: slot free */
-	uint32_t busy;			/* depth of hooks that this thread is inside of */
-	uint64_t passes;		/* changes with every hook entered while a snapshot is under way */
-	uint64_t pad[6];
+	int32_t tid;	       /* 0: slot free */
+	uint32_t busy;	       /* depth of hooks that this thread is inside of */
+	uint64_t passes;       /* changes with every hook that has seen wire_header.slow */
+	uint32_t pending_node; /* its temporary blocks not yet in the table: */
+	uint32_t pending_temps;
+	uint64_t last_block;   /* of the last allocation if nothing happened since, else 0 */
+	uint64_t last_temps;   /* recorder's address: counter to bump if the next call frees it */
+	uint64_t hook_sp;      /* stack pointer of the hook that set busy */
+	uint64_t private_part; /* recorder's address */
+	uint64_t pad;
 	struct wire_record records[WIRE_RECORDS_NR];
 };
+_Static_assert(sizeof(struct wire_thread) == 64 + 64 * WIRE_RECORDS_NR, "no holes");
 
 enum wire_undo_kind {
-	WIRE_UNDO_SLOT = 0,	/* key: file offset of the slot; value: what it held */
-	WIRE_UNDO_COUNT = 1,	/* key: node; value: requested bytes of one more block */
+	WIRE_UNDO_SLOT = 0,  /* key: file offset of the slot; value: what it held */
+	WIRE_UNDO_COUNT = 1, /* key: node; value: requested bytes of one more block */
 };
 struct wire_undo {
-	uint64_t key;		/* kind in the top 8 bits; 0: not written yet */
+	uint64_t key; /* kind in the top 8 bits; 0: not written yet */
 	uint64_t value;
 };
 #define WIRE_UNDO_KIND_SHIFT 56
@@ -174,16 +183,16 @@ struct wire_undo {
 
 /* Why every call takes the slow path, if so. */
 enum wire_slow {
-	WIRE_SLOW_SNAPSHOT = 1,	/* log changes to the undo area */
+	WIRE_SLOW_SNAPSHOT = 1, /* log changes to the undo area */
 	WIRE_SLOW_UNLOAD = 2,	/* a module is being unloaded: no cached unwinding rules */
 	WIRE_SLOW_OFF = 4,	/* forward only; frees still clear slots */
 };
 
 enum wire_state {
-	WIRE_STATE_NONE = 0,	 /* recorder has not started (static program, loader failed …) */
+	WIRE_STATE_NONE = 0, /* recorder has not started (static program, loader failed …) */
 	WIRE_STATE_RECORDING,
-	WIRE_STATE_NOT_USED,	 /* the program supplies its own malloc: nothing reaches the recorder */
-	WIRE_STATE_FAILED,	 /* see status_error */
+	WIRE_STATE_NOT_USED, /* the program supplies its own malloc: nothing reaches the recorder */
+	WIRE_STATE_FAILED,   /* see status_error */
 };
 
 struct wire_header {
@@ -196,16 +205,16 @@ struct wire_header {
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
 	uint64_t thread_stride;
 	int32_t launcher_pid;
-	uint32_t image;			/* counts images (execs) under this launcher, from 1 */
-	uint64_t began_monotonic_ns;	/* time code 0 */
+	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
+	uint64_t began_monotonic_ns; /* time code 0 */
 	uint8_t pad0[64];
 
 	/* control and what every call reads: one cache line */
-	_Alignas(64) uint32_t slow;	/* enum wire_slow bits */
-	uint32_t epoch;			/* of unwinding rules; never 0 */
-	uint64_t time_bits;		/* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
-	uint32_t dense_below;		/* requested sizes below this go into the dense table */
-	uint32_t threads_many;		/* 0 while one thread only has ever been here */
+	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
+	uint32_t epoch;		    /* of unwinding rules; never 0 */
+	uint64_t time_bits;	    /* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
+	uint32_t dense_below;	    /* requested sizes below this go into the dense table */
+	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
 	uint8_t pad1[40];
 
 	/* growth: written by the recorder */
@@ -215,13 +224,13 @@ struct wire_header {
 	uint8_t pad2[40];
 
 	/* status and losses: written by the recorder */
-	_Alignas(64) uint32_t state;	/* enum wire_state */
+	_Alignas(64) uint32_t state; /* enum wire_state */
 	int32_t pid;
 	uint64_t dropped_blocks, dropped_bytes;
 	uint64_t unknown_frees, lost_frees;
 	uint64_t cut_stacks, stopped_stacks, missing_stacks;
 	uint64_t checked_stacks, differing_stacks; /* check build only */
-	uint64_t captures, record_hits;		/* statistics, not exact; filled by the check build */
+	uint64_t captures, record_hits; /* statistics, not exact; filled by the check build */
 	char allocator[32];		/* "glibc", "jemalloc" … */
 	char status_error[128];
 

@@ -1,0 +1,215 @@
+/*
+ * The interposed functions, System V AMD64.
+ *
+ * ALLOCATES calls the real function first, keeping only the requested size, then leaves through
+ * rec_allocated(p, size, pc, sp, bp) by a jump: pc, sp and bp are those of the caller, exactly as they
+ * will be after the return, and no frame of ours is in the stack. All registers that the caller may
+ * count on are the real function's affair, then a C function's.
+ *
+ * Each real_* pointer starts at a boot stub that resolves all of them and begins the recording.
+ */
+#include <cet.h>
+
+	.macro	FUNCTION name
+	.globl	\name
+	.type	\name, @function
+	.p2align 5
+\name:
+	.cfi_startproc
+	_CET_ENDBR
+	.endm
+
+	.macro	END name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+	/* rec_real_NAME, pointing at its boot stub until rec_start() has run */
+	.macro	REAL name
+	.section .data.rel, "aw", @progbits
+	.p2align 3
+	.globl	rec_real_\name
+	.hidden	rec_real_\name
+	.type	rec_real_\name, @object
+	.size	rec_real_\name, 8
+rec_real_\name:
+	.quad	rec_boot_\name
+	.text
+	.type	rec_boot_\name, @function
+	.p2align 4
+rec_boot_\name:
+	.cfi_startproc
+	_CET_ENDBR
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	push	%rdx
+	.cfi_adjust_cfa_offset 8
+	call	rec_start
+	pop	%rdx
+	.cfi_adjust_cfa_offset -8
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	*rec_real_\name(%rip)
+	.cfi_endproc
+	.size	rec_boot_\name, . - rec_boot_\name
+	.endm
+
+	/* size: register that holds the requested bytes; %rax after computing a product */
+	.macro	ALLOCATES_BODY name, size, then
+	sub	$24, %rsp
+	.cfi_adjust_cfa_offset 24
+	mov	\size, 8(%rsp)
+	call	*rec_real_\name(%rip)
+	mov	8(%rsp), %rsi
+	add	$24, %rsp
+	.cfi_adjust_cfa_offset -24
+	mov	%rax, %rdi
+	mov	(%rsp), %rdx
+	lea	8(%rsp), %rcx
+	mov	%rbp, %r8
+	jmp	\then
+	.endm
+
+	.macro	ALLOCATES name, size, then
+	REAL	\name
+	FUNCTION \name
+	ALLOCATES_BODY \name, \size, \then
+	END	\name
+	.endm
+
+	/* operator new: recorded only where it does not come down to malloc through its symbol */
+	.macro	NEW name
+	REAL	\name
+	FUNCTION \name
+	cmpb	$0, rec_new_records(%rip)
+	je	1f
+	ALLOCATES_BODY \name, %rdi, rec_allocated_wrapper
+1:	jmp	*rec_real_\name(%rip)
+	END	\name
+	.endm
+
+	.macro	FREES_BODY name
+	test	%rdi, %rdi
+	je	2f
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	push	%rdx
+	.cfi_adjust_cfa_offset 8
+	call	rec_freed
+	pop	%rdx
+	.cfi_adjust_cfa_offset -8
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+2:	jmp	*rec_real_\name(%rip)
+	.endm
+
+	.macro	FREES name
+	REAL	\name
+	FUNCTION \name
+	FREES_BODY \name
+	END	\name
+	.endm
+
+	.macro	DELETE name
+	REAL	\name
+	FUNCTION \name
+	cmpb	$0, rec_new_records(%rip)
+	je	2f
+	FREES_BODY \name
+	END	\name
+	.endm
+
+	/* Written in C: pc, sp and bp of the caller as further arguments. */
+	.macro	TRACED name, pc, sp, bp
+	REAL	\name
+	FUNCTION \name
+	mov	(%rsp), \pc
+	lea	8(%rsp), \sp
+	mov	%rbp, \bp
+	jmp	hook_\name
+	END	\name
+	.endm
+
+	.macro	PLAIN name
+	REAL	\name
+	FUNCTION \name
+	jmp	hook_\name
+	END	\name
+	.endm
+
+	.text
+	ALLOCATES malloc, %rdi, rec_allocated
+	ALLOCATES memalign, %rsi, rec_allocated_wrapper
+	ALLOCATES aligned_alloc, %rsi, rec_allocated_wrapper
+	ALLOCATES valloc, %rdi, rec_allocated_wrapper
+	ALLOCATES pvalloc, %rdi, rec_allocated_wrapper
+
+	REAL	calloc
+	FUNCTION calloc
+	mov	%rdi, %rax
+	imul	%rsi, %rax	/* if it overflows, the real one returns NULL */
+	ALLOCATES_BODY calloc, %rax, rec_allocated_wrapper
+	END	calloc
+
+	REAL	free
+	FUNCTION free
+	test	%rdi, %rdi
+	je	1f
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	call	rec_freed
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	*rec_real_free(%rip)
+1:	ret
+	END	free
+	FREES	cfree
+	FREES	free_sized
+	FREES	free_aligned_sized
+
+	TRACED	realloc, %rdx, %rcx, %r8
+	TRACED	reallocarray, %rcx, %r8, %r9
+	TRACED	posix_memalign, %rcx, %r8, %r9
+
+	PLAIN	dlclose
+	PLAIN	iconv_close
+	PLAIN	mlockall
+
+	NEW	_Znwm
+	NEW	_Znam
+	NEW	_ZnwmRKSt9nothrow_t
+	NEW	_ZnamRKSt9nothrow_t
+	NEW	_ZnwmSt11align_val_t
+	NEW	_ZnamSt11align_val_t
+	NEW	_ZnwmSt11align_val_tRKSt9nothrow_t
+	NEW	_ZnamSt11align_val_tRKSt9nothrow_t
+	DELETE	_ZdlPv
+	DELETE	_ZdaPv
+	DELETE	_ZdlPvm
+	DELETE	_ZdaPvm
+	DELETE	_ZdlPvRKSt9nothrow_t
+	DELETE	_ZdaPvRKSt9nothrow_t
+	DELETE	_ZdlPvSt11align_val_t
+	DELETE	_ZdaPvSt11align_val_t
+	DELETE	_ZdlPvmSt11align_val_t
+	DELETE	_ZdaPvmSt11align_val_t
+	DELETE	_ZdlPvSt11align_val_tRKSt9nothrow_t
+	DELETE	_ZdaPvSt11align_val_tRKSt9nothrow_t
+
+	/* Stands in for a function that does not exist anywhere: NULL, or nothing done. */
+	.globl	rec_missing
+	.hidden	rec_missing
+	FUNCTION rec_missing
+	xor	%eax, %eax
+	ret
+	END	rec_missing
+
+	.section .note.GNU-stack, "", @progbits

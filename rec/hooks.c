@@ -1,0 +1,136 @@
+/* The interposed functions that need more than "call it, then note the result"; see entry_x86_64.S. */
+#include "hooks.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "record.h"
+#include "sys.h"
+
+#define REAL(name, type) ((type)rec_real_##name)
+
+unsigned char rec_new_records;
+
+/* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording. */
+static struct wire_thread *begin(struct wire_header **ret_h)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self;
+
+	if (!h || (!w && !(w = thread_get(h))))
+		return NULL;
+	w->busy++;
+	barrier();
+	if (h->slow)
+		w->passes++;
+	*ret_h = h;
+	return w;
+}
+
+static void end(struct wire_thread *w)
+{
+	barrier();
+	w->busy--;
+}
+
+/*
+ * The real realloc frees the old address inside; another thread may be given it before we are back. So
+ * the old block is marked first, and afterwards taken out only if the mark is still ours.
+ */
+HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	struct wire_header *h = NULL;
+	struct wire_thread *w = old ? begin(&h) : NULL;
+	uint64_t *slot = NULL, marked = 0;
+	void *p;
+
+	if (w) {
+		w->hook_sp = sp;
+		marked = table_mark_moving(h, (uint64_t)old, &slot);
+		if (!marked)
+			__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
+		w->last_block = 0;
+		end(w);
+	}
+	p = REAL(realloc, void *(*)(void *, size_t))(old, size);
+	if (marked && rec_gate.header == h) {
+		w = begin(&h);
+		if (w) {
+			w->hook_sp = sp;
+			if (p ? p != old : size == 0)
+				table_moved(h, slot, marked, (uint64_t)old);
+			else if (!p)
+				table_unmark(h, slot, marked);
+			end(w);
+		}
+	}
+	return rec_allocated_wrapper(p, size, pc, sp, bp);
+}
+
+HOOK void *hook_reallocarray(void *old, size_t nr, size_t size, uint64_t pc, uint64_t sp,
+			     uint64_t bp)
+{
+	size_t bytes;
+
+	/* The real one knows how to fail, and sets errno. */
+	if (__builtin_mul_overflow(nr, size, &bytes))
+		return REAL(reallocarray, void *(*)(void *, size_t, size_t))(old, nr, size);
+	return hook_realloc(old, bytes, pc, sp, bp);
+}
+
+HOOK int hook_posix_memalign(void **out, size_t align, size_t size, uint64_t pc, uint64_t sp,
+			     uint64_t bp)
+{
+	int r = REAL(posix_memalign, int (*)(void **, size_t, size_t))(out, align, size);
+
+	if (r == 0)
+		rec_allocated_wrapper(*out, size, pc, sp, bp);
+	return r;
+}
+
+/* After an unload, what was learnt of the code there is void. */
+HOOK int hook_dlclose(void *handle)
+{
+	struct wire_header *h = rec_gate.header;
+	int r;
+
+	if (h)
+		modules_unloading(h);
+	r = REAL(dlclose, int (*)(void *))(handle);
+	if (h && rec_gate.header == h)
+		modules_unloaded(h);
+	return r;
+}
+
+/* glibc unloads conversion modules by itself, some iconv_close later. */
+HOOK int hook_iconv_close(void *cd)
+{
+	struct wire_header *h = rec_gate.header;
+	int r;
+
+	if (h)
+		modules_unloading(h);
+	r = REAL(iconv_close, int (*)(void *))(cd);
+	if (h && rec_gate.header == h)
+		modules_unloaded(h);
+	return r;
+}
+
+/*
+ * Locking all that is mapped would make the kernel fill our sparse tables. So: lock what is there
+ * mapping by mapping, ours excepted, and leave the future to the real function.
+ */
+HOOK int hook_mlockall(int flags)
+{
+	int (*real)(int) = REAL(mlockall, int (*)(int));
+	int r;
+
+	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & MCL_ONFAULT))
+		return real(flags);
+	if (flags & MCL_FUTURE) {
+		r = real(flags & ~MCL_CURRENT);
+		if (r)
+			return r;
+	}
+	return rec_lock_mappings() ? real(flags) : 0;
+}

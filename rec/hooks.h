@@ -1,0 +1,40 @@
+/* The real functions: what the program would have called without us. Set once by rec_start(). */
+#ifndef SEEP_REC_HOOKS_H
+#define SEEP_REC_HOOKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define REC_FUNCTIONS(X)                                                                           \
+	X(malloc)                                                                                  \
+	X(calloc) X(realloc) X(reallocarray) X(memalign) X(aligned_alloc) X(posix_memalign) X(     \
+		valloc) X(pvalloc) X(free) X(cfree) X(free_sized) X(free_aligned_sized) X(dlclose) \
+		X(iconv_close) X(mlockall) X(_Znwm) X(_Znam) X(_ZnwmRKSt9nothrow_t) X(             \
+			_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t) X(_ZnamSt11align_val_t)       \
+			X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(                                   \
+				_ZnamSt11align_val_tRKSt9nothrow_t) X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) \
+				X(_ZdaPvm) X(_ZdlPvRKSt9nothrow_t) X(_ZdaPvRKSt9nothrow_t)         \
+					X(_ZdlPvSt11align_val_t) X(_ZdaPvSt11align_val_t) X(       \
+						_ZdlPvmSt11align_val_t) X(_ZdaPvmSt11align_val_t)  \
+						X(_ZdlPvSt11align_val_tRKSt9nothrow_t)             \
+							X(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+
+#define REC_DECLARE(name) extern void *rec_real_##name;
+REC_FUNCTIONS(REC_DECLARE)
+#undef REC_DECLARE
+
+void rec_missing(void);
+
+/* The allocator supplies operator new itself, not by way of malloc's symbol. */
+extern unsigned char rec_new_records;
+
+/* entry_x86_64.S jumps here; pc, sp, bp: of the caller, as in rec_allocated(). */
+void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);
+void *hook_reallocarray(void *old, size_t nr, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);
+int hook_posix_memalign(void **out, size_t align, size_t size, uint64_t pc, uint64_t sp,
+			uint64_t bp);
+int hook_dlclose(void *handle);
+int hook_iconv_close(void *cd);
+int hook_mlockall(int flags);
+
+#endif

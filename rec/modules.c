@@ -1,0 +1,158 @@
+/*
+ * Modules as the recorder meets them, and what an unload invalidates.
+ *
+ * glibc's _dl_find_object (2.35) answers without locks and is what the C++ runtime itself relies on;
+ * where it is missing we walk the loader's list. Nodes of the stack tree keep plain addresses; when a
+ * module goes away its nodes are retired: the module's number goes into the upper bits of their pc, so
+ * they keep their meaning and a later module at the same address gets nodes of its own.
+ */
+#include <elf.h>
+#include <link.h>
+
+#include "bytes.h"
+#include "cfi.h"
+#include "elf_image.h"
+#include "modules.h"
+
+/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers. */
+struct find_result {
+	unsigned long long flags;
+	void *map_start, *map_end;
+	struct link_map *link_map;
+	void *eh_frame_hdr;
+	unsigned long long reserved[7];
+};
+extern int _dl_find_object(void *pc, struct find_result *result) __attribute__((weak));
+
+static bool find_object(uint64_t addr, struct find_result *f)
+{
+	struct elf_image image;
+
+	if (_dl_find_object)
+		return _dl_find_object((void *)addr, f) == 0;
+	if (!elf_image_at(addr, &image))
+		return false;
+	f->map_start = (void *)image.start;
+	f->map_end = (void *)image.end;
+	f->link_map = image.link_map;
+	f->eh_frame_hdr = (void *)image.eh_frame_hdr;
+	return true;
+}
+
+static struct wire_module *find_registered(struct wire_header *h, uint64_t addr)
+{
+	uint32_t nr = __atomic_load_n(&h->modules_nr, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
+		struct wire_module *m = &rec_places.modules[i];
+
+		if (__atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == WIRE_MODULE_LOADED &&
+		    addr >= m->start && addr < m->end)
+			return m;
+	}
+	return NULL;
+}
+
+/* Retires the nodes in [start, end): module number i takes them along. */
+static void retire_nodes(struct wire_header *h, uint32_t i, uint64_t start, uint64_t end)
+{
+	uint32_t nr = __atomic_load_n(&h->nodes_nr, __ATOMIC_ACQUIRE);
+
+	for (uint32_t id = WIRE_NODE_FIRST; id < nr; id++) {
+		struct wire_node *n = &rec_places.nodes[id];
+
+		/* pc - 1: a call may be a function's, and a module's, last instruction */
+		if (n->pc - 1 >= start && n->pc - 1 < end)
+			__atomic_store_n(&n->pc, n->pc | (uint64_t)(i + 1) << WIRE_PC_BITS,
+					 __ATOMIC_RELAXED);
+	}
+}
+
+static void retire(struct wire_header *h, struct wire_module *m)
+{
+	uint32_t i = (uint32_t)(m - rec_places.modules);
+
+	m->state = WIRE_MODULE_UNLOADED;
+	retire_nodes(h, i, m->start, m->end);
+}
+
+/* Every thread's cached stack and records, and every rule, may speak of code that is gone. */
+static void new_epoch(struct wire_header *h)
+{
+	rules_flush();
+	if (__atomic_add_fetch(&h->epoch, 1, __ATOMIC_RELEASE) == 0)
+		__atomic_add_fetch(&h->epoch, 1, __ATOMIC_RELEASE);
+}
+
+static COLD void add_module(struct wire_header *h, const struct find_result *f)
+{
+	struct elf_image image;
+	struct wire_module *m;
+	uint32_t i = __atomic_load_n(&h->modules_nr, __ATOMIC_RELAXED);
+
+	do {
+		if (i >= h->modules_cap)
+			return;
+	} while (!__atomic_compare_exchange_n(&h->modules_nr, &i, i + 1, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	m = &rec_places.modules[i];
+	m->state = WIRE_MODULE_WRITING;
+	m->start = (uint64_t)f->map_start;
+	m->end = (uint64_t)f->map_end;
+	m->bias = f->link_map ? f->link_map->l_addr : 0;
+	if (f->link_map && f->link_map->l_name)
+		text_copy(m->path, f->link_map->l_name, sizeof(m->path));
+	m->is_main = !m->path[0];
+	m->is_recorder = (uint64_t)&rec_gate >= m->start && (uint64_t)&rec_gate < m->end;
+	if (f->link_map && elf_image_of(f->link_map, &image))
+		m->build_id_len = elf_image_build_id(&image, m->build_id, sizeof(m->build_id));
+	m->is_allocator = m->start <= rec_allocator_addr && rec_allocator_addr < m->end;
+	__atomic_store_n(&m->state, WIRE_MODULE_LOADED, __ATOMIC_RELEASE);
+}
+
+const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr)
+{
+	struct find_result f;
+	struct wire_module *m;
+
+	if (!find_object(addr, &f))
+		return NULL;
+	m = find_registered(h, addr);
+	if (m && (m->start != (uint64_t)f.map_start || m->end != (uint64_t)f.map_end ||
+		  (f.link_map && m->bias != f.link_map->l_addr))) {
+		/* An unload that we were not told of (glibc unloads iconv modules by itself). */
+		retire(h, m);
+		new_epoch(h);
+		m = NULL;
+	}
+	if (!m)
+		add_module(h, &f);
+	return f.eh_frame_hdr;
+}
+
+void modules_unloading(struct wire_header *h)
+{
+	__atomic_fetch_or(&h->slow, WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
+}
+
+void modules_unloaded(struct wire_header *h)
+{
+	uint32_t nr = __atomic_load_n(&h->modules_nr, __ATOMIC_ACQUIRE);
+	bool any = false;
+
+	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
+		struct wire_module *m = &rec_places.modules[i];
+		struct find_result f;
+
+		if (m->state != WIRE_MODULE_LOADED)
+			continue;
+		if (find_object(m->start, &f) && m->start == (uint64_t)f.map_start &&
+		    (!f.link_map || m->bias == f.link_map->l_addr))
+			continue;
+		retire(h, m);
+		any = true;
+	}
+	if (any)
+		new_epoch(h);
+	__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_UNLOAD, __ATOMIC_RELEASE);
+}

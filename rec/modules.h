@@ -1,0 +1,10 @@
+/* Modules as the recorder meets them: the first return address in one registers it. */
+#ifndef SEEP_REC_MODULES_H
+#define SEEP_REC_MODULES_H
+
+#include "rec.h"
+
+/* .eh_frame_hdr of the module that holds addr, NULL when there is none. Registers the module. */
+const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr);
+
+#endif

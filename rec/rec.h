@@ -1,0 +1,153 @@
+/*
+ * The recorder: what runs inside other people's processes.
+ *
+ * It makes no libc calls, takes no locks, starts no threads, keeps no descriptors and never touches
+ * errno. Everything it knows lies in one shared mapping (src/wire/wire.h) and in a private mapping per
+ * thread. A fork child finds the gate wiped by the kernel and only forwards.
+ *
+ *   entry_x86_64.S   the interposed functions: call the real one, then
+ *   hooks.c            what each of them means: allocation, free, realloc
+ *   record.h           the fast path: same stack as before? count, enter into the live table
+ *   capture.c          the verified stack cache: unwinds what changed, checks what did not
+ *   rules.c, cfi.c     return address → unwinding rule, from .eh_frame
+ *   tree.c             stack tree
+ *   table.c            live table: chunks, big and dense blocks
+ *   thread.c           per-thread state
+ *   modules.c          which module was where, and what an unload invalidates
+ *   stackmap.c         which memory is stack
+ *   session.c, elf.c   start: environment, shared mapping, the real functions
+ */
+#ifndef SEEP_REC_REC_H
+#define SEEP_REC_REC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/wire.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define COLD __attribute__((noinline, cold))
+#define HOOK __attribute__((used))
+#define barrier() __asm__ volatile("" ::: "memory")
+
+#define FRAMES_MAX 4096 /* deeper stacks are cut: the innermost frames are kept */
+#define WORDS_MAX (8 * FRAMES_MAX)
+#define EXTRA_MAX (4 * FRAMES_MAX) /* words read by complex unwinding steps in one walk */
+
+/* A word of the stack that an unwinder reads, and what it held. */
+struct word {
+	uint64_t slot, value;
+};
+
+/* One frame of the cached stack; frames are kept outermost first. */
+struct frame {
+	uint64_t pc, sp, bp;
+	uint64_t ra_slot; /* address of the return address; 0: none was read */
+	uint64_t bp_slot; /* address of the saved bp; 0: not saved here */
+	uint32_t rule;
+	uint32_t node;
+	uint32_t words_end; /* words [0, words_end) prove this frame and all outer ones */
+	uint16_t extra_first, extra_nr;
+	uint8_t bp_live; /* an outer frame consumes this frame's bp */
+};
+
+/* Room for interpreting call frame information without using the program's stack. */
+struct cfi_scratch;
+
+/* Private part of a thread's state; the shared part (struct wire_thread) is at *wire. */
+struct thread {
+	struct wire_thread *wire;
+	uint64_t stack_low, stack_high; /* mapping that held the stack last */
+	uint8_t *arena, *arena_end;	/* for the words of records */
+	uint32_t epoch;			/* of the cached stack */
+	uint32_t frames_nr;
+	struct cfi_scratch *scratch;  /* [2]: own and for a hook inside a hook */
+	struct frame *frames, *fresh; /* [FRAMES_MAX] each */
+	struct word *words;	      /* [WORDS_MAX] */
+	struct word *extra;	      /* [EXTRA_MAX] */
+	uint64_t *nested_pcs;	      /* [FRAMES_MAX] */
+};
+
+/*
+ * The gate: non-NULL while this process records. It has a page of its own with MADV_WIPEONFORK, so a
+ * fork child, however made, reads NULL; a vfork child shares the parent's memory and its tables.
+ */
+struct gate {
+	struct wire_header *header;
+	uint64_t *level1; /* slot address = level1[addr >> 26] + (addr >> 5) * 8 */
+	uint8_t pad[4096 - 16];
+};
+extern struct gate rec_gate;
+
+extern __thread struct wire_thread *rec_self __attribute__((tls_model("initial-exec")));
+
+/* Where things are in this process's mapping; valid while the gate is open. */
+struct places {
+	uint8_t *base;
+	struct wire_node *nodes;
+	uint32_t *temps, *carry;
+	uint64_t *index;
+	uint64_t *dense1;
+	struct wire_module *modules;
+	struct wire_undo *undo;
+	uint32_t nodes_cap;
+};
+extern struct places rec_places;
+
+/* session.c */
+void rec_start(void);	    /* resolves the real functions, opens the session; once */
+bool rec_child_start(void); /* in a fork child that is to be followed */
+bool rec_wake(void);	    /* gate closed: is there anything to do? true: it is open now */
+
+/* thread.c */
+struct wire_thread *thread_get(struct wire_header *h); /* sets rec_self; NULL: no room */
+static inline struct thread *thread_private(struct wire_thread *w)
+{
+	return (struct thread *)w->private_part;
+}
+
+/* capture.c: the node of the stack that starts at (pc, sp, bp); fills `r` when it pays. */
+uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_record *r, uint64_t pc,
+		       uint64_t sp, uint64_t bp);
+/* Without any cache; for a hook inside a hook and while a module is being unloaded. */
+uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, uint64_t pc,
+			  uint64_t sp, uint64_t bp);
+
+/* tree.c */
+uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64_t pc); /* UNKNOWN when full */
+void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes);
+void tree_flush_record(struct wire_header *h, struct wire_record *r);
+
+/* table.c; all expect the caller to own the block */
+void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
+bool table_remove_slow(struct wire_header *h, uint64_t addr);
+uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense);
+
+/* modules.c */
+void modules_saw(struct wire_header *h, uint64_t pc);
+void modules_unloading(struct wire_header *h);
+void modules_unloaded(struct wire_header *h);
+
+/* stackmap.c: the readable mapping that holds [sp, top); false: not all of it is mapped */
+bool stackmap_find(struct thread *t, uint64_t sp, uint64_t top);
+
+/* session.c: where the real malloc is */
+extern uint64_t rec_allocator_addr;
+
+/* mappings.c: mlock of every mapping but ours; true: could not find out what is mapped */
+bool rec_lock_mappings(void);
+
+/* undo.c */
+void undo_log(struct wire_header *h, uint64_t key, uint64_t value);
+
+static inline struct wire_record *record_slot(struct wire_thread *w, uint64_t pc, uint64_t sp)
+{
+	uint32_t i = ((uint32_t)(pc >> 1) * 0x9e3779b1u ^ (uint32_t)(sp >> 4) * 0x85ebca6bu) >>
+		     (32 - WIRE_RECORDS_BITS);
+
+	return &w->records[i];
+}
+
+#endif

@@ -1,0 +1,239 @@
+/* What happens at an allocation and at a free; see record.h. */
+#include "record.h"
+
+static inline bool logging(struct wire_header *h)
+{
+	return h->slow & WIRE_SLOW_SNAPSHOT;
+}
+
+static inline void enter(struct wire_thread *w, uint64_t sp)
+{
+	w->hook_sp = sp;
+	w->busy = 1;
+	barrier();
+}
+
+static inline void leave(struct wire_thread *w)
+{
+	barrier();
+	w->busy = 0;
+}
+
+/*
+ * busy is set: a hook inside a hook (a signal handler that allocates), or a flag left behind by a
+ * handler that was left by siglongjmp. A hook inside a hook is deeper in the same stack, or on another.
+ */
+static void heal_if_stale(struct wire_thread *w, uint64_t sp)
+{
+	struct thread *t = thread_private(w);
+
+	if (sp < w->hook_sp || sp > t->stack_high || w->hook_sp < t->stack_low)
+		return;
+	t->frames_nr = 0;
+	w->busy = 0;
+}
+
+static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, uint32_t node)
+{
+	tree_count(h, node, size);
+	if (logging(h))
+		undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size);
+	table_insert_slow(h, addr, size, node);
+}
+
+static void without_stack(struct wire_header *h, uint64_t addr, size_t size)
+{
+	__atomic_fetch_add(&h->missing_stacks, 1, __ATOMIC_RELAXED);
+	count_and_insert(h, addr, size, WIRE_NODE_UNKNOWN);
+}
+
+/* A signal handler that allocates, while the hook it interrupted uses the thread's cache. */
+static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint64_t addr,
+			     size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	uint32_t node;
+
+	if (w->busy > 1) { /* a handler in a handler in a hook: no scratch memory left */
+		without_stack(h, addr, size);
+		return;
+	}
+	w->busy = 2;
+	barrier();
+	node = capture_uncached(thread_private(w), h, 1, pc, sp, bp);
+	count_and_insert(h, addr, size, node);
+	barrier();
+	w->busy = 1;
+}
+
+/* Everything but "nothing special is going on". */
+static COLD void allocated_slow(uint64_t addr, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	struct wire_header *h;
+	struct wire_thread *w;
+	uint32_t node;
+
+	if (!rec_gate.header && !rec_wake())
+		return;
+	h = rec_gate.header;
+	w = rec_self;
+	if (!w && !(w = thread_get(h))) {
+		without_stack(h, addr, size);
+		return;
+	}
+	if (w->busy)
+		heal_if_stale(w, sp);
+	if (w->busy) {
+		allocated_nested(h, w, addr, size, pc, sp, bp);
+		return;
+	}
+	enter(w, sp);
+	w->passes++;
+	if (!(h->slow & WIRE_SLOW_OFF)) {
+		if (h->slow & WIRE_SLOW_UNLOAD)
+			node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
+		else
+			node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp,
+					     bp);
+#ifdef REC_CHECK
+		check_stack(h, pc, node);
+#endif
+		count_and_insert(h, addr, size, node);
+		w->last_block = 0;
+	}
+	leave(w);
+}
+
+/* A node whose count is not in a record: its temporary blocks are counted here meanwhile. */
+static void use_pending_temps(struct wire_thread *w, uint32_t node)
+{
+	if (w->pending_node != node) {
+		if (w->pending_temps)
+			__atomic_fetch_add(&rec_places.temps[w->pending_node], w->pending_temps,
+					   __ATOMIC_RELAXED);
+		w->pending_temps = 0;
+		w->pending_node = node;
+	}
+	w->last_temps = (uint64_t)&w->pending_temps;
+}
+
+static __attribute__((noinline)) uint32_t captured(struct wire_header *h, struct wire_thread *w,
+						   struct wire_record *r, size_t size, uint64_t pc,
+						   uint64_t sp, uint64_t bp)
+{
+	uint32_t node = capture_stack(thread_private(w), h, r, pc, sp, bp);
+
+	tree_count(h, node, size);
+	use_pending_temps(w, node);
+	return node;
+}
+
+static COLD void carry_record(uint32_t node)
+{
+	__atomic_fetch_add(&rec_places.carry[node], 1, __ATOMIC_RELAXED);
+}
+
+HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self;
+	uint64_t addr = (uint64_t)p, *slot;
+	struct wire_record *r;
+	uint32_t node;
+
+	if (unlikely(!p))
+		return p;
+	if (unlikely(!h || !w || w->busy)) {
+		allocated_slow(addr, size, pc, sp, bp);
+		return p;
+	}
+	enter(w, sp);
+	if (unlikely(h->slow)) {
+		leave(w);
+		allocated_slow(addr, size, pc, sp, bp);
+		return p;
+	}
+	r = record_slot(w, pc, sp);
+	if (likely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ h->epoch)) == 0 &&
+		   (!r->bp_live || r->bp == bp) && record_holds(r, sp))) {
+		node = r->node;
+		r->bytes += size;
+		if (unlikely(++r->blocks == 0))
+			carry_record(node);
+		r->confidence = 2;
+		w->last_temps = (uint64_t)&r->temps;
+	} else {
+		node = captured(h, w, r, size, pc, sp, bp);
+	}
+#ifdef REC_CHECK
+	check_stack(h, pc, node);
+#endif
+	slot = table_slot(addr);
+	/* One comparison for both: too small for the ordinary table, too big for a slot. */
+	if (likely(slot && !*slot &&
+		   size - h->dense_below < (uint64_t)WIRE_SIZE_ESCAPE - h->dense_below))
+		slot_write(slot, slot_value(h, addr, size, node));
+	else
+		table_insert_slow(h, addr, size, node);
+	w->last_block = addr;
+	leave(w);
+	return p;
+}
+
+HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+{
+	struct wire_thread *w = rec_self;
+
+	/* The inner function's own hook has just recorded it, with a stack that holds ours. */
+	if (rec_gate.header && w && p && w->last_block == (uint64_t)p &&
+	    table_find(rec_gate.header, (uint64_t)p))
+		return p;
+	return rec_allocated(p, size, pc, sp, bp);
+}
+
+static COLD void freed_slow(uint64_t addr, uint64_t sp)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self;
+
+	if (!h || ((!w && !(w = thread_get(h)))))
+		return;
+	if (w->busy)
+		heal_if_stale(w, sp);
+	if (w->busy) {
+		table_remove_slow(h, addr);
+		return;
+	}
+	enter(w, sp);
+	w->passes++;
+	table_remove_slow(h, addr);
+	w->last_block = 0;
+	leave(w);
+}
+
+HOOK void rec_freed(void *p)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self;
+	uint64_t addr = (uint64_t)p, *slot, value, sp = arch_stack_pointer();
+
+	if (unlikely(!h || !w || w->busy)) {
+		freed_slow(addr, sp);
+		return;
+	}
+	enter(w, sp);
+	slot = table_slot(addr);
+	if (unlikely(h->slow || !slot)) {
+		leave(w);
+		freed_slow(addr, sp);
+		return;
+	}
+	value = *slot;
+	if (likely(slot_is(value, addr) && (value & WIRE_SIZE_ESCAPE) != WIRE_SIZE_ESCAPE))
+		slot_write(slot, 0);
+	else
+		table_remove_slow(h, addr);
+	if (w->last_block == addr)
+		++*(uint32_t *)w->last_temps;
+	w->last_block = 0;
+	leave(w);
+}

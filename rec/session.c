@@ -1,0 +1,388 @@
+/*
+ * The beginning: which functions are the real ones, and where the shared mapping comes from.
+ *
+ * The launcher passes SEEP_REC=VERSION:FD:PID:FOLLOW:SOCKET in the environment. The first image finds the
+ * memfd at FD; a program that it becomes by exec, or a child that is followed, asks the launcher for
+ * one of its own at the abstract socket SOCKET. Without any of this we only forward.
+ */
+#include <linux/mman.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "bytes.h"
+#include "elf_image.h"
+#include "hooks.h"
+#include "rec.h"
+#include "sys.h"
+
+#ifndef MADV_DONTFORK
+#define MADV_DONTFORK 10
+#endif
+
+struct gate rec_gate __attribute__((aligned(4096)));
+struct places rec_places;
+uint64_t rec_allocator_addr;
+
+/* 0: nothing done yet, 1: being done, 2: done, recording or not. Survives fork. */
+static uint32_t started;
+
+static struct {
+	bool wanted, follow;
+	long fd, pid;
+	char socket[100];
+} config;
+
+/* ---- the real functions ---- */
+
+struct function {
+	const char *name;
+	void **real;
+};
+
+static const struct function functions[] = {
+#define X(name) {#name, &rec_real_##name},
+	REC_FUNCTIONS(X)
+#undef X
+};
+
+static bool is_ours(struct link_map *lm)
+{
+	struct elf_image image;
+
+	return elf_image_of(lm, &image) && (uint64_t)&rec_gate >= image.start &&
+	       (uint64_t)&rec_gate < image.end;
+}
+
+static void resolve_all(struct link_map *after)
+{
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		const struct function *f = &functions[i];
+		uint64_t at = 0;
+
+		for (struct link_map *lm = after->l_next; lm && !at; lm = lm->l_next)
+			at = elf_symbol(lm, f->name);
+		*f->real = at ? (void *)at : NULL;
+	}
+	if (!rec_real_free_sized)
+		rec_real_free_sized = rec_real_free;
+	if (!rec_real_free_aligned_sized)
+		rec_real_free_aligned_sized = rec_real_free;
+	if (!rec_real_cfree)
+		rec_real_cfree = rec_real_free;
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		if (!*functions[i].real)
+			*functions[i].real = (void *)rec_missing;
+}
+
+static bool same_module(uint64_t a, uint64_t b)
+{
+	struct elf_image image;
+
+	return elf_image_at(a, &image) && b >= image.start && b < image.end;
+}
+
+/* Does somebody before us in the search order define malloc? Then nobody calls ours. */
+static bool is_bypassed(struct link_map *first, struct link_map *ours)
+{
+	for (struct link_map *lm = first; lm && lm != ours; lm = lm->l_next)
+		if (elf_symbol(lm, "malloc"))
+			return true;
+	return false;
+}
+
+static const char *allocator_name(struct link_map **ret_lm)
+{
+	struct elf_image image;
+	const char *path, *base;
+
+	if (!elf_image_at(rec_allocator_addr, &image))
+		return "unknown";
+	*ret_lm = image.link_map;
+	path = base = image.link_map->l_name ? image.link_map->l_name : "";
+	if (elf_symbol(image.link_map, "gnu_get_libc_version"))
+		return "glibc";
+	for (; *path; path++)
+		if (*path == '/')
+			base = path + 1;
+	if (text_starts(base, "libjemalloc"))
+		return "jemalloc";
+	if (text_starts(base, "libtcmalloc"))
+		return "tcmalloc";
+	if (text_starts(base, "libmimalloc"))
+		return "mimalloc";
+	if (text_starts(base, "ld-musl") || text_starts(base, "libc.musl"))
+		return "musl";
+	return "unknown";
+}
+
+/* ---- environment ---- */
+
+static const char *environment(const char *name)
+{
+	char **env = elf_environment();
+	size_t len = text_length(name);
+
+	for (; env && *env; env++)
+		if (text_starts(*env, name) && (*env)[len] == '=')
+			return *env + len + 1;
+	return NULL;
+}
+
+static long parse_number(const char **s)
+{
+	long n = 0;
+
+	while (**s >= '0' && **s <= '9')
+		n = n * 10 + (*(*s)++ - '0');
+	if (**s == ':')
+		(*s)++;
+	return n;
+}
+
+static void read_config(void)
+{
+	const char *s = environment("SEEP_REC");
+
+	if (!s || parse_number(&s) != WIRE_VERSION)
+		return;
+	config.fd = parse_number(&s);
+	config.pid = parse_number(&s);
+	config.follow = parse_number(&s) != 0;
+	text_copy(config.socket, s, sizeof(config.socket));
+	config.wanted = true;
+}
+
+/* ---- the shared mapping ---- */
+
+/* A memfd of the launcher's at fd that nobody uses yet? Then it is mapped and closed. */
+static struct wire_header *map_header(long fd)
+{
+	struct wire_header *h = sys_mmap(sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd);
+
+	if (sys_failed(h))
+		return NULL;
+	if (h->magic == WIRE_MAGIC && h->version == WIRE_VERSION && h->header_bytes == sizeof(*h) &&
+	    h->state == WIRE_STATE_NONE)
+		return h;
+	sys2(SYS_munmap, (long)h, sizeof(*h));
+	return NULL;
+}
+
+static bool is_table(long fd)
+{
+	struct stat st;
+
+	return sys2(SYS_fstat, fd, (long)&st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size >= (long)sizeof(struct wire_header);
+}
+
+/* Asks the launcher for a table of our own. */
+static long receive_fd(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov;
+	struct msghdr msg = {0};
+	struct timeval patience = {.tv_sec = 2};
+	size_t len = text_length(config.socket);
+	char byte;
+	int fd = -1;
+	long s;
+
+	if (!len || len + 1 > sizeof(addr.sun_path))
+		return -1;
+	s = sys3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s < 0)
+		return -1;
+	bytes_copy(addr.sun_path + 1, config.socket, len);
+	arch_syscall6(SYS_setsockopt, s, SOL_SOCKET, SO_RCVTIMEO, (long)&patience, sizeof(patience),
+		      0);
+	arch_syscall6(SYS_setsockopt, s, SOL_SOCKET, SO_SNDTIMEO, (long)&patience, sizeof(patience),
+		      0);
+	iov = (struct iovec){&byte, 1};
+	msg.msg_iov = &iov;
+	msg.msg_iovlen = 1;
+	msg.msg_control = &control;
+	msg.msg_controllen = sizeof(control);
+	if (sys3(SYS_connect, s, (long)&addr,
+		 (long)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) == 0 &&
+	    sys3(SYS_recvmsg, s, (long)&msg, MSG_CMSG_CLOEXEC) > 0 &&
+	    msg.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    control.header.cmsg_level == SOL_SOCKET && control.header.cmsg_type == SCM_RIGHTS)
+		bytes_copy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	sys1(SYS_close, s);
+	return fd;
+}
+
+static void say(struct wire_header *h, const char *text)
+{
+	text_copy(h->status_error, text, sizeof(h->status_error));
+	h->state = WIRE_STATE_FAILED;
+}
+
+/* Maps all of it, or less of the live table where address space is limited. */
+static uint8_t *map_table(struct wire_header *h, long fd)
+{
+	for (uint32_t chunks = h->chunks_cap; chunks >= 4; chunks /= 2) {
+		uint8_t *base =
+			sys_mmap(h->chunks_off + chunks * WIRE_CHUNK_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_NORESERVE, (int)fd);
+
+		if (!sys_failed(base)) {
+			h->chunks_cap = chunks;
+			return base;
+		}
+	}
+	return NULL;
+}
+
+static void set_places(uint8_t *base)
+{
+	struct wire_header *h = (struct wire_header *)base;
+
+	rec_places = (struct places){
+		.base = base,
+		.nodes = (struct wire_node *)(base + h->nodes_off),
+		.temps = (uint32_t *)(base + h->temps_off),
+		.carry = (uint32_t *)(base + h->carry_off),
+		.index = (uint64_t *)(base + h->index_off),
+		.dense1 = (uint64_t *)(base + h->dense1_off),
+		.modules = (struct wire_module *)(base + h->modules_off),
+		.undo = (struct wire_undo *)(base + h->undo_off),
+		.nodes_cap = h->nodes_cap,
+	};
+	rec_gate.level1 = (uint64_t *)(base + h->level1_off);
+	for (uint32_t i = WIRE_NODE_UNKNOWN; i < WIRE_NODE_FIRST; i++)
+		rec_places.nodes[i].pc = i;
+	h->nodes_nr = WIRE_NODE_FIRST;
+}
+
+/* Everything is ready: from the next call on we record. */
+static void open_gate(struct wire_header *h)
+{
+	struct link_map *lm = NULL;
+	const char *name = allocator_name(&lm);
+
+	text_copy(h->allocator, name, sizeof(h->allocator));
+	/* glibc's blocks stand 32 bytes apart or more; others have classes of 8, 16 and 24 bytes. */
+	h->dense_below = text_equal(name, "glibc") ? 0 : 25;
+	h->threads_many = sys2(SYS_membarrier, 16 /* REGISTER_PRIVATE_EXPEDITED */, 0) < 0;
+	h->epoch = 1;
+	h->pid = (int32_t)sys0(SYS_getpid);
+	__atomic_store_n(&h->state, WIRE_STATE_RECORDING, __ATOMIC_RELEASE);
+	__atomic_store_n(&rec_gate.header, h, __ATOMIC_RELEASE);
+}
+
+static void begin(long fd)
+{
+	struct wire_header *head = map_header(fd);
+	uint8_t *base;
+
+	if (!head)
+		return;
+	base = map_table(head, fd);
+	if (!base)
+		say(head, "no room for the tables in the address space (RLIMIT_AS?)");
+	else if (sys3(SYS_madvise, (long)&rec_gate, sizeof(rec_gate), 18 /* MADV_WIPEONFORK */) < 0)
+		say(head, "this kernel has no MADV_WIPEONFORK (4.14)");
+	sys2(SYS_munmap, (long)head, sizeof(*head));
+	if (!base || ((struct wire_header *)base)->state == WIRE_STATE_FAILED)
+		return;
+	sys3(SYS_madvise, (long)base, (long)((struct wire_header *)base)->file_bytes,
+	     MADV_DONTFORK);
+	sys3(SYS_madvise, (long)base, (long)((struct wire_header *)base)->file_bytes,
+	     16 /* MADV_DONTDUMP */);
+	set_places(base);
+	open_gate((struct wire_header *)base);
+}
+
+static void session(bool inherited)
+{
+	long fd = inherited && is_table(config.fd) ? config.fd : -1;
+	struct wire_header *h = fd >= 0 ? map_header(fd) : NULL;
+
+	if (h)
+		sys2(SYS_munmap, (long)h, sizeof(*h));
+	else
+		fd = receive_fd();
+	if (fd < 0)
+		return;
+	begin(fd);
+	sys1(SYS_close, fd);
+}
+
+static void note_bypassed(void)
+{
+	struct wire_header *h = is_table(config.fd) ? map_header(config.fd) : NULL;
+
+	if (!h)
+		return;
+	h->pid = (int32_t)sys0(SYS_getpid);
+	h->state = WIRE_STATE_NOT_USED;
+	sys2(SYS_munmap, (long)h, sizeof(*h));
+	sys1(SYS_close, config.fd);
+}
+
+HOOK void rec_start(void)
+{
+	struct link_map *first, *ours;
+	uint32_t none = 0;
+
+	if (!__atomic_compare_exchange_n(&started, &none, 1, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_ACQUIRE)) {
+		while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) == 1)
+			sys0(SYS_sched_yield);
+		return;
+	}
+	first = ours = elf_link_maps();
+	while (ours && !is_ours(ours))
+		ours = ours->l_next;
+	if (!ours)
+		__builtin_trap(); /* not loaded by any dynamic loader: nothing could be called */
+	resolve_all(ours);
+	rec_allocator_addr = (uint64_t)rec_real_malloc;
+	rec_new_records = same_module((uint64_t)rec_real_malloc, (uint64_t)rec_real__Znwm);
+	read_config();
+	if (config.wanted && (config.follow || config.pid == sys0(SYS_getpid))) {
+		if (is_bypassed(first, ours))
+			note_bypassed();
+		else
+			session(config.pid == sys0(SYS_getpid));
+	}
+	__atomic_store_n(&started, 2, __ATOMIC_RELEASE);
+}
+
+/* In a fork child that is to be followed: tables of its own. */
+static bool child_start(void)
+{
+	static uint32_t child_of;
+	uint32_t pid = (uint32_t)sys0(SYS_getpid),
+		 seen = __atomic_load_n(&child_of, __ATOMIC_RELAXED);
+
+	if (seen == pid || !__atomic_compare_exchange_n(&child_of, &seen, pid, false,
+							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	rec_self = NULL;
+	session(false);
+	return rec_gate.header != NULL;
+}
+
+bool rec_wake(void)
+{
+	if (__atomic_load_n(&started, __ATOMIC_ACQUIRE) != 2 || !config.wanted || !config.follow)
+		return false;
+	return child_start();
+}
+
+/* Nobody may have called malloc yet; the program's own first call should not pay for the start. */
+__attribute__((constructor)) static void at_load(void)
+{
+	rec_start();
+}

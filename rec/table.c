@@ -1,0 +1,180 @@
+/* The live table's slow paths: new chunks, big and dense blocks, addresses seen twice, undo logging. */
+#include "table.h"
+
+static inline bool logging(struct wire_header *h)
+{
+	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
+}
+
+/* Writes a slot, noting what it held if a snapshot is under way. */
+static void change(struct wire_header *h, uint64_t *slot, uint64_t value)
+{
+	if (logging(h))
+		undo_log(h,
+			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
+				 (uint64_t)((uint8_t *)slot - rec_places.base),
+			 *slot);
+	slot_write(slot, value);
+}
+
+uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense)
+{
+	unsigned span = dense ? WIRE_DENSE_SPAN_SHIFT : WIRE_SPAN_SHIFT;
+	uint64_t i = addr >> span, base = i << span, at, none = 0;
+	uint64_t *entry = dense ? &rec_places.dense1[i] : &rec_gate.level1[i];
+	uint32_t nr;
+
+	if (addr >> WIRE_ADDRESS_BITS)
+		return NULL;
+	at = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+	if (!at) {
+		nr = __atomic_load_n(&h->chunks_nr, __ATOMIC_RELAXED);
+		do {
+			if (nr >= h->chunks_cap)
+				return NULL;
+		} while (!__atomic_compare_exchange_n(&h->chunks_nr, &nr, nr + 1, true,
+						      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		at = (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
+		/* The shifted base is folded in, so that the fast path need not mask. */
+		at -= dense ? base : base >> 2;
+		h->chunk_base[nr] = base | (dense ? 1 : 2);
+		if (!__atomic_compare_exchange_n(entry, &none, at, false, __ATOMIC_RELEASE,
+						 __ATOMIC_ACQUIRE)) {
+			h->chunk_base[nr] =
+				0; /* another thread was first; this chunk stays empty */
+			at = none;
+		}
+	}
+	return (uint64_t *)(at + (dense ? addr & ~7ull : (addr >> 2) & ~7ull));
+}
+
+static uint64_t *dense_slot(uint64_t addr)
+{
+	uint64_t base;
+
+	if (addr >> WIRE_ADDRESS_BITS)
+		return NULL;
+	base = rec_places.dense1[addr >> WIRE_DENSE_SPAN_SHIFT];
+	return base ? (uint64_t *)(base + (addr & ~7ull)) : NULL;
+}
+
+static void drop(struct wire_header *h, uint64_t size)
+{
+	__atomic_fetch_add(&h->dropped_blocks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->dropped_bytes, size, __ATOMIC_RELAXED);
+}
+
+/* A block of which only the first slot is occupied, wherever it lives. */
+static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t size,
+		  uint32_t node)
+{
+	uint64_t *size_slot;
+
+	if (size < WIRE_SIZE_ESCAPE) {
+		change(h, slot, slot_value(h, addr, size, node));
+		return true;
+	}
+	size_slot = table_chunk(h, addr + (1 << WIRE_GRANULE_SHIFT), false);
+	if (!size_slot || size >> WIRE_SLOT_NODE_SHIFT)
+		return false;
+	change(h, size_slot, size);
+	change(h, slot, slot_value(h, addr, WIRE_SIZE_ESCAPE, node));
+	return true;
+}
+
+static void leave(struct wire_header *h, uint64_t *slot, uint64_t addr)
+{
+	bool big = (*slot & WIRE_SIZE_ESCAPE) == WIRE_SIZE_ESCAPE;
+	uint64_t *size_slot;
+
+	change(h, slot, 0);
+	if (!big)
+		return;
+	size_slot = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
+	if (size_slot && !(*size_slot >> WIRE_SLOT_NODE_SHIFT))
+		change(h, size_slot, 0);
+}
+
+void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node)
+{
+	uint64_t *slot = table_chunk(h, addr, size < h->dense_below);
+
+	if (!slot) {
+		drop(h, size);
+		return;
+	}
+	if (*slot && slot_is(*slot, addr)) {
+		/* Live already: its free was missed; unless it is moving, then realloc has just freed it. */
+		if (!(*slot & WIRE_SLOT_MOVING))
+			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
+		leave(h, slot, addr);
+	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
+		drop(h,
+		     size); /* two blocks in one granule: they stand closer than this allocator's do */
+		return;
+	}
+	if (!enter(h, slot, addr, size, node))
+		drop(h, size);
+}
+
+bool table_remove_slow(struct wire_header *h, uint64_t addr)
+{
+	uint64_t *slot = table_slot(addr);
+
+	if (!slot || !slot_is(*slot, addr)) {
+		slot = h->dense_below ? dense_slot(addr) : NULL;
+		if (!slot || !slot_is(*slot, addr)) {
+			__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
+			return false;
+		}
+	}
+	leave(h, slot, addr);
+	return true;
+}
+
+uint64_t *table_find(struct wire_header *h, uint64_t addr)
+{
+	uint64_t *slot = table_slot(addr);
+
+	if (slot && slot_is(*slot, addr))
+		return slot;
+	slot = h->dense_below ? dense_slot(addr) : NULL;
+	return slot && slot_is(*slot, addr) ? slot : NULL;
+}
+
+uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_slot)
+{
+	uint64_t *slot = table_find(h, addr), marked;
+
+	*ret_slot = slot;
+	if (!slot)
+		return 0;
+	marked = *slot | WIRE_SLOT_MOVING;
+	change(h, slot, marked);
+	return marked;
+}
+
+void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_t addr)
+{
+	uint64_t *size_slot = NULL, seen = marked;
+
+	if ((marked & WIRE_SIZE_ESCAPE) == WIRE_SIZE_ESCAPE)
+		size_slot = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
+	/* Whoever was given the address meanwhile has overwritten the mark: then it is theirs. */
+	if (__atomic_load_n(slot, __ATOMIC_RELAXED) != marked)
+		return;
+	if (logging(h))
+		undo_log(h,
+			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
+				 (uint64_t)((uint8_t *)slot - rec_places.base),
+			 marked);
+	if (__atomic_compare_exchange_n(slot, &seen, 0, false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED) &&
+	    size_slot && !(*size_slot >> WIRE_SLOT_NODE_SHIFT))
+		change(h, size_slot, 0);
+}
+
+void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked)
+{
+	change(h, slot, marked & ~WIRE_SLOT_MOVING);
+}

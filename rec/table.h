@@ -1,0 +1,50 @@
+/* The live table's fast path; layout in wire/wire.h. */
+#ifndef SEEP_REC_TABLE_H
+#define SEEP_REC_TABLE_H
+
+#include "rec.h"
+
+/* Slot of an address in the ordinary table, NULL when its chunk does not exist. */
+static inline uint64_t *table_slot(uint64_t addr)
+{
+	uint64_t base;
+
+	if (unlikely(addr >> WIRE_ADDRESS_BITS))
+		return NULL;
+	base = rec_gate.level1[addr >> WIRE_SPAN_SHIFT];
+	if (unlikely(!base))
+		return NULL;
+	return (uint64_t *)(base + ((addr >> 2) & ~7ull));
+}
+
+static inline uint64_t slot_value(struct wire_header *h, uint64_t addr, uint64_t size,
+				  uint32_t node)
+{
+	return (uint64_t)node << WIRE_SLOT_NODE_SHIFT |
+	       (addr & 0x18) << (WIRE_SLOT_OFF3_SHIFT - 3) | h->time_bits | size;
+}
+
+/* Does this slot value describe a block at addr (and not a neighbour in the same granule)? */
+static inline bool slot_is(uint64_t slot, uint64_t addr)
+{
+	return ((slot >> WIRE_SLOT_OFF3_SHIFT ^ addr >> 3) & 3) == 0 &&
+	       slot >> WIRE_SLOT_NODE_SHIFT;
+}
+
+static inline void slot_write(uint64_t *slot, uint64_t value)
+{
+	__atomic_store_n(slot, value, __ATOMIC_RELAXED);
+}
+
+/* Slot of a live block in either table, or NULL. */
+uint64_t *table_find(struct wire_header *h, uint64_t addr);
+/*
+ * Before a realloc: the block is marked as moving; returns the marked value (0: unknown block) and the
+ * slot. Afterwards either table_moved() (its address may be another thread's by now), or the caller
+ * writes the slot again.
+ */
+uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_slot);
+void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_t addr);
+void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked);
+
+#endif

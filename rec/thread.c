@@ -1,0 +1,138 @@
+/*
+ * Per-thread state. A slot belongs to a tid; it is never given back at thread exit (nothing of ours may
+ * run then), but taken over by a new thread once its owner no longer exists. Counts that a dead
+ * thread's records still hold stay valid: they are per call site, not per thread.
+ */
+#include <linux/mman.h>
+
+#include "cfi.h"
+#include "sys.h"
+
+__thread struct wire_thread *rec_self __attribute__((tls_model("initial-exec")));
+
+/* Private parts, by slot; set once, kept for the next owner. */
+static struct thread *privates[WIRE_THREADS_MAX];
+
+static struct wire_thread *slot_at(struct wire_header *h, uint32_t i)
+{
+	return (struct wire_thread *)(rec_places.base + h->threads_off + i * h->thread_stride);
+}
+
+static bool take(struct wire_thread *w, int32_t from, int32_t tid)
+{
+	return __atomic_compare_exchange_n(&w->tid, &from, tid, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+/* The slot of a dead thread, or NULL. A slot that carries our own tid is a dead thread's too. */
+static struct wire_thread *reuse_slot(struct wire_header *h, int32_t tid, uint32_t *ret_i)
+{
+	uint32_t nr = __atomic_load_n(&h->threads_nr, __ATOMIC_ACQUIRE);
+	int32_t pid = (int32_t)sys0(SYS_getpid);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		struct wire_thread *w = slot_at(h, i);
+		int32_t owner = __atomic_load_n(&w->tid, __ATOMIC_RELAXED);
+
+		if (owner == tid || (owner && sys3(SYS_tgkill, pid, owner, 0) == -3 /* ESRCH */ &&
+				     take(w, owner, tid))) {
+			*ret_i = i;
+			return w;
+		}
+	}
+	return NULL;
+}
+
+static struct wire_thread *new_slot(struct wire_header *h, int32_t tid, uint32_t *ret_i)
+{
+	uint32_t i = __atomic_load_n(&h->threads_nr, __ATOMIC_RELAXED);
+	struct wire_thread *w;
+
+	do {
+		if (i >= h->threads_cap || i >= WIRE_THREADS_MAX)
+			return NULL;
+	} while (!__atomic_compare_exchange_n(&h->threads_nr, &i, i + 1, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	w = slot_at(h, i);
+	__atomic_store_n(&w->tid, tid, __ATOMIC_RELEASE);
+	*ret_i = i;
+	return w;
+}
+
+static struct thread *new_private(void)
+{
+	size_t frames = FRAMES_MAX * sizeof(struct frame);
+	size_t bytes = sizeof(struct thread) + 2 * frames + WORDS_MAX * sizeof(struct word) +
+		       EXTRA_MAX * sizeof(struct word) + FRAMES_MAX * sizeof(uint64_t) +
+		       2 * cfi_scratch_bytes() + 64;
+	uint8_t *p = sys_mmap(bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	struct thread *t = (struct thread *)p;
+
+	if (sys_failed(p))
+		return NULL;
+	p += (sizeof(*t) + 63) & ~63ul;
+	t->frames = (struct frame *)p;
+	t->fresh = (struct frame *)(p + frames);
+	p += 2 * frames;
+	t->words = (struct word *)p;
+	p += WORDS_MAX * sizeof(struct word);
+	t->extra = (struct word *)p;
+	p += EXTRA_MAX * sizeof(struct word);
+	t->nested_pcs = (uint64_t *)p;
+	p += FRAMES_MAX * sizeof(uint64_t);
+	t->scratch = (struct cfi_scratch *)p;
+	return t;
+}
+
+/*
+ * From one thread to several: counters of nodes are now added to atomically. The first thread may be in
+ * the middle of a plain addition; the barrier makes it see the flag, then one pass lets it finish.
+ */
+static void announce_second_thread(struct wire_header *h)
+{
+	struct wire_thread *first = slot_at(h, 0);
+
+	__atomic_store_n(&h->threads_many, 1, __ATOMIC_SEQ_CST);
+	if (sys2(SYS_membarrier, 8 /* PRIVATE_EXPEDITED */, 0) < 0)
+		return; /* then the flag was set from the start */
+	for (int i = 0; i < 1000 && __atomic_load_n(&first->busy, __ATOMIC_ACQUIRE); i++)
+		sys0(SYS_sched_yield);
+}
+
+struct wire_thread *thread_get(struct wire_header *h)
+{
+	int32_t tid = (int32_t)sys0(SYS_gettid);
+	struct wire_thread *w = NULL;
+	struct thread *t;
+	uint32_t i = 0;
+
+	/* Asking the kernel about every slot costs; do it when there are as many again as last time. */
+	static uint32_t scan_at = 8;
+	uint32_t nr = __atomic_load_n(&h->threads_nr, __ATOMIC_RELAXED);
+
+	if (nr >= __atomic_load_n(&scan_at, __ATOMIC_RELAXED) || nr >= h->threads_cap) {
+		w = reuse_slot(h, tid, &i);
+		if (!w)
+			__atomic_store_n(&scan_at, nr * 2, __ATOMIC_RELAXED);
+	}
+	if (!w)
+		w = new_slot(h, tid, &i);
+	if (!w)
+		return NULL;
+	if (i > 0 && !__atomic_load_n(&h->threads_many, __ATOMIC_RELAXED))
+		announce_second_thread(h);
+	t = privates[i];
+	if (!t)
+		t = privates[i] = new_private();
+	if (!t)
+		return NULL;
+	t->wire = w;
+	t->frames_nr = 0;
+	t->stack_low = t->stack_high = 0;
+	w->private_part = (uint64_t)t;
+	w->busy = 0;
+	w->last_block = 0;
+	rec_self = w;
+	return w;
+}
