@@ -28,8 +28,9 @@ struct change {
 struct changes {
 	struct change *items; /* in the order of the new snapshot, then what only the old one has */
 	size_t nr, cap;
-	uint64_t
-		elapsed_ns; /* between the two instants; 0: unknown (another boot, or one snapshot) */
+	uint32_t *of_after; /* by index of the new snapshot's stacks: their change */
+	/* Between the two instants; 0: unknown (another boot, or only one snapshot). */
+	uint64_t elapsed_ns;
 };
 
 /* before NULL: as if compared with a snapshot in which nothing had been allocated. */
