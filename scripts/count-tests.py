@@ -73,6 +73,19 @@ def count_test(test, count):
     return True
 
 
+def what_went_wrong(test):
+    """The failed points with their comments; the end of the output where there are none."""
+    lines = test.get('stdout', '').splitlines()
+    shown = []
+    failed = False
+    for line in lines:
+        point = POINT.match(line)
+        failed = bool(point and point.group(1)) or (failed and not point)
+        if failed:
+            shown.append(line)
+    return shown[:200] + (test.get('stderr', '').splitlines() + ([] if shown else lines))[-40:]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--failed-steps', type=int, default=0, help='builds that failed')
@@ -87,8 +100,7 @@ def main():
                 test = json.loads(line)
                 if not count_test(test, count):
                     print(f"\n-- {log.split('/')[0]}: {test['name']}")
-                    print('\n'.join((test.get('stdout', '') + test.get('stderr', ''))
-                                    .splitlines()[-60:]))
+                    print('\n'.join(what_went_wrong(test)))
     if count.failures:
         print('\nfailed:')
         for name in count.failures:
