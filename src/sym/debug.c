@@ -21,7 +21,7 @@
 #include "sym/ranges.h"
 
 enum {
-	TREE_DEPTH_MAX = 200,	/* nested DIEs; deeper ones are not looked at */
+	TREE_DEPTH_MAX = 200, /* nested DIEs; deeper ones are not looked at */
 	UNITS_MAX = 1 << 20,
 	FUNCTIONS_MAX = 1 << 20, /* in a unit */
 	CALLS_MAX = 1 << 18,	 /* inlined into one function */
@@ -71,8 +71,8 @@ struct debug {
 
 /* --- opening --- */
 
-static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base, char **path,
-		    Elf **elf)
+static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+		    char **path, Elf **elf)
 {
 	struct debug *d = *user;
 
@@ -143,8 +143,9 @@ struct debug *debug_open(int fd, const char *path, const struct debug_options *o
 	return report_end(d);
 }
 
-struct debug *debug_open_remote(const char *path, uint64_t start, uint64_t end, const uint8_t *build_id,
-				size_t build_id_len, const struct debug_options *o)
+struct debug *debug_open_remote(const char *path, uint64_t start, uint64_t end,
+				const uint8_t *build_id, size_t build_id_len,
+				const struct debug_options *o)
 {
 	struct debug *d = debug_new(o);
 	GElf_Addr bias;
@@ -223,8 +224,7 @@ bool debug_has_symtab(struct debug *d)
 		while ((scn = elf_nextscn(files[i], scn)) && gelf_getshdr(scn, &shdr)) {
 			const char *name = elf_strptr(files[i], names, shdr.sh_name);
 
-			if (shdr.sh_type == SHT_SYMTAB ||
-			    (name && !strcmp(name, ".gnu_debugdata")))
+			if (shdr.sh_type == SHT_SYMTAB || (name && !strcmp(name, ".gnu_debugdata")))
 				return true;
 		}
 	}
@@ -374,12 +374,14 @@ static void index_units(struct debug *d)
 	Dwarf_Die head, split;
 	uint8_t type;
 
-	while (d->nr < UNITS_MAX && !dwarf_get_units(d->dwarf, cu, &cu, NULL, &type, &head, &split)) {
+	while (d->nr < UNITS_MAX &&
+	       !dwarf_get_units(d->dwarf, cu, &cu, NULL, &type, &head, &split)) {
 		struct unit u = {.head = head, .tree = head};
 
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		if (type == DW_UT_skeleton && split.addr && dwarf_tag(&split) == DW_TAG_compile_unit)
+		if (type == DW_UT_skeleton && split.addr &&
+		    dwarf_tag(&split) == DW_TAG_compile_unit)
 			u.tree = split;
 		if (!add_ranges(d, &d->ranges, &u.head, WEIGHT_START, (uint32_t)d->nr))
 			add_unit_by_functions(d, &u, (uint32_t)d->nr);
@@ -446,7 +448,8 @@ static void index_calls(const struct debug *d, struct function *f)
 /* Follows DW_AT_abstract_origin and DW_AT_specification; sets frame->mangled. */
 static void name_function(Dwarf_Die *die, struct debug_frame *frame)
 {
-	static const unsigned int names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name};
+	static const unsigned int names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name,
+					     DW_AT_name};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]) && !frame->function; i++) {

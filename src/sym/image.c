@@ -79,8 +79,9 @@ static void read_segment(struct image *img, const GElf_Phdr *p)
 		if (p->p_flags & PF_X)
 			ARRAY_PUSH(img->code, img->nr_code, img->cap_code, code);
 	} else if (p->p_type == PT_NOTE && img->build_id_len == 0) {
-		take_build_id(img, elf_getdata_rawchunk(img->elf, (int64_t)p->p_offset, p->p_filesz,
-							p->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR));
+		take_build_id(img,
+			      elf_getdata_rawchunk(img->elf, (int64_t)p->p_offset, p->p_filesz,
+						   p->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR));
 	}
 }
 

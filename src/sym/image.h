@@ -22,8 +22,8 @@ struct image_section {
 
 /* A reference to another file, as in .gnu_debuglink or .gnu_debugaltlink. */
 struct image_link {
-	char *name;	     /* NULL: there is none */
-	uint32_t crc;	     /* of the whole file; debuglink only */
+	char *name;			      /* NULL: there is none */
+	uint32_t crc;			      /* of the whole file; debuglink only */
 	uint8_t build_id[IMAGE_BUILD_ID_MAX]; /* debugaltlink only */
 	size_t build_id_len;
 };

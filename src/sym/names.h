@@ -10,8 +10,8 @@
 #include "base/map.h"
 
 struct names {
-	struct map by_hash;	/* hash of the text -> index + 1 of the newest name with that hash */
-	struct name *items;	/* index + 1 = handle */
+	struct map by_hash; /* hash of the text -> index + 1 of the newest name with that hash */
+	struct name *items; /* index + 1 = handle */
 	size_t nr, cap;
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "sym/root.h"
 #include "sym/sym.h"
 
 enum {
@@ -31,11 +32,11 @@ static bool is_trusted(int fd, uid_t target)
 	       (st.st_uid == 0 || st.st_uid == geteuid() || st.st_uid == target);
 }
 
-static bool read_text(struct perfmap *p, const char *root, int pid, uid_t target)
+static bool read_text(struct perfmap *p, int root_fd, int pid, uid_t target)
 {
-	char *path = mem_printf("%s/tmp/perf-%d.map", root, pid);
+	char *path = mem_printf("/tmp/perf-%d.map", pid);
 	char *piece = mem_alloc(PIECE);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	int fd = root_open_file(root_fd, path, O_NOFOLLOW);
 	bool ok = fd >= 0 && is_trusted(fd, target);
 	long got;
 
@@ -66,7 +67,8 @@ static void parse_line(struct perfmap *p, char *line)
 	uint64_t start, size;
 	char *at = line;
 
-	if (!parse_hex(&at, &start) || *at++ != ' ' || !parse_hex(&at, &size) || *at++ != ' ' || !*at)
+	if (!parse_hex(&at, &start) || *at++ != ' ' || !parse_hex(&at, &size) || *at++ != ' ' ||
+	    !*at)
 		return;
 	ranges_add(&p->ranges, start, size > UINT64_MAX - start ? UINT64_MAX : start + size, p->nr,
 		   (uint32_t)p->nr);
@@ -90,7 +92,7 @@ static void parse(struct perfmap *p)
 	ranges_flatten(&p->ranges);
 }
 
-void perfmap_init(struct perfmap *p, const struct sym_options *o)
+void perfmap_init(struct perfmap *p, const struct sym_options *o, int root_fd)
 {
 	int inner = o->namespace_pid > 0 ? o->namespace_pid : o->pid;
 
@@ -98,8 +100,8 @@ void perfmap_init(struct perfmap *p, const struct sym_options *o)
 	str_init(&p->text);
 	if (o->pid <= 0)
 		return;
-	if ((o->root && *o->root && read_text(p, o->root, inner, o->uid)) ||
-	    read_text(p, "", o->pid, o->uid))
+	if ((root_fd >= 0 && read_text(p, root_fd, inner, o->uid)) ||
+	    read_text(p, -1, o->pid, o->uid))
 		parse(p);
 }
 

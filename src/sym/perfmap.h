@@ -22,10 +22,10 @@ struct perfmap {
 };
 
 /*
- * Looks under the target's root by the pid that it has in its own namespace, then in our own /tmp. No
+ * Looks under the target's root (-1: ours) by the pid that it has in its own namespace, then in our own /tmp. No
  * such file, or one that neither root, we nor the target's user wrote: an empty map.
  */
-void perfmap_init(struct perfmap *p, const struct sym_options *o);
+void perfmap_init(struct perfmap *p, const struct sym_options *o, int root_fd);
 void perfmap_release(struct perfmap *p);
 /* Name or NULL. *ret_start: where the function begins. */
 const char *perfmap_find(const struct perfmap *p, uint64_t addr, uint64_t *ret_start);

@@ -6,20 +6,18 @@
 #include "sym/search.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "sym/crc.h"
 #include "sym/image.h"
+#include "sym/root.h"
 #include "sym/sym.h"
 
 #define SYSTEM_DEBUG "/usr/lib/debug"
@@ -36,19 +34,16 @@ struct wanted {
 	bool names;	     /* it must have debug information or a symbol table */
 };
 
-void search_init(struct search *s, const struct sym_options *o)
+void search_init(struct search *s, const struct sym_options *o, int root_fd)
 {
 	const char *p = o->paths ? o->paths : "";
 
 	*s = (struct search){
-		.root = mem_strdup(o->root ? o->root : ""),
-		.root_fd = -1,
+		.root_fd = root_fd,
 		.open_mapped = o->open_mapped,
 		.is_mapped = o->is_mapped,
 		.process = o->process,
 	};
-	if (*s->root)
-		s->root_fd = open(s->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	while (*p) {
 		size_t len = strcspn(p, ":");
 
@@ -66,9 +61,6 @@ void search_release(struct search *s)
 	for (i = 0; i < s->nr; i++)
 		free(s->paths[i]);
 	free(s->paths);
-	free(s->root);
-	if (s->root_fd >= 0)
-		close(s->root_fd);
 	*s = (struct search){.root_fd = -1};
 }
 
@@ -79,28 +71,6 @@ void found_release(struct found *f)
 		close(f->fd);
 	free(f->path);
 	*f = (struct found)FOUND_NONE;
-}
-
-/*
- * Opens a path as the target sees it. Under another root, absolute symbolic links must stay inside
- * that root, or the wrong file of the same name would be taken.
- */
-static int open_path(const struct search *s, const char *path, bool in_root)
-{
-	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_IN_ROOT};
-	long fd;
-
-	if (!in_root || !*s->root)
-		return open(path, flags);
-	fd = syscall(SYS_openat2, s->root_fd, path, &how, sizeof(how));
-	if (fd < 0 && errno == ENOSYS) {
-		char *full = mem_printf("%s/%s", s->root, path);
-
-		fd = open(full, flags);
-		free(full);
-	}
-	return (int)fd;
 }
 
 static int take_fd(int fd, const char *path, struct found *ret)
@@ -145,7 +115,7 @@ static bool fits(const struct found *f, const struct wanted *w)
 static bool try_path(const struct search *s, const char *path, bool in_root, const struct wanted *w,
 		     struct found *ret)
 {
-	if (take_fd(open_path(s, path, in_root), path, ret))
+	if (take_fd(root_open_file(in_root ? s->root_fd : -1, path, 0), path, ret))
 		return false;
 	if (fits(ret, w))
 		return true;
@@ -224,7 +194,8 @@ static bool try_system_build_id(const struct search *s, const struct wanted *w, 
 	if (w->build_id_len < 2)
 		return false;
 	hex(w->build_id, w->build_id_len, id);
-	if (*s->root && try_printf(s, true, w, ret, SYSTEM_DEBUG "/.build-id/%.2s/%s.debug", id, id + 2))
+	if (s->root_fd >= 0 &&
+	    try_printf(s, true, w, ret, SYSTEM_DEBUG "/.build-id/%.2s/%s.debug", id, id + 2))
 		return true;
 	return try_printf(s, false, w, ret, SYSTEM_DEBUG "/.build-id/%.2s/%s.debug", id, id + 2);
 }
@@ -249,7 +220,8 @@ static bool same_shape(const struct image *img, const struct sym_module *m)
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t last = (m->end - m->bias - 1) / page;
 
-	return span->end > 0 && m->end > m->start && span->start / page == (m->start - m->bias) / page &&
+	return span->end > 0 && m->end > m->start &&
+	       span->start / page == (m->start - m->bias) / page &&
 	       ((span->end - 1) / page == last || (span->end_of_file_bytes - 1) / page == last);
 }
 
@@ -264,10 +236,9 @@ static bool recognise(const struct search *s, const struct found *f, const struc
 		str_add(why, "build-id differs: the process had a file without one");
 		return false;
 	}
-	if (s->is_mapped && !fstat(f->fd, &st) &&
-	    s->is_mapped(s->process, m->start, st.st_dev, st.st_ino))
-		return true;
-	if (s->is_mapped) {
+	if (s->is_mapped && !m->unloaded) {
+		if (!fstat(f->fd, &st) && s->is_mapped(s->process, m->start, st.st_dev, st.st_ino))
+			return true;
 		str_add(why, "no build-id, and the file at its path is not the one that is mapped");
 		return false;
 	}
@@ -288,7 +259,7 @@ static bool try_own_path(const struct search *s, const struct sym_module *m, str
 		str_add(why, "the file was replaced on disk");
 		return false;
 	}
-	err = take_fd(open_path(s, m->path, true), m->path, ret);
+	err = take_fd(root_open_file(s->root_fd, m->path, 0), m->path, ret);
 	if (err == -ENOEXEC || err == -EINVAL) {
 		str_add(why, "not an ELF file");
 		return false;
@@ -312,7 +283,8 @@ static bool try_mapped(const struct search *s, const struct sym_module *m, struc
 	const uint8_t *id;
 	bool same;
 
-	if (!s->open_mapped || take_fd(s->open_mapped(s->process, m->start), m->path, ret))
+	if (!s->open_mapped || m->unloaded ||
+	    take_fd(s->open_mapped(s->process, m->start), m->path, ret))
 		return false;
 	same = m->build_id_len > 0 ? image_has_build_id(ret->image, m->build_id, m->build_id_len)
 				   : image_build_id(ret->image, &id) == 0;
@@ -350,7 +322,7 @@ static bool try_link(const struct search *s, const char *of, const char *name,
 	return try_printf(s, true, w, ret, "%.*s%s", folder, of, name) ||
 	       try_printf(s, true, w, ret, "%.*s.debug/%s", folder, of, name) ||
 	       try_printf(s, true, w, ret, SYSTEM_DEBUG "%.*s%s", folder, of, name) ||
-	       (*s->root &&
+	       (s->root_fd >= 0 &&
 		try_printf(s, false, w, ret, SYSTEM_DEBUG "%.*s%s", folder, of, name));
 }
 
@@ -390,8 +362,8 @@ bool search_alternate(const struct search *s, const struct found *of, struct fou
 	if (!ok && link.name[0] == '/')
 		ok = try_path(s, link.name, true, &w, ret);
 	else if (!ok && link.name[0])
-		ok = try_printf(s, true, &w, ret, "%.*s%s",
-				(int)(base_name(of->path) - of->path), of->path, link.name);
+		ok = try_printf(s, true, &w, ret, "%.*s%s", (int)(base_name(of->path) - of->path),
+				of->path, link.name);
 	free(link.name);
 	return ok;
 }

@@ -20,8 +20,7 @@ struct sym_options;
 struct search {
 	char **paths; /* --symbols, one folder or file each */
 	size_t nr, cap;
-	char *root;   /* "" none */
-	int root_fd;  /* -1 none */
+	int root_fd; /* the caller's; -1 none */
 	int (*open_mapped)(void *arg, uint64_t address);
 	bool (*is_mapped)(void *arg, uint64_t address, uint64_t device, uint64_t inode);
 	void *process;
@@ -39,7 +38,7 @@ struct found {
 		.fd = -1                                                                           \
 	}
 
-void search_init(struct search *s, const struct sym_options *o);
+void search_init(struct search *s, const struct sym_options *o, int root_fd);
 void search_release(struct search *s);
 void found_release(struct found *f);
 

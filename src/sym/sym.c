@@ -31,7 +31,7 @@ struct module {
 	struct sym *owner;
 	struct sym_module is; /* path and build_id are ours */
 	bool opened, has_symtab;
-	struct found file;	/* what the target runs, or its debug file when that is all there is */
+	struct found file; /* what the target runs, or its debug file when that is all there is */
 	struct found debug_file;
 	struct debug *debug; /* NULL: no symbols */
 	struct symtab symtab;
@@ -52,19 +52,25 @@ struct sym {
 	struct module jit; /* answers only */
 	struct perfmap perfmap;
 	bool perfmap_read;
-	char *root;
+	int root_fd; /* -1: the target sees what we see */
 	struct str scratch;
 };
+
+static int open_root(const struct sym_options *o)
+{
+	if (o->root && *o->root)
+		return open(o->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return o->root_fd > 0 ? fcntl(o->root_fd, F_DUPFD_CLOEXEC, 0) : -1;
+}
 
 struct sym *sym_new(const struct sym_options *options)
 {
 	struct sym *s = mem_alloc(sizeof(*s));
 
 	s->options = *options;
-	s->options.paths = NULL; /* search has its own copy */
-	s->root = mem_strdup(options->root ? options->root : "");
-	s->options.root = s->root;
-	search_init(&s->search, options);
+	s->options.paths = s->options.root = NULL; /* the caller's; not needed any more */
+	s->root_fd = open_root(options);
+	search_init(&s->search, options, s->root_fd);
 	names_init(&s->names);
 	str_init(&s->scratch);
 	return s;
@@ -102,7 +108,8 @@ void sym_free(struct sym *s)
 	search_release(&s->search);
 	names_release(&s->names);
 	str_release(&s->scratch);
-	free(s->root);
+	if (s->root_fd >= 0)
+		close(s->root_fd);
 	free(s);
 }
 
@@ -239,7 +246,12 @@ static const char *readable(struct sym *s, const char *name)
 	return names_add(&s->names, s->scratch.data);
 }
 
-/* Version and part are the linker's business: "pthread_create@@GLIBC_2.34". */
+static const char *readable_function(struct sym *s, const struct debug_frame *f)
+{
+	return f->mangled ? readable(s, f->function) : names_add(&s->names, f->function);
+}
+
+/* The version is the linker's business: "pthread_create@@GLIBC_2.34". */
 static const char *readable_symbol(struct sym *s, const char *name)
 {
 	size_t len = strcspn(name, "@");
@@ -265,29 +277,33 @@ static bool is_mangled(const char *name)
 }
 
 /*
- * Name of the real function. DWARF's short name of a C++ or Rust function lacks its scope and
- * parameters where the compiler wrote no linkage name; the symbol table then knows better.
+ * DWARF's short name of a C++ or Rust function lacks its scope and parameters where the compiler wrote
+ * no linkage name, and its name of a C function may be an inner alias (__libc_malloc). The symbol
+ * table then knows better.
  */
+static bool is_better(const char *symbol, const struct debug_frame *real)
+{
+	return is_mangled(symbol) ? !real->mangled
+				  : strspn(symbol, "_") < strspn(real->function, "_");
+}
+
 static void name_real(struct sym *s, struct module *m, uint64_t addr, struct debug_frame *real,
 		      struct sym_frame *out)
 {
 	uint64_t start = 0;
 	const char *symbol = NULL;
 
-	if (!real->mangled)
+	if (!real->function || !is_mangled(real->function))
 		symbol = symtab_find(&m->symtab, addr, &start);
-	if (real->function && !(symbol && start == real->start && is_mangled(symbol))) {
-		out->function = real->mangled ? readable(s, real->function)
-					      : names_add(&s->names, real->function);
+	if (real->function && !(symbol && start == real->start && is_better(symbol, real))) {
+		out->function = readable_function(s, real);
 		out->offset = offset_from(real->start, addr);
-		return;
-	}
-	if (!symbol)
-		symbol = plt_find(&m->plt, addr, &start);
-	if (symbol) {
-		out->function = strstr(symbol, "@plt") ? names_add(&s->names, symbol)
-						       : readable_symbol(s, symbol);
+	} else if (symbol) {
+		out->function = readable_symbol(s, symbol);
 		out->offset = offset_from(start, addr);
+	} else {
+		out->function = names_add(&s->names, plt_find(&m->plt, addr, &start));
+		out->offset = *out->function ? offset_from(start, addr) : 0;
 	}
 }
 
@@ -303,25 +319,26 @@ static size_t ask_module(struct sym *s, struct module *m, uint64_t addr, struct 
 			.file = names_add_path(&s->names, frames[i].folder, frames[i].file),
 			.line = frames[i].line,
 		};
-		if (i + 1 < nr_out && frames[i].function)
-			out[i].function = frames[i].mangled
-						  ? readable(s, frames[i].function)
-						  : names_add(&s->names, frames[i].function);
+		if (i + 1 < nr_out)
+			out[i].function = readable_function(s, &frames[i]);
 	}
 	name_real(s, m, addr, &frames[nr_out - 1], &out[nr_out - 1]);
 	return nr_out == 1 && !*out[0].function && !*out[0].file ? 0 : nr_out;
 }
 
+static const struct perfmap *get_perfmap(struct sym *s)
+{
+	if (!s->perfmap_read)
+		perfmap_init(&s->perfmap, &s->options, s->root_fd);
+	s->perfmap_read = true;
+	return &s->perfmap;
+}
+
 static size_t ask_perfmap(struct sym *s, uint64_t addr, struct sym_frame *out)
 {
 	uint64_t start;
-	const char *name;
+	const char *name = perfmap_find(get_perfmap(s), addr, &start);
 
-	if (!s->perfmap_read) {
-		perfmap_init(&s->perfmap, &s->options);
-		s->perfmap_read = true;
-	}
-	name = perfmap_find(&s->perfmap, addr, &start);
 	if (!name)
 		return 0;
 	*out = (struct sym_frame){
@@ -379,10 +396,7 @@ enum sym_source sym_module_source(struct sym *s, int module, const char **ret_wh
 
 	*ret_why = "";
 	if (!m) {
-		if (!s->perfmap_read)
-			perfmap_init(&s->perfmap, &s->options);
-		s->perfmap_read = true;
-		if (s->perfmap.nr > 0)
+		if (get_perfmap(s)->nr > 0)
 			return SYM_PERF_MAP;
 		*ret_why = "not in any module, and no perf map";
 		return SYM_NONE;

@@ -16,20 +16,22 @@
 struct sym;
 
 struct sym_options {
-	const char *paths;	/* --symbols: colon-separated folders and files searched first; NULL none */
-	const char *root;	/* prefix for module paths, e.g. "/proc/123/root" for another mount namespace; NULL "" */
-	int pid;		/* 0: none; for perf-PID.map */
-	bool no_debuginfod;	/* default: used when the user's environment has DEBUGINFOD_URLS */
+	const char
+		*paths; /* --symbols: colon-separated folders and files searched first; NULL none */
+	const char *root; /* folder that the target sees as "/"; NULL ours */
+	int root_fd; /* the same as a descriptor (it is duplicated), used when root is NULL; 0: none */
+	int pid;     /* 0: none; for perf-PID.map */
+	bool no_debuginfod; /* default: used when the user's environment has DEBUGINFOD_URLS */
 	bool no_inlines;
-	unsigned int uid;	/* of the target: whose perf-PID.map is believed beside root's and ours */
-	int namespace_pid;	/* pid as the target itself sees it (perf-PID.map in a container); 0: pid */
+	unsigned int uid; /* of the target: whose perf-PID.map is believed beside root's and ours */
+	int namespace_pid; /* pid as the target itself sees it (perf-PID.map in a container); 0: pid */
 	/*
 	 * A live target's own view of its mappings; NULL: none. They let deleted and replaced files be
 	 * read, and files without a build-id be recognised.
 	 */
-	int (*open_mapped)(void *arg, uint64_t address);	/* descriptor (the symbolizer's), or -1 */
+	int (*open_mapped)(void *arg, uint64_t address); /* descriptor (the symbolizer's), or -1 */
 	bool (*is_mapped)(void *arg, uint64_t address, uint64_t device, uint64_t inode);
-	void *process;		/* their arg; must live as long as the symbolizer */
+	void *process; /* their arg; must live as long as the symbolizer */
 };
 
 /* A module of the target; build_id_len 0: has none. bias: mapped address - address in the file. */
@@ -38,12 +40,13 @@ struct sym_module {
 	uint64_t start, end, bias;
 	const uint8_t *build_id;
 	size_t build_id_len;
-	bool replaced;		/* the file at path is known to be another one: do not look at it */
+	bool replaced; /* the file at path is known to be another one: do not look at it */
+	bool unloaded; /* no longer mapped: something else may be there now */
 };
 
 struct sym_frame {
-	const char *function;	/* demangled, never NULL, "" unknown */
-	const char *file;	/* never NULL */
+	const char *function; /* demangled, never NULL, "" unknown */
+	const char *file;     /* never NULL */
 	uint32_t line;
 	/*
 	 * address - start of the function, for the last (real) function; in a part of a function that
@@ -54,10 +57,10 @@ struct sym_frame {
 
 /* How a module's symbols were found, for reports and `--verbose`. */
 enum sym_source {
-	SYM_NONE,		/* no symbols: file missing, build-id differs, or stripped with nothing beside it */
-	SYM_EXPORTS,		/* only .dynsym */
-	SYM_SYMTAB,		/* .symtab (or MiniDebugInfo) */
-	SYM_DWARF,		/* functions and lines */
+	SYM_NONE, /* no symbols: file missing, build-id differs, or stripped with nothing beside it */
+	SYM_EXPORTS, /* only .dynsym */
+	SYM_SYMTAB,  /* .symtab (or MiniDebugInfo) */
+	SYM_DWARF,   /* functions and lines */
 	SYM_PERF_MAP,
 };
 
@@ -70,7 +73,8 @@ int sym_add_module(struct sym *s, const struct sym_module *m);
  * module: handle, or -1 for code in no module (JIT: perf-PID.map).
  * *ret_frames: innermost inlined function first. Returns their number, 0 when nothing is known.
  */
-size_t sym_resolve(struct sym *s, int module, uint64_t address, const struct sym_frame **ret_frames);
+size_t sym_resolve(struct sym *s, int module, uint64_t address,
+		   const struct sym_frame **ret_frames);
 /*
  * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else ""
  * or a reservation ("no build-id: recognised by its size only"); never NULL.
