@@ -253,7 +253,7 @@ static int parse_one(struct parser *p, size_t *ret_node)
 
 	skip_blanks(p);
 	start = p->at;
-	if (*start == 0 || *start == ')')
+	if (*start == 0 || *start == ')' || take_keyword(p, "or") || take_keyword(p, "and"))
 		return fail(p, start, "a term is missing");
 	if (*start != '(' && *start != '!' && !take_keyword(p, "not"))
 		return parse_term(p, ret_node);

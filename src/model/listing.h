@@ -58,9 +58,8 @@ struct listing_totals {
 	/* The fewest rows that make at least 90 % of grown_bytes, and their bytes. */
 	uint64_t lead_rows, lead_bytes;
 	uint64_t elapsed_ns; /* 0 unknown */
-	/* Left out: */
-	uint64_t suppressed_stacks, suppressed_blocks,
-		suppressed_bytes; /* bytes that grew / are live */
+	/* Left out; of the suppressed, what grew (report: what is live). */
+	uint64_t suppressed_stacks, suppressed_blocks, suppressed_bytes;
 	uint64_t filtered_stacks;
 	uint64_t small_rows; /* by min_bytes or grown_only */
 };
