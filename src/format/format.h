@@ -42,7 +42,9 @@ struct view {
 		*after_name; /* files as the user named them; before NULL: report */
 	const char *before_damage, *after_damage; /* NULL: whole */
 	const char *forced; /* why the two should not be compared; NULL: they may */
-	bool no_symbols;    /* names were not wanted */
+	/* By module of the newer snapshot: why it has no names, or NULL. NULL: nobody asked. */
+	const char **why_nameless;
+	bool no_symbols; /* names were not wanted */
 };
 
 struct format_options {

@@ -151,17 +151,20 @@ static void note_file(struct notes *n, const char *name, const struct snapshot *
 		incomplete(n, "'%s' was taken without the recorder: it names no allocations", name);
 }
 
-static void note_gaps(struct notes *n, const struct snapshot *s)
+static void note_gaps(struct notes *n, const struct view *v, const struct snapshot *s)
 {
 	struct gaps gaps;
 
 	gaps_of(s, &gaps);
 	for (size_t i = 0; i < gaps.nr && i < GAPS_SHOWN; i++) {
 		const struct gap *gap = &gaps.items[i];
+		const char *why = v->why_nameless ? v->why_nameless[gap->index] : NULL;
 
-		incomplete(n, "no symbols for %s (%s frame%s)%s", gap->module,
+		if (!why && gap->flags & MODULE_REPLACED)
+			why = "the file was replaced since";
+		incomplete(n, "no symbols for %s (%s frame%s)%s%s", gap->module,
 			   format_count(gap->frames).text, gap->frames == 1 ? "" : "s",
-			   gap->flags & MODULE_REPLACED ? ": the file was replaced since" : "");
+			   why ? ": " : "", why ? why : "");
 	}
 	if (gaps.nr > GAPS_SHOWN)
 		incomplete(n, "no symbols for %s more modules",
@@ -184,5 +187,5 @@ void notes_write(struct str *out, const struct view *v, const struct palette *pa
 	if (v->no_symbols && !l->after->symbols_resolved)
 		left_out(&n, "names were not looked up (--no-symbols)");
 	else
-		note_gaps(&n, l->after);
+		note_gaps(&n, v, l->after);
 }

@@ -44,6 +44,7 @@ void gaps_of(const struct snapshot *s, struct gaps *ret)
 	}
 	for (size_t m = 0; m < s->nr_modules; m++) {
 		struct gap gap = {
+			.index = m,
 			.module = strings_get(&s->strings, s->modules[m].path),
 			.frames = nameless[m],
 			.flags = s->modules[m].flags,

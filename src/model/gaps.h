@@ -11,6 +11,7 @@
 struct snapshot;
 
 struct gap {
+	size_t index;	    /* of the module in the snapshot */
 	const char *module; /* path; in the snapshot's strings */
 	uint64_t frames;    /* of it in recorded stacks, none of which has a function name */
 	uint32_t flags;	    /* enum module_flags */
