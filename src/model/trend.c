@@ -150,6 +150,17 @@ static bool leaves_range(const struct series *s, size_t from)
 	return last > high + margin || last < low - margin;
 }
 
+/* Do the first and the last two thirds both go that way? A single jump does not. */
+static bool moves_throughout(const struct series *s, double slope)
+{
+	size_t third = s->nr / 3;
+	struct fit first, last;
+
+	fit_line(s->t, s->y, s->nr - third, &first);
+	fit_line(s->t + third, s->y + third, s->nr - third, &last);
+	return first.robust_slope * slope > 0 && last.robust_slope * slope > 0;
+}
+
 /* Step 4: the longest stretch up to now that is a line; failing that, the whole, if it moves at all. */
 static bool judge_direction(const struct series *s, struct trend *ret)
 {
@@ -170,9 +181,10 @@ static bool judge_direction(const struct series *s, struct trend *ret)
 			return true;
 		}
 	}
-	if (moves)
-		say_moving(s, 0, &whole, ret);
-	return moves;
+	if (!moves || !moves_throughout(s, whole.robust_slope))
+		return false;
+	say_moving(s, 0, &whole, ret);
+	return true;
 }
 
 static void judge(const struct series *s, struct trend *ret)
