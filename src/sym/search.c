@@ -277,7 +277,10 @@ static bool try_own_path(const struct search *s, const struct sym_module *m, str
 	return false;
 }
 
-/* The mapping itself is the right file by its nature; a build-id is compared all the same. */
+/*
+ * The mapping itself is the right file by its nature, unless the process has become another program
+ * since (exec); so it is checked like every other.
+ */
 static bool try_mapped(const struct search *s, const struct sym_module *m, struct found *ret)
 {
 	const uint8_t *id;
@@ -286,8 +289,9 @@ static bool try_mapped(const struct search *s, const struct sym_module *m, struc
 	if (!s->open_mapped || m->unloaded ||
 	    take_fd(s->open_mapped(s->process, m->start), m->path, ret))
 		return false;
-	same = m->build_id_len > 0 ? image_has_build_id(ret->image, m->build_id, m->build_id_len)
-				   : image_build_id(ret->image, &id) == 0;
+	same = m->build_id_len > 0
+		       ? image_has_build_id(ret->image, m->build_id, m->build_id_len)
+		       : image_build_id(ret->image, &id) == 0 && same_shape(ret->image, m);
 	if (!same)
 		found_release(ret);
 	return same;

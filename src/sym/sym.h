@@ -16,22 +16,22 @@
 struct sym;
 
 struct sym_options {
-	const char
-		*paths; /* --symbols: colon-separated folders and files searched first; NULL none */
-	const char *root; /* folder that the target sees as "/"; NULL ours */
-	int root_fd; /* the same as a descriptor (it is duplicated), used when root is NULL; 0: none */
-	int pid;     /* 0: none; for perf-PID.map */
+	const char *paths; /* --symbols: folders and files searched first, with colons; or NULL */
+	const char *root;  /* folder that the target sees as "/"; NULL ours */
+	int root_fd; /* the same as a descriptor (duplicated), used when root is NULL; 0 none */
+	int pid;     /* for perf-PID.map; 0 none */
+	int namespace_pid; /* pid as the target itself sees it, in a container; 0: as pid */
+	unsigned int uid;  /* of the target: its perf-PID.map is believed, as root's and ours are */
 	bool no_debuginfod; /* default: used when the user's environment has DEBUGINFOD_URLS */
 	bool no_inlines;
-	unsigned int uid; /* of the target: whose perf-PID.map is believed beside root's and ours */
-	int namespace_pid; /* pid as the target itself sees it (perf-PID.map in a container); 0: pid */
 	/*
 	 * A live target's own view of its mappings; NULL: none. They let deleted and replaced files be
-	 * read, and files without a build-id be recognised.
+	 * read, and files without a build-id be recognised. open_mapped: a descriptor that becomes the
+	 * symbolizer's, or -1. process: their arg; must live as long as the symbolizer.
 	 */
-	int (*open_mapped)(void *arg, uint64_t address); /* descriptor (the symbolizer's), or -1 */
-	bool (*is_mapped)(void *arg, uint64_t address, uint64_t device, uint64_t inode);
-	void *process; /* their arg; must live as long as the symbolizer */
+	int (*open_mapped)(void *process, uint64_t address);
+	bool (*is_mapped)(void *process, uint64_t address, uint64_t device, uint64_t inode);
+	void *process;
 };
 
 /* A module of the target; build_id_len 0: has none. bias: mapped address - address in the file. */
