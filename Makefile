@@ -26,8 +26,9 @@ install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
+# Twice: what one pass wraps, the next may align.
 format:
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@for pass in 1 2; do git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i; done
 
 clean:
 	rm -rf $(BUILD) build-clang build-asan

@@ -80,7 +80,7 @@ def check_format(tap, files):
 
 def main():
     tap = Tap()
-    files = sources('*.c', '*.h')
+    files = sources('*.c', '*.h', '*.cpp')
     check_sizes(tap, files)
     check_text(tap, files)
     check_format(tap, files)
