@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "make_snapshot.h"
+#include "../tools/make_snapshot.h"
 #include "model/filter.h"
 #include "model/lines.h"
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "make_snapshot.h"
+#include "../tools/make_snapshot.h"
 #include "model/lines.h"
 #include "model/site.h"
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "make_snapshot.h"
+#include "../tools/make_snapshot.h"
 #include "model/lines.h"
 #include "model/suppress.h"
 
