@@ -30,9 +30,7 @@ static size_t list_missing(const struct load *l, struct str *out)
 static void tell_cause(const struct load *l, const struct chunk_list *list, size_t chunks,
 		       struct str *out)
 {
-	if (list->indexed)
-		str_printf(out, "%zu of %zu chunks are damaged", l->chunks_bad, chunks);
-	else if (l->chunks_good >= chunks)
+	if (!list->indexed && l->chunks_good >= chunks)
 		str_add(out, "the index at its end is missing or damaged");
 	else if (list->has_end)
 		str_printf(out, "damaged, %zu of %zu chunks are left", l->chunks_good, chunks);

@@ -190,7 +190,7 @@ void *table_append(const struct table *t, struct snapshot *s, size_t nr)
 	size_t *have = size_at(s, t->nr), *cap = size_at(s, t->cap);
 	char *first;
 
-	if (*cap - *have < nr) {
+	if (!*items || *cap - *have < nr) {
 		size_t more = *have + nr > *cap * 2 ? *have + nr : *cap * 2;
 
 		*items = mem_realloc(*items, more * t->rows.row_bytes);

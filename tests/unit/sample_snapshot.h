@@ -1,0 +1,286 @@
+/*
+ * A synthetic snapshot that uses every field, for the tests of model and file, and the comparison of
+ * two snapshots field by field. The same on every run.
+ */
+#ifndef SAMPLE_SNAPSHOT_H
+#define SAMPLE_SNAPSHOT_H
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/snapshot.h"
+
+/* xorshift: small, and the same everywhere. */
+static inline uint64_t sample_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static inline uint32_t sample_text(struct snapshot *s, const char *what, size_t i)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s_%zu", what, i);
+	return strings_add(&s->strings, text);
+}
+
+static inline void sample_identity(struct snapshot *s)
+{
+	s->identity = (struct identity){
+		.pid = 4242,
+		.start_ticks = 123456789,
+		.image = 2,
+		.boot_id = "01234567-89ab-cdef-0123-456789abcdef",
+		.name = strings_add(&s->strings, "meter"),
+		.exe = strings_add(&s->strings, "/usr/bin/meter"),
+		.command = strings_add(&s->strings, "meter --headless"),
+		.host = strings_add(&s->strings, "testhost"),
+	};
+	s->taken_realtime_ns = 1700000000123456789ull;
+	s->taken_monotonic_ns = 987654321012ull;
+	s->recording_since_ns = 900000000000ull;
+	s->pause_ns = 1234567;
+	s->has_recorder = s->has_blocks = s->at_exit = s->symbols_resolved = true;
+	s->allocator = strings_add(&s->strings, "glibc");
+	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, true};
+}
+
+static inline void sample_code(struct snapshot *s, size_t modules, size_t frames, uint64_t *rnd)
+{
+	for (size_t i = 0; i < modules; i++) {
+		struct module m = {.path = sample_text(s, "/usr/lib/libsample.so", i),
+				   .start = 0x7f0000000000ull + i * 0x200000,
+				   .end = 0x7f0000000000ull + i * 0x200000 + 0x1a0000,
+				   .bias = 0x7f0000000000ull + i * 0x200000,
+				   .build_id_len = i % 3 ? BUILD_ID_MAX : 0,
+				   .flags = (uint32_t)(i % 64)};
+
+		for (int k = 0; k < m.build_id_len; k++)
+			m.build_id[k] = (uint8_t)sample_random(rnd);
+		ARRAY_PUSH(s->modules, s->nr_modules, s->cap_modules, m);
+	}
+	for (size_t i = 0; i < frames; i++) {
+		struct frame f = {.pc = 0x7f0000001000ull + (sample_random(rnd) & 0xfffff),
+				  .module = i % 7 && modules ? (uint32_t)(i % modules) : NO_INDEX,
+				  .symbols_first = (uint32_t)s->nr_symbols,
+				  .symbols_nr = (uint32_t)(i % 3)};
+
+		for (uint32_t k = 0; k < f.symbols_nr; k++)
+			ARRAY_PUSH(s->symbols, s->nr_symbols, s->cap_symbols,
+				   ((struct symbol){.function = sample_text(s, "function", i),
+						    .file = sample_text(s, "file.c", i % 10),
+						    .line = (uint32_t)i * 10 + k,
+						    .offset = k ? 0 : (uint32_t)i * 4}));
+		ARRAY_PUSH(s->frames, s->nr_frames, s->cap_frames, f);
+	}
+}
+
+static inline void sample_stacks(struct snapshot *s, size_t nodes, size_t stacks, uint64_t *rnd)
+{
+	for (size_t i = 1; i <= nodes; i++) {
+		struct stack_node n = {.parent = (uint32_t)(sample_random(rnd) % i),
+				       .frame = (uint32_t)(i % s->nr_frames)};
+
+		if (i <= 3) {
+			n.frame = NO_INDEX;
+			n.special = (uint8_t)i;
+		}
+		ARRAY_PUSH(s->nodes, s->nr_nodes, s->cap_nodes, n);
+	}
+	for (size_t i = 0; i < stacks; i++) {
+		uint64_t live = sample_random(rnd) % 1000;
+
+		ARRAY_PUSH(s->stacks, s->nr_stacks, s->cap_stacks,
+			   ((struct stack){.node = (uint32_t)(sample_random(rnd) % s->nr_nodes),
+					   .id = (uint32_t)i * 3 + 4,
+					   .live_blocks = live,
+					   .live_bytes = live * 48,
+					   .total_blocks = live * 100,
+					   .total_bytes = live * 4800,
+					   .temporary_blocks = live % 10}));
+	}
+}
+
+static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rnd)
+{
+	uint64_t addr = 0x555500001010ull;
+
+	for (int i = 0; i < 3; i++)
+		ARRAY_PUSH(s->threads, s->nr_threads, s->cap_threads,
+			   ((struct thread_info){.tid = i ? 4242 + i : -1,
+						 .name = sample_text(s, "worker", (size_t)i)}));
+	for (uint64_t i = 0; i < 5; i++)
+		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions,
+			   ((struct region){.start = 0x555500000000ull + i * 0x10000,
+					    .end = 0x555500008000ull + i * 0x10000,
+					    .offset = i * 4096,
+					    .path = sample_text(s, "[region]", (size_t)i),
+					    .prot = (uint8_t)(i * 3)}));
+	for (size_t i = 0; i < blocks; i++) {
+		uint64_t size = sample_random(rnd) % 512;
+
+		ARRAY_PUSH(s->blocks, s->nr_blocks, s->cap_blocks,
+			   ((struct block){.addr = addr,
+					   .size = size,
+					   .stack = (uint32_t)(sample_random(rnd) % s->nr_stacks),
+					   .age_ms = i % 5 ? (uint32_t)(i * 16) : UINT32_MAX}));
+		addr += (size + 31) / 16 * 16;
+	}
+}
+
+/* Release with snapshot_release(). */
+static inline void sample_make(struct snapshot *s, size_t frames, size_t stacks, size_t blocks)
+{
+	uint64_t rnd = 88172645463325252ull;
+
+	snapshot_init(s);
+	sample_identity(s);
+	sample_code(s, frames < 6 ? 1 : 6, frames, &rnd);
+	sample_stacks(s, frames + 3, stacks, &rnd);
+	sample_memory(s, blocks, &rnd);
+	snapshot_sum(s);
+}
+
+#define SAMPLE_SAME(a, b, field)                                                                   \
+	do {                                                                                       \
+		if ((a)->field != (b)->field)                                                      \
+			return #field;                                                             \
+	} while (0)
+
+static inline const char *sample_difference_meta(const struct snapshot *a, const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, identity.pid);
+	SAMPLE_SAME(a, b, identity.start_ticks);
+	SAMPLE_SAME(a, b, identity.image);
+	SAMPLE_SAME(a, b, identity.name);
+	SAMPLE_SAME(a, b, identity.exe);
+	SAMPLE_SAME(a, b, identity.command);
+	SAMPLE_SAME(a, b, identity.host);
+	if (memcmp(a->identity.boot_id, b->identity.boot_id, sizeof(a->identity.boot_id)) != 0)
+		return "boot_id";
+	SAMPLE_SAME(a, b, taken_realtime_ns);
+	SAMPLE_SAME(a, b, taken_monotonic_ns);
+	SAMPLE_SAME(a, b, recording_since_ns);
+	SAMPLE_SAME(a, b, pause_ns);
+	SAMPLE_SAME(a, b, has_recorder);
+	SAMPLE_SAME(a, b, has_blocks);
+	SAMPLE_SAME(a, b, at_exit);
+	SAMPLE_SAME(a, b, symbols_resolved);
+	SAMPLE_SAME(a, b, allocator);
+	SAMPLE_SAME(a, b, losses.dropped_blocks);
+	SAMPLE_SAME(a, b, losses.dropped_bytes);
+	SAMPLE_SAME(a, b, losses.unknown_frees);
+	SAMPLE_SAME(a, b, losses.lost_frees);
+	SAMPLE_SAME(a, b, losses.cut_stacks);
+	SAMPLE_SAME(a, b, losses.stopped_stacks);
+	SAMPLE_SAME(a, b, losses.missing_stacks);
+	SAMPLE_SAME(a, b, losses.torn);
+	if (memcmp(&a->totals, &b->totals, sizeof(a->totals)) != 0)
+		return "totals";
+	return NULL;
+}
+
+static inline const char *sample_difference_code(const struct snapshot *a, const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, nr_modules);
+	for (size_t i = 0; i < a->nr_modules; i++) {
+		SAMPLE_SAME(a, b, modules[i].path);
+		SAMPLE_SAME(a, b, modules[i].start);
+		SAMPLE_SAME(a, b, modules[i].end);
+		SAMPLE_SAME(a, b, modules[i].bias);
+		SAMPLE_SAME(a, b, modules[i].build_id_len);
+		SAMPLE_SAME(a, b, modules[i].flags);
+		if (memcmp(a->modules[i].build_id, b->modules[i].build_id, BUILD_ID_MAX) != 0)
+			return "build_id";
+	}
+	SAMPLE_SAME(a, b, nr_symbols);
+	for (size_t i = 0; i < a->nr_symbols; i++) {
+		SAMPLE_SAME(a, b, symbols[i].function);
+		SAMPLE_SAME(a, b, symbols[i].file);
+		SAMPLE_SAME(a, b, symbols[i].line);
+		SAMPLE_SAME(a, b, symbols[i].offset);
+	}
+	SAMPLE_SAME(a, b, nr_frames);
+	for (size_t i = 0; i < a->nr_frames; i++) {
+		SAMPLE_SAME(a, b, frames[i].pc);
+		SAMPLE_SAME(a, b, frames[i].module);
+		SAMPLE_SAME(a, b, frames[i].symbols_first);
+		SAMPLE_SAME(a, b, frames[i].symbols_nr);
+	}
+	return NULL;
+}
+
+static inline const char *sample_difference_stacks(const struct snapshot *a,
+						   const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, nr_nodes);
+	for (size_t i = 0; i < a->nr_nodes; i++) {
+		SAMPLE_SAME(a, b, nodes[i].parent);
+		SAMPLE_SAME(a, b, nodes[i].frame);
+		SAMPLE_SAME(a, b, nodes[i].special);
+	}
+	SAMPLE_SAME(a, b, nr_stacks);
+	for (size_t i = 0; i < a->nr_stacks; i++) {
+		SAMPLE_SAME(a, b, stacks[i].node);
+		SAMPLE_SAME(a, b, stacks[i].id);
+		SAMPLE_SAME(a, b, stacks[i].live_blocks);
+		SAMPLE_SAME(a, b, stacks[i].live_bytes);
+		SAMPLE_SAME(a, b, stacks[i].total_blocks);
+		SAMPLE_SAME(a, b, stacks[i].total_bytes);
+		SAMPLE_SAME(a, b, stacks[i].temporary_blocks);
+	}
+	return NULL;
+}
+
+static inline const char *sample_difference_memory(const struct snapshot *a,
+						   const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, nr_threads);
+	for (size_t i = 0; i < a->nr_threads; i++) {
+		SAMPLE_SAME(a, b, threads[i].tid);
+		SAMPLE_SAME(a, b, threads[i].name);
+	}
+	SAMPLE_SAME(a, b, nr_regions);
+	for (size_t i = 0; i < a->nr_regions; i++) {
+		SAMPLE_SAME(a, b, regions[i].start);
+		SAMPLE_SAME(a, b, regions[i].end);
+		SAMPLE_SAME(a, b, regions[i].offset);
+		SAMPLE_SAME(a, b, regions[i].path);
+		SAMPLE_SAME(a, b, regions[i].prot);
+	}
+	SAMPLE_SAME(a, b, nr_blocks);
+	for (size_t i = 0; i < a->nr_blocks; i++) {
+		SAMPLE_SAME(a, b, blocks[i].addr);
+		SAMPLE_SAME(a, b, blocks[i].size);
+		SAMPLE_SAME(a, b, blocks[i].stack);
+		SAMPLE_SAME(a, b, blocks[i].age_ms);
+	}
+	return NULL;
+}
+
+/* Name of the first field that differs, NULL: none. */
+static inline const char *sample_difference(const struct snapshot *a, const struct snapshot *b)
+{
+	const char *field = sample_difference_meta(a, b);
+
+	SAMPLE_SAME(a, b, strings.nr);
+	for (uint32_t i = 0; i < a->strings.nr; i++)
+		if (strcmp(strings_get(&a->strings, i), strings_get(&b->strings, i)) != 0)
+			return "strings";
+	if (!field)
+		field = sample_difference_code(a, b);
+	if (!field)
+		field = sample_difference_stacks(a, b);
+	if (!field)
+		field = sample_difference_memory(a, b);
+	return field;
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* Sums, the consistency check, comparing identities, finding modules. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "sample_snapshot.h"
+
+static void test_empty_is_consistent(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	snapshot_init(&s);
+	assert_int_equal(s.nr_nodes, 1);
+	assert_int_equal(s.nodes[0].frame, NO_INDEX);
+	assert_int_equal(snapshot_check(&s, NULL), 0);
+	snapshot_sum(&s);
+	assert_int_equal(s.totals.total_blocks, 0);
+	assert_false(losses_any(&s.losses));
+	snapshot_release(&s);
+	snapshot_release(&s);
+	snapshot_release(NULL);
+}
+
+static void test_sums(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	snapshot_init(&s);
+	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks,
+		   ((struct stack){0, 1, 2, 200, 10, 1000, 3}));
+	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks, ((struct stack){0, 2, 1, 7, 1, 7, 0}));
+	snapshot_sum(&s);
+	assert_int_equal(s.totals.live_blocks, 3);
+	assert_int_equal(s.totals.live_bytes, 207);
+	assert_int_equal(s.totals.total_blocks, 11);
+	assert_int_equal(s.totals.total_bytes, 1007);
+	assert_int_equal(s.totals.freed_blocks, 8);
+	assert_int_equal(s.totals.freed_bytes, 800);
+	assert_int_equal(s.totals.temporary_blocks, 3);
+
+	/* hostile counters neither wrap round nor go below nothing */
+	s.stacks[0].live_bytes = UINT64_MAX;
+	snapshot_sum(&s);
+	assert_true(s.totals.live_bytes == UINT64_MAX);
+	assert_int_equal(s.totals.freed_bytes, 0);
+	snapshot_release(&s);
+}
+
+/* Breaks one promise; returns false when there are no more. */
+static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
+{
+	const uint32_t texts = (uint32_t)s->strings.nr, many = 1u << 30;
+
+#define BREAK(number, how, says)                                                                   \
+	case number:                                                                               \
+		how;                                                                               \
+		*ret_says = says;                                                                  \
+		return true
+	switch (nr) {
+		BREAK(0, s->identity.name = texts, "text");
+		BREAK(1, s->identity.exe = texts, "text");
+		BREAK(2, s->identity.command = many, "text");
+		BREAK(3, s->identity.host = NO_INDEX, "text");
+		BREAK(4, s->allocator = texts, "text");
+		BREAK(5, memset(s->identity.boot_id, 'a', sizeof(s->identity.boot_id)), "boot id");
+		BREAK(6, s->modules[1].path = texts, "module 1 refers to text");
+		BREAK(7, s->modules[1].end = s->modules[1].start - 1, "module 1 ends before");
+		BREAK(8, s->modules[1].build_id_len = BUILD_ID_MAX + 1, "build-id of 21 bytes");
+		BREAK(9, s->frames[2].module = (uint32_t)s->nr_modules, "frame 2 refers to module");
+		BREAK(10, s->frames[2].symbols_nr = many, "frame 2 refers to symbol");
+		BREAK(11, s->frames[2].symbols_first = NO_INDEX, "frame 2 refers to symbol");
+		BREAK(12, s->symbols[0].function = texts, "symbol 0 refers to text");
+		BREAK(13, s->symbols[1].file = texts, "symbol 1 refers to text");
+		BREAK(14, s->nodes[0].parent = 1, "no root");
+		BREAK(15, s->nodes[0].frame = 0, "no root");
+		BREAK(16, s->nodes[0].special = FRAME_CUT, "no root");
+		BREAK(17, s->nodes[5].parent = 5, "node 5 has parent 5");
+		BREAK(18, s->nodes[5].parent = NO_INDEX, "node 5 has parent");
+		BREAK(19, s->nodes[5].frame = (uint32_t)s->nr_frames, "node 5 refers to frame");
+		BREAK(20, s->nodes[5].frame = NO_INDEX, "node 5 refers to frame");
+		BREAK(21, s->nodes[1].frame = 0, "node 1 is a mark and has a frame");
+		BREAK(22, s->nodes[1].special = FRAME_NO_CFI + 1, "unknown kind 4");
+		BREAK(23, s->stacks[3].node = (uint32_t)s->nr_nodes, "stack 3 refers to node");
+		BREAK(24, s->blocks[9].stack = (uint32_t)s->nr_stacks, "block 9 refers to stack");
+		BREAK(25, s->has_blocks = false, "without blocks");
+		BREAK(26, s->threads[2].name = texts, "thread 2 refers to text");
+		BREAK(27, s->regions[4].path = texts, "region 4 refers to text");
+		BREAK(28, s->regions[4].end = s->regions[4].start - 1, "region 4 ends before");
+		BREAK(29, s->regions[4].prot = 16, "protection 16");
+		BREAK(30, s->strings.data[0] = 'x', "first text");
+		BREAK(31, s->strings.data[s->strings.len - 1] = 'x', "last text");
+		BREAK(32, s->strings.offsets[3] = (uint32_t)s->strings.len,
+		      "text 3 refers to byte");
+		BREAK(33, s->nr_nodes = 0, "no root");
+	default:
+		return false;
+	}
+#undef BREAK
+}
+
+static void test_broken_promises(void **state)
+{
+	const char *says;
+	struct snapshot s;
+	struct error e;
+	int nr = 0;
+
+	(void)state;
+	for (;; nr++) {
+		sample_make(&s, 12, 8, 20);
+		assert_int_equal(snapshot_check(&s, &e), 0);
+		if (!break_promise(&s, nr, &says))
+			break;
+		assert_int_equal(snapshot_check(&s, &e), -EINVAL);
+		assert_non_null(strstr(e.message, says));
+		snapshot_release(&s);
+	}
+	snapshot_release(&s);
+	assert_int_equal(nr, 34);
+}
+
+static void test_last_symbol_is_in_range(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	sample_make(&s, 12, 8, 20);
+	s.frames[0].symbols_first = (uint32_t)s.nr_symbols - 1;
+	s.frames[0].symbols_nr = 1;
+	assert_int_equal(snapshot_check(&s, NULL), 0);
+	s.frames[0].symbols_nr = 2;
+	assert_int_equal(snapshot_check(&s, NULL), -EINVAL);
+	snapshot_release(&s);
+}
+
+/* How two snapshots differ, "" not at all. */
+static const char *difference(const struct snapshot *a, const struct snapshot *b, struct error *e)
+{
+	e->message[0] = '\0';
+	if (!snapshot_same_process(a, b, e))
+		return "";
+	assert_int_equal(e->status, EXIT_USAGE);
+	assert_non_null(strstr(e->hint, "--force"));
+	return e->message;
+}
+
+static void test_same_process(void **state)
+{
+	struct snapshot a, b;
+	struct error e;
+
+	(void)state;
+	sample_make(&a, 6, 4, 4);
+	sample_make(&b, 6, 4, 4);
+	assert_string_equal(difference(&a, &b, &e), "");
+	b.identity.image = 3;
+	assert_non_null(strstr(difference(&a, &b, &e), "executed another program"));
+	b.identity.image = 0;
+	assert_string_equal(difference(&a, &b, &e), "");
+	b.identity.exe = strings_add(&b.strings, "/usr/bin/meter (deleted)");
+	assert_string_equal(difference(&a, &b, &e), "");
+	b.identity.exe = strings_add(&b.strings, "/usr/bin/meters");
+	assert_non_null(strstr(difference(&a, &b, &e), "'/usr/bin/meter', then '/usr/bin/meters'"));
+	b.identity.start_ticks++;
+	assert_non_null(strstr(difference(&a, &b, &e), "4242 was started anew"));
+	b.identity.pid = 1;
+	assert_non_null(strstr(difference(&a, &b, &e), "process 4242 ('meter') and process 1"));
+	b.identity.boot_id[0] = 'f';
+	assert_non_null(strstr(difference(&a, &b, &e), "booted"));
+	b.identity.host = strings_add(&b.strings, "otherhost");
+	assert_non_null(strstr(difference(&a, &b, &e), "'testhost', the other on 'otherhost'"));
+	snapshot_release(&a);
+	snapshot_release(&b);
+}
+
+static void test_find_module(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	sample_make(&s, 12, 4, 4);
+	for (size_t i = 0; i < s.nr_modules; i++)
+		s.modules[i].flags = 0;
+	assert_int_equal(snapshot_find_module(&s, s.modules[2].start), 2);
+	assert_int_equal(snapshot_find_module(&s, s.modules[2].end - 1), 2);
+	assert_int_equal(snapshot_find_module(&s, s.modules[2].end), NO_INDEX);
+	assert_int_equal(snapshot_find_module(&s, s.modules[0].start - 1), NO_INDEX);
+	s.modules[2].flags = MODULE_UNLOADED;
+	assert_int_equal(snapshot_find_module(&s, s.modules[2].start), NO_INDEX);
+	snapshot_release(&s);
+}
+
+static void test_losses(void **state)
+{
+	(void)state;
+	assert_false(losses_any(&(struct losses){0}));
+	assert_true(losses_any(&(struct losses){.dropped_blocks = 1}));
+	assert_true(losses_any(&(struct losses){.dropped_bytes = 1}));
+	assert_true(losses_any(&(struct losses){.unknown_frees = 1}));
+	assert_true(losses_any(&(struct losses){.lost_frees = 1}));
+	assert_true(losses_any(&(struct losses){.cut_stacks = 1}));
+	assert_true(losses_any(&(struct losses){.stopped_stacks = 1}));
+	assert_true(losses_any(&(struct losses){.missing_stacks = 1}));
+	assert_true(losses_any(&(struct losses){.torn = true}));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_is_consistent),
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_broken_promises),
+		cmocka_unit_test(test_last_symbol_is_in_range),
+		cmocka_unit_test(test_same_process),
+		cmocka_unit_test(test_find_module),
+		cmocka_unit_test(test_losses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
