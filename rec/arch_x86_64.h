@@ -1,4 +1,5 @@
-/* What depends on the processor: raw system calls, register numbers of DWARF, the thread pointer. */
+/* What depends on the processor: raw system calls, register numbers of DWARF, the thread pointer.
+ */
 #ifndef SEEP_REC_ARCH_X86_64_H
 #define SEEP_REC_ARCH_X86_64_H
 

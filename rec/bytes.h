@@ -1,4 +1,5 @@
-/* Reading encoded integers within bounds, and the few memory functions that we need without libc. */
+/* Reading encoded integers within bounds, and the few memory functions that we need without libc.
+ */
 #ifndef SEEP_REC_BYTES_H
 #define SEEP_REC_BYTES_H
 

@@ -2,22 +2,23 @@
  * The verified stack cache.
  *
  * An unwinder is a function of the registers it starts with, of the unwind information, and of the
- * words of memory it reads; and where it reads next is decided by what it has read before. So if a walk
- * is about to start in the same state as an earlier one, and every word that the earlier one read still
- * holds what it held, the result is the same: by induction each address it would read is the same, and
- * so is the value there. That replaces unwinding by comparing, and needs no hook in returns, longjmp,
- * exceptions or stack switches: nothing is assumed about how control got here.
+ * words of memory it reads; and where it reads next is decided by what it has read before. So if a
+ * walk is about to start in the same state as an earlier one, and every word that the earlier one
+ * read still holds what it held, the result is the same: by induction each address it would read is
+ * the same, and so is the value there. That replaces unwinding by comparing, and needs no hook in
+ * returns, longjmp, exceptions or stack switches: nothing is assumed about how control got here.
  *
  *   t->frames   outermost first   [0] … [i] … [j] … [nr-1]        the last walked stack
  *   t->words    in the same order: words [0, frames[i].words_end) prove frames [0 … i]
  *
- * A capture walks new inner frames until it meets a cached state (same pc, sp, and bp where an outer
- * frame consumes it), then checks the outer frames' words. If one differs, the frames inside of it are
- * still proven, and the walk goes on from there.
+ * A capture walks new inner frames until it meets a cached state (same pc, sp, and bp where an
+ * outer frame consumes it), then checks the outer frames' words. If one differs, the frames inside
+ * of it are still proven, and the walk goes on from there.
  *
- * A saved bp counts as read only if an outer frame uses bp before it is restored again; frames behind
- * complex rules count it as used. Call sites that come back with the same stack get a record: all their
- * words in one packed list, so that the next time costs one comparison loop (record.h).
+ * A saved bp counts as read only if an outer frame uses bp before it is restored again; frames
+ * behind complex rules count it as used. Call sites that come back with the same stack get a
+ * record: all their words in one packed list, so that the next time costs one comparison loop
+ * (record.h).
  */
 #include <linux/mman.h>
 
@@ -36,7 +37,8 @@ struct capture {
 	bool repeatable; /* false: where the walk ended depended on more than what it read */
 };
 
-/* -1: words [0, nr) are as they were; else the highest that is not. Inner words first, as unwinding reads. */
+/* -1: words [0, nr) are as they were; else the highest that is not. Inner words first, as unwinding
+ * reads. */
 static int32_t check_words(const struct word *w, int32_t nr)
 {
 	int32_t i = nr - 1;
@@ -54,9 +56,9 @@ static int32_t check_words(const struct word *w, int32_t nr)
 }
 
 /*
- * The walk stands at cached frame j, and word k does not hold: frames [i+1 … j] are proven, frame i's
- * caller changed. Copies them as fresh frames and moves the walk to frame i. False: start again there
- * without the cache.
+ * The walk stands at cached frame j, and word k does not hold: frames [i+1 … j] are proven, frame
+ * i's caller changed. Copies them as fresh frames and moves the walk to frame i. False: start again
+ * there without the cache.
  */
 static bool keep_inner(struct capture *c, int32_t j, int32_t k, int32_t *ret_i)
 {
@@ -283,8 +285,9 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 }
 
 /*
- * Remembers the stack at its call site, if the same site gave the same stack twice: programs that walk
- * trees would otherwise fill records that are never used again. A record that has hits gets a reprieve.
+ * Remembers the stack at its call site, if the same site gave the same stack twice: programs that
+ * walk trees would otherwise fill records that are never used again. A record that has hits gets a
+ * reprieve.
  */
 static void remember(struct capture *c, struct wire_record *r, uint64_t pc, uint64_t sp,
 		     uint64_t bp, uint32_t node)
@@ -345,7 +348,8 @@ uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_reco
 	}
 	walk_fresh(&c);
 	if (unlikely((uint32_t)(c.join + 1) + c.fresh_nr > FRAMES_MAX)) {
-		/* Too deep with what is cached: the innermost FRAMES_MAX - 1 frames, always the same way. */
+		/* Too deep with what is cached: the innermost FRAMES_MAX - 1 frames, always the
+		 * same way. */
 		t->frames_nr = 0;
 		c.w = walk_start(t, pc, sp, bp);
 		c.join = -1;

@@ -1,6 +1,6 @@
 /*
- * Interprets .eh_frame for one address: .eh_frame_hdr binary search, CIE, FDE, call frame instructions;
- * the resulting row becomes a 32-bit rule, or an entry of the table of complex rules.
+ * Interprets .eh_frame for one address: .eh_frame_hdr binary search, CIE, FDE, call frame
+ * instructions; the resulting row becomes a 32-bit rule, or an entry of the table of complex rules.
  */
 #include "cfi.h"
 

@@ -1,8 +1,8 @@
 /*
  * Call frame information: from .eh_frame to one rule for one return address.
  *
- * A simple rule is 32 bits: kind:3 | (CFA offset / 8):16 | (-offset of saved bp from CFA / 8):13. It
- * covers 98.5 % of Debian's code. The rest are complex rules, kept in a table by content.
+ * A simple rule is 32 bits: kind:3 | (CFA offset / 8):16 | (-offset of saved bp from CFA / 8):13.
+ * It covers 98.5 % of Debian's code. The rest are complex rules, kept in a table by content.
  * Sources: DWARF 5 section 6.4; LSB 5.0 "Exception Frames"; System V ABI AMD64 section 3.7.
  */
 #ifndef SEEP_REC_CFI_H

@@ -1,9 +1,8 @@
 /*
- * The check build: every stack is compared, frame by frame, with what libgcc's unwinder finds from here.
- * Totals go into the header; the first differences are described on stderr. Not for production: this
- * file alone uses libc.
+ * The check build: every stack is compared, frame by frame, with what libgcc's unwinder finds from
+ * here. Totals go into the header; the first differences are described on stderr. Not for
+ * production: this file alone uses libc.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -95,7 +94,8 @@ void check_stack(struct wire_header *h, uint64_t pc, uint32_t node)
 		if ((rec_places.nodes[n].pc & WIRE_PC_MASK) != t->pc[from + k])
 			break;
 	__atomic_fetch_add(&h->checked_stacks, 1, __ATOMIC_RELAXED);
-	/* libgcc reports a last pc of 0 or 1 where a thread's or coroutine's first frame returns to it. */
+	/* libgcc reports a last pc of 0 or 1 where a thread's or coroutine's first frame returns to
+	 * it. */
 	while (t->nr > from + k && t->pc[t->nr - 1] <= 1)
 		t->nr--;
 	if (n >= WIRE_NODE_FIRST || (n == WIRE_NODE_ROOT && from + k < t->nr) || from == t->nr)

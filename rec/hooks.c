@@ -1,4 +1,5 @@
-/* The interposed functions that need more than "call it, then note the result"; see entry_x86_64.S. */
+/* The interposed functions that need more than "call it, then note the result"; see entry_x86_64.S.
+ */
 #include "hooks.h"
 
 #include <stdint.h>
@@ -11,7 +12,8 @@
 
 unsigned char rec_new_records;
 
-/* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording. */
+/* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording.
+ */
 static struct wire_thread *begin(struct wire_header **ret_h)
 {
 	struct wire_header *h = rec_gate.header;
@@ -34,8 +36,8 @@ static void end(struct wire_thread *w)
 }
 
 /*
- * The real realloc frees the old address inside; another thread may be given it before we are back. So
- * the old block is marked first, and afterwards taken out only if the mark is still ours.
+ * The real realloc frees the old address inside; another thread may be given it before we are back.
+ * So the old block is marked first, and afterwards taken out only if the mark is still ours.
  */
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {

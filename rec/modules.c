@@ -1,10 +1,11 @@
 /*
  * Modules as the recorder meets them, and what an unload invalidates.
  *
- * glibc's _dl_find_object (2.35) answers without locks and is what the C++ runtime itself relies on;
- * where it is missing we walk the loader's list. Nodes of the stack tree keep plain addresses; when a
- * module goes away its nodes are retired: the module's number goes into the upper bits of their pc, so
- * they keep their meaning and a later module at the same address gets nodes of its own.
+ * glibc's _dl_find_object (2.35) answers without locks and is what the C++ runtime itself relies
+ * on; where it is missing we walk the loader's list. Nodes of the stack tree keep plain addresses;
+ * when a module goes away its nodes are retired: the module's number goes into the upper bits of
+ * their pc, so they keep their meaning and a later module at the same address gets nodes of its
+ * own.
  */
 #include <elf.h>
 #include <link.h>
@@ -14,7 +15,8 @@
 #include "elf_image.h"
 #include "modules.h"
 
-/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers. */
+/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers.
+ */
 struct find_result {
 	unsigned long long flags;
 	void *map_start, *map_end;
@@ -22,14 +24,15 @@ struct find_result {
 	void *eh_frame_hdr;
 	unsigned long long reserved[7];
 };
-extern int _dl_find_object(void *pc, struct find_result *result) __attribute__((weak));
+extern int glibc_find_object(void *pc, struct find_result *result) __asm__("_dl_find_object")
+	__attribute__((weak));
 
 static bool find_object(uint64_t addr, struct find_result *f)
 {
 	struct elf_image image;
 
-	if (_dl_find_object)
-		return _dl_find_object((void *)addr, f) == 0;
+	if (glibc_find_object)
+		return glibc_find_object((void *)addr, f) == 0;
 	if (!elf_image_at(addr, &image))
 		return false;
 	f->map_start = (void *)image.start;

@@ -2,8 +2,8 @@
  * The recorder: what runs inside other people's processes.
  *
  * It makes no libc calls, takes no locks, starts no threads, keeps no descriptors and never touches
- * errno. Everything it knows lies in one shared mapping (src/wire/wire.h) and in a private mapping per
- * thread. A fork child finds the gate wiped by the kernel and only forwards.
+ * errno. Everything it knows lies in one shared mapping (src/wire/wire.h) and in a private mapping
+ * per thread. A fork child finds the gate wiped by the kernel and only forwards.
  *
  *   entry_x86_64.S   the interposed functions: call the real one, then
  *   hooks.c            what each of them means: allocation, free, realloc
@@ -71,8 +71,8 @@ struct thread {
 };
 
 /*
- * The gate: non-NULL while this process records. It has a page of its own with MADV_WIPEONFORK, so a
- * fork child, however made, reads NULL; a vfork child shares the parent's memory and its tables.
+ * The gate: non-NULL while this process records. It has a page of its own with MADV_WIPEONFORK, so
+ * a fork child, however made, reads NULL; a vfork child shares the parent's memory and its tables.
  */
 struct gate {
 	struct wire_header *header;
@@ -87,7 +87,8 @@ extern __thread struct wire_thread *rec_self __attribute__((tls_model("initial-e
 struct places {
 	uint8_t *base;
 	struct wire_node *nodes;
-	uint32_t *temps, *carry;
+	uint32_t *temps;
+	struct wire_extra *extra;
 	uint64_t *index;
 	uint64_t *dense1;
 	struct wire_module *modules;
@@ -140,7 +141,7 @@ extern uint64_t rec_allocator_addr;
 bool rec_lock_mappings(void);
 
 /* undo.c */
-void undo_log(struct wire_header *h, uint64_t key, uint64_t value);
+bool undo_log(struct wire_header *h, uint64_t key, uint64_t value); /* false: the log is full */
 
 static inline struct wire_record *record_slot(struct wire_thread *w, uint64_t pc, uint64_t sp)
 {

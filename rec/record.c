@@ -21,7 +21,8 @@ static inline void leave(struct wire_thread *w)
 
 /*
  * busy is set: a hook inside a hook (a signal handler that allocates), or a flag left behind by a
- * handler that was left by siglongjmp. A hook inside a hook is deeper in the same stack, or on another.
+ * handler that was left by siglongjmp. A hook inside a hook is deeper in the same stack, or on
+ * another.
  */
 static void heal_if_stale(struct wire_thread *w, uint64_t sp)
 {
@@ -33,11 +34,13 @@ static void heal_if_stale(struct wire_thread *w, uint64_t sp)
 	w->busy = 0;
 }
 
+/* While a snapshot is taken, counters stand still and its reader adds what the log says afterwards.
+ */
 static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, uint32_t node)
 {
-	tree_count(h, node, size);
-	if (logging(h))
-		undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size);
+	if (!logging(h) ||
+	    !undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size))
+		tree_count(h, node, size);
 	table_insert_slow(h, addr, size, node);
 }
 
@@ -129,7 +132,7 @@ static __attribute__((noinline)) uint32_t captured(struct wire_header *h, struct
 
 static COLD void carry_record(uint32_t node)
 {
-	__atomic_fetch_add(&rec_places.carry[node], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&rec_places.extra[node].blocks, 1ull << 32, __ATOMIC_RELAXED);
 }
 
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
@@ -161,6 +164,9 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 			carry_record(node);
 		r->confidence = 2;
 		w->last_temps = (uint64_t)&r->temps;
+#ifdef REC_CHECK
+		h->record_hits++;
+#endif
 	} else {
 		node = captured(h, w, r, size, pc, sp, bp);
 	}

@@ -1,6 +1,6 @@
 /*
- * The fast path of an allocation: has this call site the same stack as last time? Then count it in the
- * record and enter the block into the live table. Everything else is cold.
+ * The fast path of an allocation: has this call site the same stack as last time? Then count it in
+ * the record and enter the block into the live table. Everything else is cold.
  */
 #ifndef SEEP_REC_RECORD_H
 #define SEEP_REC_RECORD_H
@@ -14,7 +14,8 @@ struct word_group {
 	uint64_t offsets[2]; /* low halves: of values 0 and 2, high halves: of 1 and 3 */
 };
 
-/* In order, inner words first, leaving at the first difference: reads only what unwinding would read. */
+/* In order, inner words first, leaving at the first difference: reads only what unwinding would
+ * read. */
 static inline bool record_holds(const struct wire_record *r, uint64_t sp)
 {
 	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
@@ -36,8 +37,8 @@ static inline bool record_holds(const struct wire_record *r, uint64_t sp)
 }
 
 /*
- * Notes that the block at p, of `size` requested bytes, was allocated by the call that returns to pc
- * with stack pointer sp (after the return) and frame pointer bp. Returns p, which may be NULL.
+ * Notes that the block at p, of `size` requested bytes, was allocated by the call that returns to
+ * pc with stack pointer sp (after the return) and frame pointer bp. Returns p, which may be NULL.
  */
 void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);
 /* The same for a function that may have called another interposed one to get the block. */

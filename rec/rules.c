@@ -1,9 +1,9 @@
 /*
  * Return address → unwinding rule, remembered in one direct-mapped table for all threads.
  *
- * An entry is one 8-byte word {tag:32, rule:32}, read and written whole. With 16 index bits and the tag
- * pc >> 16, index and tag together are the address, so a hit is exact: index ^ f(tag) gives back the low
- * bits. Addresses have 48 bits at most.
+ * An entry is one 8-byte word {tag:32, rule:32}, read and written whole. With 16 index bits and the
+ * tag pc >> 16, index and tag together are the address, so a hit is exact: index ^ f(tag) gives
+ * back the low bits. Addresses have 48 bits at most.
  */
 #include "cfi.h"
 #include "modules.h"

@@ -1,9 +1,9 @@
 /*
  * The beginning: which functions are the real ones, and where the shared mapping comes from.
  *
- * The launcher passes SEEP_REC=VERSION:FD:PID:FOLLOW:SOCKET in the environment. The first image finds the
- * memfd at FD; a program that it becomes by exec, or a child that is followed, asks the launcher for
- * one of its own at the abstract socket SOCKET. Without any of this we only forward.
+ * The launcher passes SEEP_REC=VERSION:FD:PID:FOLLOW:SOCKET in the environment. The first image
+ * finds the memfd at FD; a program that it becomes by exec, or a child that is followed, asks the
+ * launcher for one of its own at the abstract socket SOCKET. Without any of this we only forward.
  */
 #include <linux/mman.h>
 #include <stddef.h>
@@ -251,7 +251,7 @@ static void set_places(uint8_t *base)
 		.base = base,
 		.nodes = (struct wire_node *)(base + h->nodes_off),
 		.temps = (uint32_t *)(base + h->temps_off),
-		.carry = (uint32_t *)(base + h->carry_off),
+		.extra = (struct wire_extra *)(base + h->extra_off),
 		.index = (uint64_t *)(base + h->index_off),
 		.dense1 = (uint64_t *)(base + h->dense1_off),
 		.modules = (struct wire_module *)(base + h->modules_off),
@@ -271,7 +271,8 @@ static void open_gate(struct wire_header *h)
 	const char *name = allocator_name(&lm);
 
 	text_copy(h->allocator, name, sizeof(h->allocator));
-	/* glibc's blocks stand 32 bytes apart or more; others have classes of 8, 16 and 24 bytes. */
+	/* glibc's blocks stand 32 bytes apart or more; others have classes of 8, 16 and 24 bytes.
+	 */
 	h->dense_below = text_equal(name, "glibc") ? 0 : 25;
 	h->threads_many = sys2(SYS_membarrier, 16 /* REGISTER_PRIVATE_EXPEDITED */, 0) < 0;
 	h->epoch = 1;

@@ -1,11 +1,11 @@
 /*
- * Which memory is stack: an unwinder may be led astray by wrong unwind information, but never out of the
- * mapping that holds the stack pointer. Mappings are read from /proc/self/maps when a stack is first
- * seen and remembered, by page of the stack pointer, for all threads: thread stacks and coroutine pools
- * come back to the same addresses.
+ * Which memory is stack: an unwinder may be led astray by wrong unwind information, but never out
+ * of the mapping that holds the stack pointer. Mappings are read from /proc/self/maps when a stack
+ * is first seen and remembered, by page of the stack pointer, for all threads: thread stacks and
+ * coroutine pools come back to the same addresses.
  *
- * A remembered mapping may have been replaced by a smaller one since; the limit is then too generous,
- * which matters only where the unwind information is wrong as well.
+ * A remembered mapping may have been replaced by a smaller one since; the limit is then too
+ * generous, which matters only where the unwind information is wrong as well.
  */
 #include "procmaps.h"
 #include "rec.h"

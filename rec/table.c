@@ -1,4 +1,5 @@
-/* The live table's slow paths: new chunks, big and dense blocks, addresses seen twice, undo logging. */
+/* The live table's slow paths: new chunks, big and dense blocks, addresses seen twice, undo
+ * logging. */
 #include "table.h"
 
 static inline bool logging(struct wire_header *h)
@@ -104,13 +105,14 @@ void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint
 		return;
 	}
 	if (*slot && slot_is(*slot, addr)) {
-		/* Live already: its free was missed; unless it is moving, then realloc has just freed it. */
+		/* Live already: its free was missed; unless it is moving, then realloc has just
+		 * freed it. */
 		if (!(*slot & WIRE_SLOT_MOVING))
 			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
 		leave(h, slot, addr);
 	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
-		drop(h,
-		     size); /* two blocks in one granule: they stand closer than this allocator's do */
+		drop(h, size); /* two blocks in one granule: they stand closer than this allocator's
+				  do */
 		return;
 	}
 	if (!enter(h, slot, addr, size, node))

@@ -39,9 +39,9 @@ static inline void slot_write(uint64_t *slot, uint64_t value)
 /* Slot of a live block in either table, or NULL. */
 uint64_t *table_find(struct wire_header *h, uint64_t addr);
 /*
- * Before a realloc: the block is marked as moving; returns the marked value (0: unknown block) and the
- * slot. Afterwards either table_moved() (its address may be another thread's by now), or the caller
- * writes the slot again.
+ * Before a realloc: the block is marked as moving; returns the marked value (0: unknown block) and
+ * the slot. Afterwards either table_moved() (its address may be another thread's by now), or the
+ * caller writes the slot again.
  */
 uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_slot);
 void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_t addr);

@@ -1,6 +1,6 @@
 /*
- * Per-thread state. A slot belongs to a tid; it is never given back at thread exit (nothing of ours may
- * run then), but taken over by a new thread once its owner no longer exists. Counts that a dead
+ * Per-thread state. A slot belongs to a tid; it is never given back at thread exit (nothing of ours
+ * may run then), but taken over by a new thread once its owner no longer exists. Counts that a dead
  * thread's records still hold stay valid: they are per call site, not per thread.
  */
 #include <linux/mman.h>
@@ -86,8 +86,9 @@ static struct thread *new_private(void)
 }
 
 /*
- * From one thread to several: counters of nodes are now added to atomically. The first thread may be in
- * the middle of a plain addition; the barrier makes it see the flag, then one pass lets it finish.
+ * From one thread to several: counters of nodes are now added to atomically. The first thread may
+ * be in the middle of a plain addition; the barrier makes it see the flag, then one pass lets it
+ * finish.
  */
 static void announce_second_thread(struct wire_header *h)
 {
@@ -107,7 +108,8 @@ struct wire_thread *thread_get(struct wire_header *h)
 	struct thread *t;
 	uint32_t i = 0;
 
-	/* Asking the kernel about every slot costs; do it when there are as many again as last time. */
+	/* Asking the kernel about every slot costs; do it when there are as many again as last
+	 * time. */
 	static uint32_t scan_at = 8;
 	uint32_t nr = __atomic_load_n(&h->threads_nr, __ATOMIC_RELAXED);
 

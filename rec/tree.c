@@ -1,8 +1,8 @@
 /*
- * The stack tree: one node a distinct (parent, return address). Append-only and lock-free; an id, once
- * given, names the same stack for ever. Up to CHILDREN_MAX children hang in a list (most frames have
- * one to three callers' continuations, and the list is warmer than any hash); the rest go into an
- * open-addressing index.
+ * The stack tree: one node a distinct (parent, return address). Append-only and lock-free; an id,
+ * once given, names the same stack for ever. Up to CHILDREN_MAX children hang in a list (most
+ * frames have one to three callers' continuations, and the list is warmer than any hash); the rest
+ * go into an open-addressing index.
  */
 #include "rec.h"
 
@@ -110,7 +110,7 @@ static void count(struct wire_header *h, uint32_t node, uint32_t blocks, uint64_
 		__atomic_fetch_add(&n->bytes, bytes, __ATOMIC_RELAXED);
 	}
 	if (unlikely(before + blocks < before))
-		__atomic_fetch_add(&rec_places.carry[node], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&rec_places.extra[node].blocks, 1ull << 32, __ATOMIC_RELAXED);
 }
 
 void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes)

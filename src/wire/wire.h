@@ -1,23 +1,24 @@
 /*
- * Layout of the recorder's shared tables: one file (a memfd), mapped by the recorded process, held by
- * the launcher, read by whoever takes a snapshot. Plain structs, fixed widths, little endian.
+ * Layout of the recorder's shared tables: one file (a memfd), mapped by the recorded process, held
+ * by the launcher, read by whoever takes a snapshot. Plain structs, fixed widths, little endian.
  *
  *   0            struct wire_header            configuration, control, status
- *   modules_off  struct wire_module[]          modules that appeared in a stack, in order of appearance
- *   nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
+ *   modules_off  struct wire_module[]          modules that appeared in a stack, in order of
+ * appearance nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
  *   temps_off    uint32_t[nodes_cap]           per node: temporary blocks (sparse)
- *   carry_off    uint32_t[nodes_cap]           per node: carries out of wire_node.blocks (sparse)
+ *   extra_off    struct wire_extra[nodes_cap]  per node: counts that are kept elsewhere (sparse)
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; private to the recorder
- *   threads_off  struct wire_thread[]          stride thread_stride; starts with counters not yet in nodes
- *   undo_off     struct wire_undo[]            what changed since a snapshot began
+ *   threads_off  struct wire_thread[]          stride thread_stride; starts with counters not yet
+ * in nodes undo_off     struct wire_undo[]            what changed since a snapshot began
  *   level1_off   uint64_t[WIRE_LEVEL1_NR]      private to the recorder (holds its own addresses)
  *   dense1_off   uint64_t[WIRE_DENSE1_NR]      likewise, for the dense table
  *   chunks_off   slots, WIRE_CHUNK_BYTES each  the live table
  *
- * Live table: a shadow of the heap. A chunk shadows 64 MiB of addresses, one 8-byte slot for each 32
- * bytes (allocators whose blocks may stand closer than 32 bytes put the small ones into dense chunks:
- * 16 MiB of addresses, one slot for each 8 bytes). Each slot has one writer at a time: whoever owns the
- * block by the allocator's own rules. It is written after the real malloc and cleared before the real free.
+ * Live table: a shadow of the heap. A chunk shadows 64 MiB of addresses, one 8-byte slot for each
+ * 32 bytes (allocators whose blocks may stand closer than 32 bytes put the small ones into dense
+ * chunks: 16 MiB of addresses, one slot for each 8 bytes). Each slot has one writer at a time:
+ * whoever owns the block by the allocator's own rules. It is written after the real malloc and
+ * cleared before the real free.
  *
  *   slot   63      40 39     38  37 36        18 17       0
  *          node id    moving off3  time code     size          node id 0: no block
@@ -56,8 +57,9 @@
 #define WIRE_SIZE_ESCAPE ((1u << WIRE_SIZE_BITS) - 1)
 
 /*
- * Time codes: milliseconds since the recording began, finer when young: steps of 16 ms for the first
- * 2^17 codes (35 min), then 1 s for 2^17 (36 h), then 64 s for the rest (190 days), then stuck.
+ * Time codes: milliseconds since the recording began, finer when young: steps of 16 ms for the
+ * first 2^17 codes (35 min), then 1 s for 2^17 (36 h), then 64 s for the rest (190 days), then
+ * stuck.
  */
 #define WIRE_TIME_FINE (1u << 17)
 #define WIRE_TIME_MIDDLE (2u << 17)
@@ -102,7 +104,7 @@ enum wire_special {
 /*
  * pc: return address; bits 48 … 63: 0 while its module is loaded, else 1 + index of the (unloaded)
  * module that was there. blocks and bytes: allocations whose stack ends here and that are not held
- * back in a thread's records; blocks is the low word, carries are counted in the carry table.
+ * back in a thread's records; blocks is the low word, wire_extra gets the carries.
  */
 struct wire_node {
 	uint64_t pc;
@@ -112,6 +114,20 @@ struct wire_node {
 	uint64_t bytes;
 };
 _Static_assert(sizeof(struct wire_node) == 32, "two nodes a cache line");
+
+/*
+ * To be added to a node's counters. Both sides add to it atomically: the recorder carries, a reader
+ * what was allocated while it took a snapshot (which the recorder only notes in the undo log).
+ */
+struct wire_extra {
+	uint64_t blocks, bytes;
+};
+
+/* A live block as a reader makes it of a slot. */
+struct wire_block {
+	uint64_t addr, size;
+	uint32_t node, time_code;
+};
 
 enum wire_module_state {
 	WIRE_MODULE_EMPTY = 0,
@@ -150,10 +166,12 @@ struct wire_record {
 _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 
 #define WIRE_THREADS_MAX 8192
+#define WIRE_CHUNKS_MAX 16384
 #define WIRE_RECORDS_BITS 11
 #define WIRE_RECORDS_NR (1u << WIRE_RECORDS_BITS)
 
-/* One thread's state. A reader looks at tid, busy, passes, pending_*, records; the rest is the recorder's. */
+/* One thread's state. A reader looks at tid, busy, passes, pending_*, records; the rest is the
+ * recorder's. */
 struct wire_thread {
 	int32_t tid;	       /* 0: slot free */
 	uint32_t busy;	       /* depth of hooks that this thread is inside of */
@@ -200,7 +218,7 @@ struct wire_header {
 	uint64_t magic;
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
-	uint64_t modules_off, nodes_off, temps_off, carry_off, index_off, threads_off, undo_off;
+	uint64_t modules_off, nodes_off, temps_off, extra_off, index_off, threads_off, undo_off;
 	uint64_t level1_off, dense1_off, chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
 	uint64_t thread_stride;
@@ -235,7 +253,7 @@ struct wire_header {
 	char status_error[128];
 
 	/* chunk i shadows addresses from chunk_base[i]; bit 0 set: dense; 0: unused */
-	_Alignas(4096) uint64_t chunk_base[16384];
+	_Alignas(4096) uint64_t chunk_base[WIRE_CHUNKS_MAX];
 };
 
 #endif

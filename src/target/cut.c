@@ -1,0 +1,525 @@
+/* A consistent copy of the recorder's table; see table.h and doc/snapshots.md. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "target/table.h"
+
+#define PIECE_BYTES (1u << 20)
+#define QUIET_PATIENCE_NS 200000000ull
+#define ATTEMPTS 3
+
+struct slot {
+	uint64_t offset, value; /* position in the file, what stood there */
+};
+
+struct reading {
+	struct table *t;
+	struct cut *cut;
+	struct slot *slots;
+	size_t nr_slots, cap_slots;
+	struct wire_undo *undo;
+	size_t nr_undo;
+	uint32_t nr_chunks;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void sleep_ns(long ns)
+{
+	struct timespec ts = {.tv_nsec = ns};
+
+	nanosleep(&ts, NULL);
+}
+
+static int read_error(struct error *e)
+{
+	return error_set(e, -EIO, EXIT_TARGET, "cannot read the recorder's table: %s",
+			 error_strerror(errno));
+}
+
+/* Reads an array that lies inside the file by layout_fits(). */
+static int read_at(struct reading *r, void *to, size_t bytes, uint64_t offset, struct error *e)
+{
+	while (bytes) {
+		ssize_t n = pread(r->t->fd, to, bytes, (off_t)offset);
+
+		if (n <= 0)
+			return read_error(e);
+		to = (char *)to + n;
+		bytes -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* ---- the cut ---- */
+
+/* Waits until no hook is under way that began before the flag was seen. False: one is stuck. */
+static bool wait_quiet(struct reading *r)
+{
+	const struct wire_header *l = &r->t->layout;
+	uint32_t nr = __atomic_load_n(&r->t->header->threads_nr, __ATOMIC_ACQUIRE);
+	uint64_t deadline = now_ns() + QUIET_PATIENCE_NS;
+	/* Of struct wire_thread only the first words matter here. */
+	struct {
+		int32_t tid;
+		uint32_t busy;
+		uint64_t passes;
+	} first, w;
+
+	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++) {
+		uint64_t at = l->threads_off + i * l->thread_stride;
+
+		if (read_at(r, &first, sizeof(first), at, NULL) < 0)
+			return false;
+		for (w = first; w.busy && w.passes == first.passes;) {
+			if (now_ns() > deadline)
+				return false;
+			sleep_ns(20000);
+			if (read_at(r, &w, sizeof(w), at, NULL) < 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static void barrier_everywhere(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		sleep_ns(2000000); /* store buffers drain within microseconds */
+}
+
+static void clear_undo(struct reading *r)
+{
+	const struct wire_header *l = &r->t->layout;
+	struct wire_header *h = r->t->header;
+	uint64_t used = __atomic_load_n(&h->undo_nr, __ATOMIC_RELAXED);
+
+	if (used > l->undo_cap)
+		used = l->undo_cap;
+	if (used)
+		fallocate(r->t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)l->undo_off,
+			  (off_t)(l->undo_cap * sizeof(struct wire_undo)));
+	__atomic_store_n(&h->undo_nr, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->undo_lost, 0, __ATOMIC_RELEASE);
+}
+
+static int read_undo(struct reading *r, struct error *e)
+{
+	uint32_t nr = __atomic_load_n(&r->t->header->undo_nr, __ATOMIC_ACQUIRE);
+
+	if (nr > r->t->layout.undo_cap)
+		nr = r->t->layout.undo_cap;
+	free(r->undo);
+	r->undo = mem_alloc_array(nr, sizeof(*r->undo));
+	r->nr_undo = nr;
+	return read_at(r, r->undo, nr * sizeof(*r->undo), r->t->layout.undo_off, e);
+}
+
+/* Adds the allocations that were only noted while a snapshot was under way to their counters. */
+static void settle_counts(struct reading *r)
+{
+	const struct wire_header *l = &r->t->layout;
+	size_t bytes = (size_t)l->nodes_cap * sizeof(struct wire_extra);
+	struct wire_extra *extra;
+
+	if (read_undo(r, NULL) < 0 || !r->nr_undo)
+		return;
+	extra = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->t->fd,
+		     (off_t)l->extra_off);
+	if (extra == MAP_FAILED)
+		return;
+	for (size_t i = 0; i < r->nr_undo; i++) {
+		uint64_t key = r->undo[i].key, node = key & WIRE_UNDO_KEY_MASK;
+
+		if (!(key & WIRE_UNDO_VALID) || key >> WIRE_UNDO_KIND_SHIFT != WIRE_UNDO_COUNT ||
+		    node >= l->nodes_cap)
+			continue;
+		__atomic_fetch_add(&extra[node].blocks, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&extra[node].bytes, r->undo[i].value, __ATOMIC_RELAXED);
+	}
+	munmap(extra, bytes);
+}
+
+static void begin_cut(struct reading *r, bool ended)
+{
+	struct wire_header *h = r->t->header;
+
+	settle_counts(r); /* of a reader that died before it could */
+	clear_undo(r);
+	if (!ended) {
+		__atomic_fetch_or(&h->slow, WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
+		barrier_everywhere();
+		if (!wait_quiet(r))
+			r->cut->torn = true;
+	}
+	r->cut->taken_monotonic_ns = now_ns();
+}
+
+static void end_cut(struct reading *r, bool ended)
+{
+	if (ended)
+		return;
+	__atomic_fetch_and(&r->t->header->slow, ~(uint32_t)WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
+	barrier_everywhere();
+	wait_quiet(r); /* so that nobody writes into the log any more */
+	settle_counts(r);
+	clear_undo(r);
+}
+
+/* ---- live table ---- */
+
+static void keep_slots(struct reading *r, const uint64_t *words, size_t nr, uint64_t offset)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (words[i])
+			ARRAY_PUSH(r->slots, r->nr_slots, r->cap_slots,
+				   ((struct slot){offset + i * 8, words[i]}));
+}
+
+/* All slots of one chunk; holes of the sparse file are skipped. */
+static int read_chunk(struct reading *r, uint32_t chunk, uint64_t *piece, struct error *e)
+{
+	uint64_t at = r->t->layout.chunks_off + (uint64_t)chunk * WIRE_CHUNK_BYTES;
+	uint64_t end = at + WIRE_CHUNK_BYTES;
+	int err;
+
+	while (at < end) {
+		off_t data = lseek(r->t->fd, (off_t)at, SEEK_DATA), hole;
+
+		if (data < 0 || (uint64_t)data >= end)
+			return 0; /* ENXIO: only a hole is left */
+		hole = lseek(r->t->fd, data, SEEK_HOLE);
+		if (hole < 0 || (uint64_t)hole > end)
+			hole = (off_t)end;
+		for (at = (uint64_t)data & ~7ull; at < (uint64_t)hole;) {
+			size_t n = (uint64_t)hole - at < PIECE_BYTES ? (size_t)((uint64_t)hole - at)
+								     : PIECE_BYTES;
+
+			err = read_at(r, piece, n, at, e);
+			if (err < 0)
+				return err;
+			keep_slots(r, piece, n / 8, at);
+			at += n;
+		}
+	}
+	return 0;
+}
+
+static int read_chunks(struct reading *r, struct error *e)
+{
+	uint32_t nr = __atomic_load_n(&r->t->header->chunks_nr, __ATOMIC_ACQUIRE);
+	uint64_t *piece = mem_alloc(PIECE_BYTES);
+	int err = 0;
+
+	if (nr > r->t->layout.chunks_cap)
+		nr = r->t->layout.chunks_cap;
+	r->nr_chunks = nr;
+	for (uint32_t i = 0; i < nr && err == 0; i++)
+		err = read_chunk(r, i, piece, e);
+	free(piece);
+	return err;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct slot *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Puts the slots back to the cut: of several notes of one slot the first one counts. */
+static void undo_slots(struct reading *r)
+{
+	struct map before = MAP_INIT;
+	uint64_t key, value;
+	size_t kept = 0, pos = 0;
+
+	for (size_t i = r->nr_undo; i-- > 0;) {
+		key = r->undo[i].key;
+		if ((key & WIRE_UNDO_VALID) && key >> WIRE_UNDO_KIND_SHIFT == WIRE_UNDO_SLOT)
+			map_set(&before, key & WIRE_UNDO_KEY_MASK, r->undo[i].value);
+	}
+	for (size_t i = 0; i < r->nr_slots; i++) {
+		struct slot s = r->slots[i];
+
+		if (map_get(&before, s.offset, &value)) {
+			s.value = value;
+			map_remove(&before, s.offset);
+		}
+		if (s.value)
+			r->slots[kept++] = s;
+	}
+	r->nr_slots = kept;
+	while (map_next(&before, &pos, &key, &value))
+		if (value)
+			ARRAY_PUSH(r->slots, r->nr_slots, r->cap_slots,
+				   ((struct slot){key, value}));
+	map_release(&before);
+	qsort(r->slots, r->nr_slots, sizeof(*r->slots), by_offset);
+}
+
+/* The slot that holds the size of a big block, by its address; 0: not found. */
+static uint64_t size_of_big(struct reading *r, const uint64_t *chunk_base, uint64_t addr)
+{
+	const struct wire_header *l = &r->t->layout;
+	uint64_t at = addr + (1u << WIRE_GRANULE_SHIFT), span = 1ull << WIRE_SPAN_SHIFT;
+	const struct slot *found;
+	struct slot want = {0};
+
+	for (uint32_t i = 0; i < r->nr_chunks; i++) {
+		uint64_t base = chunk_base[i] & ~3ull;
+
+		if ((chunk_base[i] & 3) != 2 || at < base || at - base >= span)
+			continue;
+		want.offset = l->chunks_off + (uint64_t)i * WIRE_CHUNK_BYTES +
+			      ((at - base) >> WIRE_GRANULE_SHIFT) * 8;
+		found = bsearch(&want, r->slots, r->nr_slots, sizeof(want), by_offset);
+		return found && !(found->value >> WIRE_SLOT_NODE_SHIFT) ? found->value : 0;
+	}
+	return 0;
+}
+
+static void make_blocks(struct reading *r)
+{
+	const struct wire_header *l = &r->t->layout;
+	const uint64_t *chunk_base = r->cut->header.chunk_base;
+	struct cut *c = r->cut;
+
+	c->blocks = mem_alloc_array(r->nr_slots, sizeof(*c->blocks));
+	for (size_t i = 0; i < r->nr_slots; i++) {
+		uint64_t v = r->slots[i].value, in_chunks = r->slots[i].offset - l->chunks_off;
+		uint64_t base, index, addr, size = v & WIRE_SIZE_ESCAPE;
+		uint32_t chunk = (uint32_t)(in_chunks / WIRE_CHUNK_BYTES);
+		uint32_t node = (uint32_t)(v >> WIRE_SLOT_NODE_SHIFT);
+
+		if (!node)
+			continue; /* the size of the block before it */
+		if (r->slots[i].offset < l->chunks_off || chunk >= r->nr_chunks ||
+		    node >= c->nr_nodes || !(chunk_base[chunk] & 3)) {
+			c->broken_rows++;
+			continue;
+		}
+		base = chunk_base[chunk] & ~3ull;
+		index = in_chunks % WIRE_CHUNK_BYTES / 8;
+		if ((chunk_base[chunk] & 3) == 1)
+			addr = base + (index << WIRE_DENSE_SHIFT);
+		else
+			addr = base + (index << WIRE_GRANULE_SHIFT) +
+			       (v >> WIRE_SLOT_OFF3_SHIFT & 3) * 8;
+		if (size == WIRE_SIZE_ESCAPE)
+			size = size_of_big(r, chunk_base, addr);
+		c->blocks[c->nr_blocks++] = (struct wire_block){
+			.addr = addr,
+			.size = size,
+			.node = node,
+			.time_code = (uint32_t)(v >> WIRE_SLOT_TIME_SHIFT) & WIRE_TIME_MAX,
+		};
+	}
+}
+
+/* ---- stack tree and counters ---- */
+
+static int read_array(struct reading *r, uint64_t offset, size_t nr, size_t size, void **ret,
+		      struct error *e)
+{
+	*ret = mem_alloc_array(nr, size);
+	return read_at(r, *ret, nr * size, offset, e);
+}
+
+static int read_nodes(struct reading *r, struct error *e)
+{
+	const struct wire_header *l = &r->t->layout;
+	struct cut *c = r->cut;
+	uint32_t nr = __atomic_load_n(&r->t->header->nodes_nr, __ATOMIC_ACQUIRE);
+	struct wire_extra *extra = NULL;
+	uint32_t *temps = NULL;
+	int err;
+
+	if (nr > l->nodes_cap)
+		nr = l->nodes_cap;
+	if (nr < WIRE_NODE_FIRST)
+		nr = WIRE_NODE_FIRST;
+	c->nr_nodes = nr;
+	c->nodes = mem_alloc_array(nr, sizeof(*c->nodes));
+	c->node_blocks = mem_alloc_array(nr, sizeof(uint64_t));
+	c->node_bytes = mem_alloc_array(nr, sizeof(uint64_t));
+	c->node_temps = mem_alloc_array(nr, sizeof(uint64_t));
+	err = read_at(r, c->nodes, nr * sizeof(*c->nodes), l->nodes_off, e);
+	if (err == 0)
+		err = read_array(r, l->temps_off, nr, sizeof(*temps), (void **)&temps, e);
+	if (err == 0)
+		err = read_array(r, l->extra_off, nr, sizeof(*extra), (void **)&extra, e);
+	for (size_t i = 0; i < nr && err == 0; i++) {
+		struct wire_node *n = &c->nodes[i];
+
+		if (i >= WIRE_NODE_FIRST && n->parent >= i) {
+			n->parent = WIRE_NODE_ROOT;
+			c->broken_rows++;
+		}
+		c->node_blocks[i] = n->blocks + extra[i].blocks;
+		c->node_bytes[i] = n->bytes + extra[i].bytes;
+		c->node_temps[i] = temps[i];
+	}
+	free(temps);
+	free(extra);
+	return err;
+}
+
+/* Adds what the threads' records hold back. */
+static int read_threads(struct reading *r, struct error *e)
+{
+	const struct wire_header *l = &r->t->layout;
+	struct cut *c = r->cut;
+	uint32_t nr = __atomic_load_n(&r->t->header->threads_nr, __ATOMIC_ACQUIRE);
+	struct wire_thread *w = mem_alloc(sizeof(*w));
+	int err = 0;
+
+	for (uint32_t i = 0; i < nr && i < l->threads_cap && err == 0; i++) {
+		err = read_at(r, w, sizeof(*w), l->threads_off + i * l->thread_stride, e);
+		if (err < 0)
+			break;
+		if (w->pending_node < c->nr_nodes)
+			c->node_temps[w->pending_node] += w->pending_temps;
+		for (size_t k = 0; k < WIRE_RECORDS_NR; k++) {
+			const struct wire_record *rec = &w->records[k];
+
+			if (!rec->blocks || rec->node >= c->nr_nodes)
+				continue;
+			c->node_blocks[rec->node] += rec->blocks;
+			c->node_bytes[rec->node] += rec->bytes;
+			c->node_temps[rec->node] += rec->temps;
+		}
+	}
+	free(w);
+	return err;
+}
+
+static int read_modules(struct reading *r, struct error *e)
+{
+	const struct wire_header *l = &r->t->layout;
+	struct cut *c = r->cut;
+	uint32_t nr = __atomic_load_n(&r->t->header->modules_nr, __ATOMIC_ACQUIRE);
+	int err;
+
+	if (nr > l->modules_cap)
+		nr = l->modules_cap;
+	c->modules = mem_alloc_array(nr, sizeof(*c->modules));
+	c->nr_modules = nr;
+	err = read_at(r, c->modules, nr * sizeof(*c->modules), l->modules_off, e);
+	for (size_t i = 0; i < nr; i++)
+		c->modules[i].path[WIRE_PATH_MAX - 1] = '\0';
+	return err;
+}
+
+static int read_all(struct reading *r, struct error *e)
+{
+	int err = read_chunks(r, e);
+
+	if (err == 0)
+		err = read_nodes(r, e);
+	if (err == 0)
+		err = read_threads(r, e);
+	if (err == 0)
+		err = read_undo(r, e);
+	if (err == 0)
+		err = read_modules(r, e);
+	if (err == 0) {
+		memcpy(&r->cut->header, r->t->header, sizeof(r->cut->header));
+		r->cut->header.allocator[sizeof(r->cut->header.allocator) - 1] = '\0';
+		r->cut->header.status_error[sizeof(r->cut->header.status_error) - 1] = '\0';
+	}
+	return err;
+}
+
+/* ---- one reader at a time ---- */
+
+static int lock_table(struct table *t, struct error *e)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	uint64_t deadline = now_ns() + 5000000000ull;
+
+	while (fcntl(t->fd, F_OFD_SETLK, &lock) < 0) {
+		if ((errno != EAGAIN && errno != EACCES) || now_ns() > deadline)
+			return error_set(
+				e, -EBUSY, EXIT_TARGET,
+				"another snapshot of this process does not come to an end");
+		sleep_ns(5000000);
+	}
+	return 0;
+}
+
+static void unlock_table(struct table *t)
+{
+	struct flock lock = {.l_type = F_UNLCK};
+
+	fcntl(t->fd, F_OFD_SETLK, &lock);
+}
+
+static void forget(struct reading *r)
+{
+	free(r->slots);
+	free(r->undo);
+	cut_release(r->cut);
+	*r->cut = (struct cut){0};
+	*r = (struct reading){.t = r->t, .cut = r->cut};
+}
+
+int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e)
+{
+	struct cut cut = {0};
+	struct reading r = {.t = t, .cut = &cut};
+	uint64_t began = now_ns();
+	bool complete = false;
+	int err = lock_table(t, e);
+
+	if (err < 0)
+		return err;
+	for (int attempt = 0; attempt < ATTEMPTS && err == 0 && !complete; attempt++) {
+		forget(&r);
+		begin_cut(&r, ended);
+		err = read_all(&r, e);
+		complete = ended || !__atomic_load_n(&t->header->undo_lost, __ATOMIC_ACQUIRE);
+		if (!err)
+			undo_slots(&r);
+		end_cut(&r, ended);
+	}
+	unlock_table(t);
+	if (err == 0) {
+		cut.torn = cut.torn || !complete;
+		make_blocks(&r);
+		cut.took_ns = now_ns() - began;
+		*ret = cut;
+	} else {
+		cut_release(&cut);
+	}
+	free(r.slots);
+	free(r.undo);
+	return err;
+}
+
+void cut_release(struct cut *c)
+{
+	free(c->nodes);
+	free(c->node_blocks);
+	free(c->node_bytes);
+	free(c->node_temps);
+	free(c->blocks);
+	free(c->modules);
+}

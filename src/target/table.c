@@ -1,0 +1,159 @@
+/* Finding and opening the recorder's table of a process; see table.h. */
+#include "target/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "target/maps.h"
+#include "target/process.h"
+
+/* Does [off, off + nr * size) lie inside the file and behind the header? */
+static bool area_fits(const struct wire_header *h, uint64_t off, uint64_t nr, uint64_t size)
+{
+	uint64_t bytes, end;
+
+	return off >= sizeof(*h) && !__builtin_mul_overflow(nr, size, &bytes) &&
+	       !__builtin_add_overflow(off, bytes, &end) && end <= h->file_bytes;
+}
+
+static bool layout_fits(const struct wire_header *h)
+{
+	return h->nodes_cap >= WIRE_NODE_FIRST && h->nodes_cap <= 1u << WIRE_NODE_BITS &&
+	       h->index_bits <= 30 && h->thread_stride >= sizeof(struct wire_thread) &&
+	       h->threads_cap <= WIRE_THREADS_MAX && h->chunks_cap <= WIRE_CHUNKS_MAX &&
+	       area_fits(h, h->modules_off, h->modules_cap, sizeof(struct wire_module)) &&
+	       area_fits(h, h->nodes_off, h->nodes_cap, sizeof(struct wire_node)) &&
+	       area_fits(h, h->temps_off, h->nodes_cap, 4) &&
+	       area_fits(h, h->extra_off, h->nodes_cap, sizeof(struct wire_extra)) &&
+	       area_fits(h, h->threads_off, h->threads_cap, h->thread_stride) &&
+	       area_fits(h, h->undo_off, h->undo_cap, sizeof(struct wire_undo)) &&
+	       area_fits(h, h->chunks_off, h->chunks_cap, WIRE_CHUNK_BYTES);
+}
+
+static int bad_table(struct error *e, const char *why)
+{
+	return error_set(e, -EINVAL, EXIT_TARGET, "cannot use the recorder's table: %s", why);
+}
+
+/* Maps the header of an open table; takes fd over on success. */
+static int open_table(int fd, struct table *ret, struct error *e)
+{
+	struct table t = {.fd = fd};
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct wire_header))
+		return bad_table(e, "it is too short");
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return bad_table(e, "it could shrink while it is read");
+	t.header = mmap(NULL, sizeof(*t.header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (t.header == MAP_FAILED)
+		return error_set(e, -errno, EXIT_TARGET, "cannot map the recorder's table: %s",
+				 error_strerror(errno));
+	memcpy(&t.layout, t.header, offsetof(struct wire_header, slow));
+	if (t.layout.magic != WIRE_MAGIC || t.layout.header_bytes != sizeof(*t.header) ||
+	    t.layout.version != WIRE_VERSION) {
+		munmap(t.header, sizeof(*t.header));
+		return bad_table(e, "it was made by another version of seep");
+	}
+	/* The program may have mapped less of the live table; the rest of the file is never
+	 * written. */
+	if (t.layout.file_bytes > (uint64_t)st.st_size || !layout_fits(&t.layout)) {
+		munmap(t.header, sizeof(*t.header));
+		return bad_table(e, "its layout makes no sense");
+	}
+	*ret = t;
+	return 0;
+}
+
+/* "/memfd:seep-rec.LAUNCHER.FD": the launcher's descriptor, opened anew. -1: not there any more. */
+static int open_by_launcher(const char *path, ino_t inode)
+{
+	struct stat st;
+	char proc[64];
+	int launcher, number, fd;
+
+	if (sscanf(path, "/memfd:" WIRE_NAME ".%d.%d", &launcher, &number) != 2)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", launcher, number);
+	fd = open(proc, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0 || st.st_ino != inode) { /* the number serves something else now */
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int open_by_mapping(int32_t pid, const struct map *m)
+{
+	char proc[96];
+
+	snprintf(proc, sizeof(proc), "/proc/%d/map_files/%llx-%llx", pid,
+		 (unsigned long long)m->start, (unsigned long long)m->end);
+	return open(proc, O_RDWR | O_CLOEXEC);
+}
+
+int table_open_pid(int32_t pid, struct table *ret, struct error *e)
+{
+	struct maps maps = MAPS_INIT;
+	const struct map *m;
+	int r, fd;
+
+	r = maps_read(pid, &maps, e);
+	if (r < 0)
+		return r;
+	m = maps_find_recorder(&maps);
+	if (!m) {
+		r = error_set(e, -ENOENT, EXIT_TARGET, "process %d is not being recorded", pid);
+		error_hint(e, "start it with 'seep run -- COMMAND'");
+		goto out;
+	}
+	fd = open_by_launcher(m->path, m->inode);
+	if (fd < 0)
+		fd = open_by_mapping(pid, m);
+	if (fd < 0) {
+		r = error_set(e, -errno, EXIT_TARGET,
+			      "cannot open the recorder's table of process %d: %s", pid,
+			      error_strerror(errno));
+		error_hint(e,
+			   "the 'seep run' that started it has gone or is another user's; try as "
+			   "root");
+		goto out;
+	}
+	r = open_table(fd, ret, e);
+	if (r < 0)
+		close(fd);
+out:
+	maps_release(&maps);
+	return r;
+}
+
+int table_open_fd(int fd, struct table *ret, struct error *e)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3), r;
+
+	if (own < 0)
+		return error_set(e, -errno, EXIT_TARGET, "cannot duplicate a descriptor: %s",
+				 error_strerror(errno));
+	r = open_table(own, ret, e);
+	if (r < 0)
+		close(own);
+	return r;
+}
+
+void table_close(struct table *t)
+{
+	if (!t || !t->header)
+		return;
+	munmap(t->header, sizeof(*t->header));
+	close(t->fd);
+	t->header = NULL;
+}

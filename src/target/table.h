@@ -1,0 +1,54 @@
+/*
+ * The recorder's table of a process (wire/wire.h), and a consistent copy of it at one instant.
+ *
+ * Nothing is stopped for the copy. The recorder is told to note every change together with what was
+ * there before; once no call that began earlier is under way, that instant is the cut. The tables
+ * are then read at leisure and the noted changes undone. doc/snapshots.md argues why that is exact.
+ *
+ * The table is written by the target and hostile: every offset, count and index is checked.
+ */
+#ifndef SEEP_TARGET_TABLE_H
+#define SEEP_TARGET_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/wire.h"
+
+struct error;
+
+struct table {
+	int fd;
+	struct wire_header *header; /* mapped shared, writable: control fields */
+	struct wire_header layout;  /* checked copy of the configuration */
+};
+
+/* Of a live process. Errors: not recorded, its launcher gone and no permission, another's process.
+ */
+int table_open_pid(int32_t pid, struct table *ret, struct error *e);
+/* From the launcher's own descriptor, which stays the caller's. */
+int table_open_fd(int fd, struct table *ret, struct error *e);
+void table_close(struct table *t);
+
+/* A copy; all arrays are the cut's own. */
+struct cut {
+	struct wire_header header; /* as it was: losses, state, allocator */
+	uint64_t taken_monotonic_ns, took_ns;
+	bool torn; /* no consistent instant: see struct losses in model/snapshot.h */
+
+	struct wire_node *nodes; /* parent < own index, checked */
+	uint64_t *node_blocks, *node_bytes, *node_temps;
+	size_t nr_nodes;
+	struct wire_block *blocks; /* live, ascending by file position; node < nr_nodes, checked */
+	size_t nr_blocks;
+	struct wire_module *modules;
+	size_t nr_modules;
+	uint64_t broken_rows; /* left out because they made no sense */
+};
+
+/* ended: the process is gone, nothing changes any more. 0 or negative errno with *e. */
+int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e);
+void cut_release(struct cut *c);
+
+#endif
