@@ -112,10 +112,9 @@ static void progress_is_shown_when_work_is_long(void **state)
 	p.start_ns = 0; /* as if it had begun when the machine did */
 	progress_step(&p, 74);
 	assert_written(t, "\r\033[Kreading blocks  42 %");
-	progress_step(&p, 1); /* too soon after the last one to be written */
 	progress_end(&p);
 	assert_written(t, "\r\033[K");
-	assert_int_equal(p.done, 85);
+	assert_int_equal(p.done, 84);
 }
 
 static void progress_without_a_total_counts(void **state)
