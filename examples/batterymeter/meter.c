@@ -120,7 +120,7 @@ static void *worker_run(void *arg)
 		pthread_mutex_unlock(&m->lock);
 		take_turn(m);
 		due_ns += m->period_ns;
-		/* After a pause or on a busy machine: go on from here, do not catch up in a burst. */
+		/* After a pause or on a busy machine: go on from here, no burst. */
 		if (due_ns < now_ns())
 			due_ns = now_ns();
 		pthread_mutex_lock(&m->lock);

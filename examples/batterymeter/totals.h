@@ -1,6 +1,6 @@
 /*
- * What the program knows to be true about its own memory, so that a test can compare a tool's answer
- * with it. Counted beside every malloc and free of the worker, never derived from each other.
+ * What the program knows to be true about its own memory, so that a test can compare a tool's
+ * answer with it. Counted beside every malloc and free of the worker.
  */
 #ifndef BATTERYMETER_TOTALS_H
 #define BATTERYMETER_TOTALS_H

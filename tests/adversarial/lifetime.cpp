@@ -109,7 +109,7 @@ static void thread_ends()
 	pthread_key_delete(key);
 }
 
-/* A thread that ends by pthread_exit deep down, or is cancelled: forced unwinding through frames. */
+/* A thread that ends by pthread_exit deep down, or is cancelled: unwinding by force. */
 static NOINLINE int exit_from(int depth, bool wait)
 {
 	thread_end guard;

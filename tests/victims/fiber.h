@@ -20,7 +20,7 @@ void fiber_switch(void **ret_from, void *to);
 /* Where a new fiber starts: calls r12 with rbx as argument. Outermost frame, says its CFI. */
 void fiber_start(void);
 
-/* Lays out a new stack so that the first switch to the result calls run(arg), which never returns. */
+/* Lays out a new stack: the first switch to the result calls run(arg), which never returns. */
 static inline void *fiber_new(void *stack, size_t size, void (*run)(void *), void *arg)
 {
 	uintptr_t *sp = (uintptr_t *)(((uintptr_t)stack + size) & ~(uintptr_t)15);

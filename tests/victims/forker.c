@@ -1,6 +1,6 @@
 /*
- * Children made in every way, while another thread of the parent allocates. Each process that counts
- * prints its own line; only the parent's blocks belong to the parent.
+ * Children made in every way, while another thread of the parent allocates. Each process that
+ * counts prints its own line; only the parent's blocks belong to the parent.
  *
  * forker [fork|clone|vfork|spawn|system|all] [--wait]
  */

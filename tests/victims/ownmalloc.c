@@ -1,7 +1,7 @@
 /*
- * A program with an allocator of its own, exported to all libraries: the dynamic linker binds every
- * malloc in the process to it, before any preloaded library. A recorder by preload sees nothing, and
- * has to say so instead of reporting that all is well.
+ * A program with an allocator of its own, exported to all libraries: the dynamic linker binds
+ * every malloc in the process to it, before any preloaded library. A recorder by preload sees
+ * nothing, and has to say so instead of reporting that all is well.
  */
 #include <stdlib.h>
 

@@ -133,7 +133,7 @@ static TRUTH_UNUSED size_t truth_counts(char *out, size_t room, const struct tru
 	return len > 0 && (size_t)len < room ? (size_t)len : 0;
 }
 
-/* Prints the line; `at` names the moment. Safe in signal handlers and after fork, never allocates. */
+/* Prints the line; `at` names the moment. Never allocates. */
 static TRUTH_UNUSED void truth_print(const char *program, const char *at)
 {
 	static char line[24 * 1024];
