@@ -1,0 +1,216 @@
+/* seep snap: one snapshot of a recorded process, or one every so often. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/units.h"
+#include "cmd/cmd.h"
+#include "cmd/take.h"
+#include "file/seepfile.h"
+#include "model/snapshot.h"
+#include "target/process.h"
+
+struct snap {
+	struct take_options take;
+	const char *output; /* NULL: a name is made */
+	uint64_t every_ns;  /* 0: once */
+	uint64_t count;	    /* 0: until the process ends */
+	bool quiet;
+	int pid;
+	uint64_t start_ticks;
+	char *name;
+};
+
+static const char *const usage[] = {"[OPTION...] TARGET", NULL};
+static const char *const examples[] = {
+	"seep snap redis-server -o one.seep",
+	"what it holds now, and who allocated it",
+	"seep diff one.seep two.seep",
+	"afterwards: what grew between two of them",
+	"seep snap 4242 --every 10s --count 6 -o heap.seep",
+	"heap-1.seep … heap-6.seep, ten seconds apart",
+	NULL,
+};
+
+static int read_options(struct snap *s, int argc, char **argv, int *ret_first)
+{
+	const struct opt table[] = {
+		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
+		{OPT_TEXT, 'o', "output", "FILE",
+		 "write to FILE; '-' is standard output (default NAME-PID-N.seep)", &s->output},
+		{OPT_FLAG, 'q', "quiet", NULL, "do not say what was written", &s->quiet},
+		{OPT_FLAG, 0, "no-blocks", NULL, "leave the list of blocks out: a small file",
+		 &s->take.no_blocks},
+		{OPT_GROUP, 0, "Repetition", NULL, NULL, NULL},
+		{OPT_DURATION, 0, "every", "TIME",
+		 "again every TIME (10s, 5m), until the process ends; files are numbered",
+		 &s->every_ns},
+		{OPT_COUNT, 0, "count", "N", "with --every: stop after N snapshots", &s->count},
+		{OPT_GROUP, 0, "Symbols", NULL, NULL, NULL},
+		{OPT_TEXT, 0, "symbols", "PATHS", "colon-separated folders of debug files",
+		 &s->take.symbols},
+		{OPT_FLAG, 0, "no-symbols", NULL, "do not look names up now; diff and report will",
+		 &s->take.no_symbols},
+		{OPT_END, 0, NULL, NULL, NULL, NULL},
+	};
+	const struct cmd_spec spec = {
+		.name = "snap",
+		.usage = usage,
+		.purpose = "Writes what a recorded process holds now to a file. The process is not "
+			   "stopped for it.",
+		.options = table,
+		.examples = examples,
+		.operands_min = 1,
+		.operands_max = 1,
+		.operands = "a process",
+	};
+
+	return cmd_options(&spec, argc, argv, ret_first);
+}
+
+/* "heap.seep", 3 -> "heap-3.seep" */
+static char *numbered(const char *path, uint64_t n)
+{
+	const char *base = strrchr(path, '/'), *dot;
+
+	base = base ? base + 1 : path;
+	dot = strrchr(base, '.');
+	if (!dot || dot == base)
+		dot = path + strlen(path);
+	return mem_printf("%.*s-%llu%s", (int)(dot - path), path, (unsigned long long)n, dot);
+}
+
+/* First NAME-PID-N.seep that does not exist. */
+static char *made_up_name(const struct snap *s)
+{
+	for (uint64_t n = 1;; n++) {
+		char *path = mem_printf("%s-%d-%llu.seep", s->name, s->pid, (unsigned long long)n);
+
+		if (access(path, F_OK) < 0)
+			return path;
+		free(path);
+	}
+}
+
+static void say_written(const struct snap *s, const struct snapshot *shot, const char *path)
+{
+	const struct totals *t = &shot->totals;
+
+	if (s->quiet || !strcmp(path, "-"))
+		return;
+	cmd_note("%s (%d): %s blocks, %s live; wrote %s", s->name, s->pid,
+		 format_count(t->live_blocks).text, format_bytes(t->live_bytes).text, path);
+	if (shot->losses.torn)
+		cmd_warn("no consistent instant could be had; counts may be off by what was "
+			 "allocated meanwhile");
+}
+
+static int snap_once(struct snap *s, uint64_t n, struct error *e)
+{
+	struct snapshot shot;
+	struct progress progress;
+	char *path;
+	int err;
+
+	progress_start(&progress, STDERR_FILENO, "looking up names", 0);
+	s->take.progress = &progress;
+	err = take_from_pid(s->pid, &s->take, &shot, e);
+	progress_end(&progress);
+	if (err < 0)
+		return err;
+	if (!s->output)
+		path = made_up_name(s);
+	else
+		path = s->every_ns && strcmp(s->output, "-") ? numbered(s->output, n)
+							     : mem_strdup(s->output);
+	err = seepfile_write(&shot, path, e);
+	if (err == 0)
+		say_written(s, &shot, path);
+	free(path);
+	snapshot_release(&shot);
+	return err;
+}
+
+/* Sleeps until the instant; false: interrupted by Ctrl-C. */
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop_requested = 1;
+}
+
+static bool sleep_until(uint64_t ns)
+{
+	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
+			      .tv_nsec = (long)(ns % 1000000000)};
+
+	while (!stop_requested &&
+	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		;
+	return !stop_requested;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static int snap_repeatedly(struct snap *s)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+	struct error e = {0};
+	uint64_t begin = now_ns(), n;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	for (n = 1; !s->count || n <= s->count; n++) {
+		if (snap_once(s, n, &e) < 0) {
+			/* Its end, after at least one snapshot, is how this is meant to end. */
+			if (n == 1 || e.status != EXIT_TARGET ||
+			    process_check(s->pid, s->start_ticks) == 0)
+				return cmd_fail(&e);
+			cmd_note("%s (%d) has ended", s->name, s->pid);
+			return EXIT_DONE;
+		}
+		if (s->count && n == s->count)
+			break;
+		if (!sleep_until(begin + n * s->every_ns))
+			break;
+	}
+	return EXIT_DONE;
+}
+
+int cmd_snap(int argc, char **argv)
+{
+	struct process_info who = PROCESS_INFO_INIT;
+	struct snap s = {0};
+	struct error e = {0};
+	int first, status = read_options(&s, argc, argv, &first);
+
+	if (status != CMD_GO_ON)
+		return status;
+	if (s.count && !s.every_ns)
+		return cmd_usage_error("snap", "--count needs --every");
+	if (process_find_one(argv[first], &s.pid, &e) < 0 || process_read(s.pid, &who, &e) < 0)
+		return cmd_fail(&e);
+	s.name = mem_strdup(process_name(&who));
+	s.start_ticks = who.start_ticks;
+	process_info_release(&who);
+	if (s.every_ns)
+		status = snap_repeatedly(&s);
+	else
+		status = snap_once(&s, 1, &e) < 0 ? cmd_fail(&e) : EXIT_DONE;
+	free(s.name);
+	return status;
+}

@@ -1,0 +1,175 @@
+/* Taking a snapshot of a recorded process; see take.h. */
+#include "cmd/take.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "cmd/symbolize.h"
+#include "model/load.h"
+#include "model/snapshot.h"
+#include "target/maps.h"
+#include "target/process.h"
+#include "target/table.h"
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void fill_identity(struct snapshot *s, const struct process_info *who, uint32_t image)
+{
+	struct identity *id = &s->identity;
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	id->pid = who->pid;
+	id->start_ticks = who->start_ticks;
+	id->image = image;
+	memcpy(id->boot_id, who->boot_id, sizeof(id->boot_id));
+	id->name = strings_add(&s->strings, process_name(who));
+	id->exe = strings_add(&s->strings, who->exe ? who->exe : "");
+	id->host = strings_add(&s->strings, host);
+}
+
+/* What only a live process can tell: regions, threads, modules whose file was replaced. */
+static void look_at_process(struct snapshot *s, int32_t pid)
+{
+	struct process_thread *threads = NULL;
+	struct maps maps = MAPS_INIT;
+	size_t nr = 0;
+
+	if (maps_read(pid, &maps, NULL) == 0) {
+		for (size_t i = 0; i < maps.nr; i++) {
+			const struct map *m = &maps.items[i];
+			struct region r = {.start = m->start,
+					   .end = m->end,
+					   .offset = m->offset,
+					   .prot = m->prot};
+
+			r.path = strings_add(&s->strings, m->path);
+			ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, r);
+		}
+		for (size_t i = 0; i < s->nr_modules; i++) {
+			const struct map *m = maps_find(&maps, s->modules[i].start);
+
+			if (m && m->deleted && !(s->modules[i].flags & MODULE_UNLOADED))
+				s->modules[i].flags |= MODULE_REPLACED;
+		}
+		maps_release(&maps);
+	}
+	if (process_threads(pid, &threads, &nr, NULL) == 0) {
+		for (size_t i = 0; i < nr; i++)
+			ARRAY_PUSH(
+				s->threads, s->nr_threads, s->cap_threads,
+				((struct thread_info){threads[i].tid,
+						      strings_add(&s->strings, threads[i].name)}));
+		free(threads);
+	}
+}
+
+static int say_state(const struct wire_header *h, struct error *e)
+{
+	switch (h->state) {
+	case WIRE_STATE_RECORDING:
+		return 0;
+	case WIRE_STATE_NOT_USED:
+		error_set(e, -1, EXIT_TARGET,
+			  "nothing was recorded: the program supplies its own malloc");
+		error_hint(e, "the recorder sees programs that use a library's malloc");
+		return -1;
+	case WIRE_STATE_FAILED:
+		return error_set(e, -1, EXIT_TARGET, "the recorder could not start: %s",
+				 h->status_error);
+	}
+	error_set(e, -1, EXIT_TARGET, "the recorder did not start in this process");
+	error_hint(e, "a static or setuid program ignores preloaded libraries");
+	return -1;
+}
+
+static int take(struct table *t, const struct process_info *who, bool ended,
+		const struct take_options *o, struct snapshot *ret, struct error *e)
+{
+	struct snapshot s;
+	struct cut cut;
+	int err = table_cut(t, ended, &cut, e);
+
+	if (err < 0)
+		return err;
+	err = say_state(&cut.header, e);
+	if (err < 0) {
+		cut_release(&cut);
+		return err;
+	}
+	snapshot_init(&s);
+	fill_identity(&s, who, t->layout.image);
+	load_recording(&s, &(struct load_input){
+				   .header = &cut.header,
+				   .nodes = cut.nodes,
+				   .node_blocks = cut.node_blocks,
+				   .node_bytes = cut.node_bytes,
+				   .node_temps = cut.node_temps,
+				   .nr_nodes = cut.nr_nodes,
+				   .blocks = cut.blocks,
+				   .nr_blocks = cut.nr_blocks,
+				   .modules = cut.modules,
+				   .nr_modules = cut.nr_modules,
+				   .taken_monotonic_ns = cut.taken_monotonic_ns,
+				   .broken_rows = cut.broken_rows,
+				   .exe = who->exe ? who->exe : "",
+				   .with_blocks = !o->no_blocks,
+			   });
+	s.taken_realtime_ns = realtime_ns();
+	s.losses.torn = cut.torn;
+	s.at_exit = ended;
+	cut_release(&cut);
+	if (!ended)
+		look_at_process(&s, who->pid);
+	if (!o->no_symbols)
+		symbolize_snapshot(&s,
+				   &(struct symbolize_options){
+					   .symbols = o->symbols,
+					   .no_debuginfod = o->no_debuginfod,
+					   .offline = ended,
+					   .progress = o->progress,
+				   },
+				   NULL);
+	*ret = s;
+	return 0;
+}
+
+int take_from_pid(int32_t pid, const struct take_options *o, struct snapshot *ret, struct error *e)
+{
+	struct process_info who = PROCESS_INFO_INIT;
+	struct table t;
+	int err = process_read(pid, &who, e);
+
+	if (err < 0)
+		return err;
+	err = table_open_pid(pid, &t, e);
+	if (err == 0) {
+		err = take(&t, &who, false, o, ret, e);
+		table_close(&t);
+	}
+	process_info_release(&who);
+	return err;
+}
+
+int take_from_fd(int table_fd, const struct process_info *who, bool ended,
+		 const struct take_options *o, struct snapshot *ret, struct error *e)
+{
+	struct table t;
+	int err = table_open_fd(table_fd, &t, e);
+
+	if (err < 0)
+		return err;
+	err = take(&t, who, ended, o, ret, e);
+	table_close(&t);
+	return err;
+}
