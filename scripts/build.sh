@@ -10,8 +10,10 @@ shift
 if [ ! -e "$build/build.ninja" ]; then
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    # Wiped when a setup was interrupted: what is left of it would be refused.
-    rm -rf "$build"
+    # What an interrupted setup left would be refused; nothing else is ever removed.
+    if [ -d "$build/meson-private" ]; then
+        rm -rf "$build"
+    fi
     if ! meson setup "$build" "$source" "$@" >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         exit 1
