@@ -73,6 +73,7 @@ static int check_pair(const struct diff *d, struct error *e, const char **ret_fo
 	return EXIT_DONE;
 }
 
+/* The newer one first: names shown are its own. */
 static int compare(struct diff *d)
 {
 	struct error e = {0};
@@ -80,10 +81,13 @@ static int compare(struct diff *d)
 	uint64_t grown_bytes;
 	int status = check_pair(d, &e, &forced);
 
-	if (status != EXIT_DONE)
-		return status;
-	status =
-		explain_write(&d->x, &d->before, &d->after, sorts[d->x.sort], forced, &grown_bytes);
+	if (status == EXIT_DONE)
+		status = explain_names(&d->x, &d->after, NULL);
+	if (status == EXIT_DONE)
+		status = explain_names(&d->x, &d->before, &d->after);
+	if (status == EXIT_DONE)
+		status = explain_write(&d->x, &d->before, &d->after, sorts[d->x.sort], forced,
+				       &grown_bytes);
 	if (status == EXIT_DONE && d->exit_code && grown_bytes > d->max_bytes)
 		return EXIT_FOUND;
 	return status;
@@ -104,9 +108,9 @@ int cmd_diff(int argc, char **argv)
 	}
 	status = explain_prepare(&d.x);
 	if (status == EXIT_DONE)
-		status = explain_load(&d.x, argv[first], &d.before);
+		status = explain_load(argv[first], &d.before);
 	if (status == EXIT_DONE)
-		status = explain_load(&d.x, argv[first + 1], &d.after);
+		status = explain_load(argv[first + 1], &d.after);
 	if (status == EXIT_DONE)
 		status = compare(&d);
 out:

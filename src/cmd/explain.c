@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "format/format.h"
 #include "model/filter.h"
+#include "model/share_names.h"
 
 #define LIMIT_TEXT 20
 #define STACKS_TEXT 3
@@ -130,7 +131,7 @@ static int look_up_names(const struct explain *x, struct explain_input *in)
 	return cmd_fail(&e);
 }
 
-int explain_load(const struct explain *x, const char *path, struct explain_input *in)
+int explain_load(const char *path, struct explain_input *in)
 {
 	struct error e = {0};
 
@@ -140,8 +141,16 @@ int explain_load(const struct explain *x, const char *path, struct explain_input
 	in->loaded = true;
 	if (in->damage.damaged)
 		cmd_warn("'%s' is damaged: %s", path, in->damage.what);
+	return EXIT_DONE;
+}
+
+int explain_names(const struct explain *x, struct explain_input *in,
+		  const struct explain_input *known)
+{
 	if (x->no_symbols || (in->snapshot.symbols_resolved && !x->symbols))
 		return EXIT_DONE;
+	if (known)
+		share_names(&known->snapshot, &in->snapshot);
 	return look_up_names(x, in);
 }
 

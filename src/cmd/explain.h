@@ -1,6 +1,6 @@
 /*
- * What `seep diff` and `seep report` share: options, loading snapshots with names, making the listing
- * and writing it.
+ * What `seep diff` and `seep report` share: options, loading snapshots with names, making the
+ * listing and writing it.
  */
 #ifndef SEEP_CMD_EXPLAIN_H
 #define SEEP_CMD_EXPLAIN_H
@@ -47,10 +47,17 @@ void explain_release(struct explain *x);
 /* The whole table: the command's own options (ends with OPT_END) after the shared ones. */
 void explain_table(struct explain *x, const char *sort_choices, const struct opt *own,
 		   struct opt table[EXPLAIN_OPTIONS_MAX]);
-/* Reads filter and suppressions, checks what does not go together. EXIT_DONE, or told and failed. */
+/* Reads filter and suppressions, checks what does not go together. EXIT_DONE, or told and failed.
+ */
 int explain_prepare(struct explain *x);
-/* Reads a snapshot and looks up its names. EXIT_DONE, or told and failed. */
-int explain_load(const struct explain *x, const char *path, struct explain_input *in);
+/* Reads a snapshot. EXIT_DONE, or told and failed. */
+int explain_load(const char *path, struct explain_input *in);
+/*
+ * Looks up its names, as the options want it; known (may be NULL): a snapshot that has them
+ * already, so that nothing is looked up twice. EXIT_DONE, or told and failed.
+ */
+int explain_names(const struct explain *x, struct explain_input *in,
+		  const struct explain_input *known);
 void explain_input_release(struct explain_input *in);
 /*
  * Makes the listing and writes it where --output says. before NULL: a report. forced: why the two

@@ -51,7 +51,9 @@ int cmd_report(int argc, char **argv)
 		goto out;
 	status = explain_prepare(&x);
 	if (status == EXIT_DONE)
-		status = explain_load(&x, argv[first], &input);
+		status = explain_load(argv[first], &input);
+	if (status == EXIT_DONE)
+		status = explain_names(&x, &input, NULL);
 	if (status == EXIT_DONE)
 		status = explain_write(&x, NULL, &input, sorts[x.sort], NULL, NULL);
 out:

@@ -58,13 +58,15 @@ static void add_site(struct str *out, const struct lines *lines)
 	str_add_char(out, ',');
 }
 
-/* Names, innermost first, with " < " between: "malloc < parse < main". */
+/* Names without the recorder's, innermost first: "malloc < parse < main". */
 static void add_stack(struct str *out, const struct lines *lines)
 {
 	struct str text = STR_INIT;
 
 	for (size_t i = 0; i < lines->nr; i++) {
-		if (i)
+		if (lines->items[i].kind == LINE_RECORDER)
+			continue;
+		if (text.len)
 			str_add(&text, " < ");
 		words_name(&text, &lines->items[i]);
 	}

@@ -18,8 +18,8 @@ struct palette;
 struct suppressions;
 
 /*
- * Where a format writes: appends to text, and says out_step() between rows, so that a listing of any
- * length needs little memory. Without a sink everything stays in text.
+ * Where a format writes: appends to text, and says out_step() between rows, so that a listing of
+ * any length needs little memory. Without a sink everything stays in text.
  */
 struct out {
 	struct str text;

@@ -116,25 +116,25 @@ static void note_choices(struct notes *n, const struct listing *l)
 
 static void note_losses(struct notes *n, const struct losses *l)
 {
+	const struct {
+		uint64_t nr;
+		const char *what;
+	} items[] = {
+		{l->missing_stacks, "allocations without a stack, the table of stacks being full"},
+		{l->cut_stacks, "stacks cut off at the depth limit"},
+		{l->stopped_stacks, "stacks that end early, at code without unwind information"},
+		{l->lost_frees, "frees not seen, their addresses having been given out again"},
+		{l->unknown_frees, "frees of blocks older than the recording"},
+	};
+
 	if (l->dropped_blocks)
-		incomplete(n, "%s blocks (%s) were not recorded because a table was full",
+		incomplete(n, "blocks not recorded, a table being full: %s (%s)",
 			   format_count(l->dropped_blocks).text,
 			   format_bytes(l->dropped_bytes).text);
-	if (l->missing_stacks)
-		incomplete(n, "%s allocations have no stack because the table of stacks was full",
-			   format_count(l->missing_stacks).text);
-	if (l->cut_stacks)
-		incomplete(n, "%s stacks were cut off at the depth limit",
-			   format_count(l->cut_stacks).text);
-	if (l->stopped_stacks)
-		incomplete(n, "%s stacks end early: code without unwind information",
-			   format_count(l->stopped_stacks).text);
-	if (l->lost_frees)
-		incomplete(n, "%s frees were not seen: their addresses were given out again",
-			   format_count(l->lost_frees).text);
-	if (l->unknown_frees)
-		incomplete(n, "%s frees were of blocks older than the recording",
-			   format_count(l->unknown_frees).text);
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		if (items[i].nr)
+			incomplete(n, "%s: %s", items[i].what, format_count(items[i].nr).text);
+	}
 }
 
 static void note_file(struct notes *n, const char *name, const struct snapshot *s,

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS 16
 
 struct palette;
 struct str;

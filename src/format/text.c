@@ -1,4 +1,5 @@
-/* The listing for people: a sentence, the table of rows, the stacks of the first ones, and notes. */
+/* The listing for people: a sentence, the table of rows, the stacks of the first ones, and notes.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "format/format.h"
+#include "format/headline.h"
 #include "format/notes.h"
 #include "format/table.h"
 #include "format/words.h"
@@ -28,109 +30,9 @@ struct text_view {
 	bool is_diff;
 };
 
-static const char *noun(enum listing_group group, uint64_t nr)
-{
-	static const char *const one[] = {"site", "stack", "module", "function"};
-	static const char *const many[] = {"sites", "stacks", "modules", "functions"};
-
-	return nr == 1 ? one[group] : many[group];
-}
-
 static const char *plural(uint64_t nr)
 {
 	return nr == 1 ? "" : "s";
-}
-
-static void add_who(const struct text_view *t)
-{
-	const struct snapshot *s = t->l->after;
-	const char *name = strings_get(&s->strings, s->identity.name);
-
-	text_printable(t->out, name[0] ? name : "process", strlen(name[0] ? name : "process"));
-	str_printf(t->out, " (pid %" PRId32 ")", s->identity.pid);
-}
-
-static void add_leaders(const struct text_view *t)
-{
-	const struct listing_totals *totals = &t->l->totals;
-
-	if (totals->grown_bytes == 0)
-		return;
-	str_printf(t->out, "; %s %s make%s %.1f %% of it", format_count(totals->lead_rows).text,
-		   noun(t->l->options.group, totals->lead_rows), totals->lead_rows == 1 ? "s" : "",
-		   100.0 * (double)totals->lead_bytes / (double)totals->grown_bytes);
-}
-
-static void add_growth(const struct text_view *t, int64_t bytes, int64_t blocks)
-{
-	const struct listing_totals *totals = &t->l->totals;
-	int64_t size = bytes < 0 ? -bytes : bytes;
-
-	str_printf(t->out, " %s by %s", bytes < 0 ? "shrank" : "grew",
-		   format_bytes((uint64_t)size).text);
-	if (totals->elapsed_ns)
-		str_printf(t->out, " in %s", format_duration(totals->elapsed_ns).text);
-	str_printf(t->out, ": %s block%s", format_count_delta(blocks).text,
-		   plural((uint64_t)(blocks < 0 ? -blocks : blocks)));
-	if (totals->elapsed_ns)
-		str_printf(t->out, ", %s", format_rate(rate_of(bytes, totals->elapsed_ns)).text);
-}
-
-static void add_diff_headline(const struct text_view *t)
-{
-	const struct listing_totals *totals = &t->l->totals;
-	int64_t bytes = delta_of(totals->shrunk_bytes, totals->grown_bytes);
-	int64_t blocks = delta_of(totals->shrunk_blocks, totals->grown_blocks);
-
-	str_add(t->out, t->p->bold);
-	add_who(t);
-	if (t->l->nr_rows == 0) {
-		str_add(t->out, " did not change");
-		if (totals->elapsed_ns)
-			str_printf(t->out, " in %s", format_duration(totals->elapsed_ns).text);
-	} else {
-		add_growth(t, bytes, blocks);
-		if (totals->shrunk_bytes == 0)
-			add_leaders(t);
-	}
-	str_printf(t->out, "%s\n", t->p->reset);
-	if (totals->shrunk_bytes == 0)
-		return;
-	str_printf(t->out, "%s more in %s %s, %s less in %s %s",
-		   format_bytes(totals->grown_bytes).text, format_count(totals->grown_rows).text,
-		   noun(t->l->options.group, totals->grown_rows),
-		   format_bytes(totals->shrunk_bytes).text, format_count(totals->shrunk_rows).text,
-		   noun(t->l->options.group, totals->shrunk_rows));
-	if (totals->grown_bytes)
-		str_printf(t->out, "; %s %s make%s %.1f %% of the growth",
-			   format_count(totals->lead_rows).text,
-			   noun(t->l->options.group, totals->lead_rows),
-			   totals->lead_rows == 1 ? "s" : "",
-			   100.0 * (double)totals->lead_bytes / (double)totals->grown_bytes);
-	str_add_char(t->out, '\n');
-}
-
-static void add_report_headline(const struct text_view *t)
-{
-	const struct snapshot *s = t->l->after;
-	uint64_t since = s->recording_since_ns;
-
-	str_add(t->out, t->p->bold);
-	add_who(t);
-	str_printf(t->out, " held %s in %s block%s", format_bytes(s->totals.live_bytes).text,
-		   format_count(s->totals.live_blocks).text, plural(s->totals.live_blocks));
-	if (s->at_exit)
-		str_add(t->out, " when it ended");
-	if (since && s->taken_monotonic_ns > since)
-		str_printf(t->out, ", %s after recording began",
-			   format_duration(s->taken_monotonic_ns - since).text);
-	str_printf(t->out, "%s\n", t->p->reset);
-	str_printf(t->out, "ever allocated: %s in %s block%s; freed: %s in %s; temporary: %s\n",
-		   format_bytes(s->totals.total_bytes).text,
-		   format_count(s->totals.total_blocks).text, plural(s->totals.total_blocks),
-		   format_bytes(s->totals.freed_bytes).text,
-		   format_count(s->totals.freed_blocks).text,
-		   format_count(s->totals.temporary_blocks).text);
 }
 
 static const char *face_style(const struct text_view *t, int64_t bytes)
@@ -177,7 +79,7 @@ static void add_heads(const struct text_view *t, struct table *table)
 			continue;
 		table_add(table, heads[i], t->p->dim);
 	}
-	table_add(table, noun(t->l->options.group, 1), t->p->dim);
+	table_add(table, listing_noun(t->l->options.group, 1), t->p->dim);
 }
 
 static void add_table(const struct text_view *t)
@@ -257,6 +159,23 @@ static void add_summary(const struct text_view *t, const struct change *c)
 	str_add_char(t->out, '\n');
 }
 
+/* Source, and with --full the place in the module too: "meter.c:31 (inlined)  meter+0x1040". */
+static void add_place(struct str *text, const struct text_view *t, const struct line *line)
+{
+	bool whole = t->options->full;
+
+	if (line->file[0] || !whole || !line->function[0])
+		words_place(text, line, whole);
+	if (line->inlined)
+		str_add(text, text->len ? " (inlined)" : "(inlined)");
+	if (!whole || !line->module[0] || !line->function[0])
+		return;
+	if (text->len)
+		str_add(text, "  ");
+	words_module(text, line, line->file[0] == 0);
+	str_printf(text, "+0x%" PRIx64, line->module_offset);
+}
+
 static void add_line(struct table *table, const struct text_view *t, const struct line *line,
 		     struct str *text)
 {
@@ -264,14 +183,7 @@ static void add_line(struct table *table, const struct text_view *t, const struc
 	words_name(text, line);
 	table_add(table, text->data, line->kind == LINE_OWN ? t->p->name : NULL);
 	str_clear(text);
-	words_place(text, line, t->options->full);
-	if (line->inlined)
-		str_add(text, text->len ? " (inlined)" : "(inlined)");
-	if (t->options->full && line->module[0] && line->function[0]) {
-		str_add(text, "  ");
-		text_printable(text, path_base(line->module), strlen(path_base(line->module)));
-		str_printf(text, "+0x%" PRIx64, line->module_offset);
-	}
+	add_place(text, t, line);
 	table_add(table, text->data, NULL);
 }
 
@@ -332,10 +244,7 @@ int format_text(struct out *o, const struct view *v, const struct format_options
 	};
 
 	(void)e;
-	if (t.is_diff)
-		add_diff_headline(&t);
-	else
-		add_report_headline(&t);
+	headline_write(&o->text, v->listing, options->palette);
 	if (t.l->nr_shown)
 		add_table(&t);
 	out_step(o);

@@ -29,7 +29,8 @@ static void add_frame(struct str *out, const struct line *line)
 	else
 		str_add(out, "unknown");
 	str_add_char(out, '!');
-	/* The readers' grammar wants a function and then its offset: the module's own start will do. */
+	/* The readers' grammar wants a function and then its offset: the module's own start will
+	 * do. */
 	if (line->function[0]) {
 		add_printable(out, line->function);
 		str_printf(out, "+%08" PRIX32, line->function_offset);

@@ -1,8 +1,8 @@
 /*
  * The two texts of Microsoft's UMDH, so that its many readers read us: the report of a comparison
  * (umdh_report.c) and the log of one snapshot (umdh_log.c). The layouts were taken from the tool's
- * output only (version 6.1 and later). Lines end CR LF; numbers are hex unless decimal was asked for;
- * logs are in upper case, reports in lower case, ids always in upper case.
+ * output only (version 6.1 and later). Lines end CR LF; numbers are hex unless decimal was asked
+ * for; logs are in upper case, reports in lower case, ids always in upper case.
  */
 #ifndef SEEP_FORMAT_UMDH_H
 #define SEEP_FORMAT_UMDH_H

@@ -55,11 +55,16 @@ void words_place(struct str *out, const struct line *line, bool whole)
 		if (line->line)
 			str_printf(out, ":%" PRIu32, line->line);
 	} else if (line->function[0]) {
-		add_printable(out, whole ? line->module : path_base(line->module));
+		words_module(out, line, whole);
 	} else if (line->build_id_len) {
 		str_add(out, "build-id ");
 		words_build_id(out, line);
 	}
+}
+
+void words_module(struct str *out, const struct line *line, bool whole)
+{
+	add_printable(out, whole ? line->module : path_base(line->module));
 }
 
 /* "place in name", or the name with its module where no source is known. */
@@ -76,7 +81,7 @@ static void add_line(struct str *out, const struct line *line, bool whole)
 		str_printf(out, "+0x%" PRIx32, line->function_offset);
 	if (line->function[0] && line->module[0]) {
 		str_add(out, " in ");
-		add_printable(out, whole ? line->module : path_base(line->module));
+		words_module(out, line, whole);
 	}
 }
 
@@ -110,7 +115,7 @@ void words_face(struct str *out, enum listing_group group, const struct lines *l
 	else if (group != GROUP_MODULE)
 		words_site(out, lines, &site, whole);
 	else if (lead->module[0])
-		add_printable(out, whole ? lead->module : path_base(lead->module));
+		words_module(out, lead, whole);
 	else
 		str_add(out, "[no module]");
 }

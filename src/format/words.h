@@ -16,7 +16,9 @@ const char *mark_text(uint8_t special);
 void words_name(struct str *out, const struct line *line);
 /* "meter.c:31", else module, else build-id; "" for marks. whole: paths in full. */
 void words_place(struct str *out, const struct line *line, bool whole);
-/* "meter.c:31 in meter_new (inlined in turn, meter.c:50)", "… through fopen" when that is a library's. */
+void words_module(struct str *out, const struct line *line, bool whole);
+/* "meter.c:31 in meter_new (inlined in turn, meter.c:50)", "… through fopen" when that is a
+ * library's. */
 void words_site(struct str *out, const struct lines *lines, const struct site *site, bool whole);
 /* What stands for a row grouped so: its site, module or function. */
 void words_face(struct str *out, enum listing_group group, const struct lines *lines, bool whole);

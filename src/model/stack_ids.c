@@ -11,8 +11,8 @@
 
 /* Stand for a module in keys of frames; string ids are 32 bits, so they cannot meet. */
 #define KEY_NO_MODULE (1ULL << 32)
-#define KEY_SPECIAL   (2ULL << 32)
-#define KEY_DANGLING  (3ULL << 32)
+#define KEY_SPECIAL (2ULL << 32)
+#define KEY_DANGLING (3ULL << 32)
 
 static struct pair_slot *find_slot(struct pair_slot *slots, size_t nr_slots, uint64_t a, uint64_t b)
 {
@@ -90,19 +90,28 @@ static uint32_t *module_keys(struct stack_ids *t, const struct snapshot *s)
 	return keys;
 }
 
-static uint32_t frame_number(struct stack_ids *t, const struct snapshot *s,
-			     const struct stack_node *node, const uint32_t *modules)
+static uint32_t number_of_frame(struct stack_ids *t, const struct snapshot *s, uint32_t index,
+				const uint32_t *modules)
 {
 	const struct frame *f;
 
-	if (node->special != FRAME_NONE)
-		return number_of(&t->frames, KEY_SPECIAL, node->special);
-	if (node->frame >= s->nr_frames)
+	if (index >= s->nr_frames)
 		return number_of(&t->frames, KEY_DANGLING, 0);
-	f = &s->frames[node->frame];
+	f = &s->frames[index];
 	if (f->module >= s->nr_modules)
 		return number_of(&t->frames, KEY_NO_MODULE, f->pc);
 	return number_of(&t->frames, modules[f->module], f->pc - s->modules[f->module].bias);
+}
+
+uint32_t *stack_ids_add_frames(struct stack_ids *t, const struct snapshot *s)
+{
+	uint32_t *ids = mem_alloc_array(s->nr_frames, sizeof(*ids));
+	uint32_t *modules = module_keys(t, s);
+
+	for (size_t i = 0; i < s->nr_frames; i++)
+		ids[i] = number_of_frame(t, s, (uint32_t)i, modules);
+	free(modules);
+	return ids;
 }
 
 uint32_t *stack_ids_add(struct stack_ids *t, const struct snapshot *s)
@@ -114,8 +123,11 @@ uint32_t *stack_ids_add(struct stack_ids *t, const struct snapshot *s)
 	ids[0] = number_of(&t->nodes, UINT64_MAX, 0);
 	for (size_t i = 1; i < s->nr_nodes; i++) {
 		const struct stack_node *node = &s->nodes[i];
+		uint32_t frame = node->special != FRAME_NONE
+					 ? number_of(&t->frames, KEY_SPECIAL, node->special)
+					 : number_of_frame(t, s, node->frame, modules);
 
-		ids[i] = number_of(&t->nodes, ids[node->parent], frame_number(t, s, node, modules));
+		ids[i] = number_of(&t->nodes, ids[node->parent], frame);
 	}
 	free(modules);
 	return ids;

@@ -35,5 +35,7 @@ void stack_ids_init(struct stack_ids *t);
 void stack_ids_release(struct stack_ids *t);
 /* Numbers of all nodes of s, by node: an array of s->nr_nodes that the caller frees. */
 uint32_t *stack_ids_add(struct stack_ids *t, const struct snapshot *s);
+/* The same for single frames, by frame; these numbers have nothing to do with those of nodes. */
+uint32_t *stack_ids_add_frames(struct stack_ids *t, const struct snapshot *s);
 
 #endif
