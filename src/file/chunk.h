@@ -1,4 +1,4 @@
-/* One chunk: header, payload (zstd or as it is), checksum. Sizes are checked before they are used. */
+/* One chunk: header, payload (zstd or as it is), checksum. Sizes are checked before use. */
 #ifndef SEEP_FILE_CHUNK_H
 #define SEEP_FILE_CHUNK_H
 
@@ -11,13 +11,13 @@ struct unpacker;
 
 struct chunk {
 	uint32_t type, flags, rows;
-	uint64_t first_row;	/* number of the first row within its array */
+	uint64_t first_row; /* number of the first row within its array */
 	uint32_t raw_len, packed_len;
 	const uint8_t *payload; /* within the bytes that were parsed */
 	size_t bytes;		/* header, payload and checksum */
 };
 
-/* Replaces the contents of *out by a whole chunk around the payload. -EFBIG: too large a payload. */
+/* Makes *out a whole chunk around the payload. -EFBIG: too large a payload. */
 int chunk_build(struct packer *p, uint32_t type, uint64_t first_row, uint32_t rows,
 		const struct buffer *raw, struct buffer *out);
 /*
@@ -26,8 +26,8 @@ int chunk_build(struct packer *p, uint32_t type, uint64_t first_row, uint32_t ro
  */
 int chunk_parse(const uint8_t *data, size_t len, struct chunk *ret);
 /*
- * The payload's bytes, chunk->raw_len of them, valid until *room changes or data goes. -EBADMSG: too
- * large for the number of rows, or not decompressible.
+ * The payload's bytes, chunk->raw_len of them, valid until *room changes or data goes. -EBADMSG:
+ * too large for the number of rows, or not decompressible.
  */
 int chunk_payload(const struct chunk *c, struct unpacker *u, struct buffer *room,
 		  const uint8_t **ret_raw);

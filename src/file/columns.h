@@ -17,7 +17,7 @@ enum column_encoding {
 	COLUMN_VARINT = 0, /* LEB128, as in DWARF; width 0 */
 	COLUMN_DELTA = 1,  /* difference to the row before (0 before the first), zigzag, LEB128 */
 	COLUMN_BYTES = 2,  /* `width` bytes a row as they are */
-	COLUMN_TEXT = 3,   /* bytes of all rows without separators; another column has the lengths */
+	COLUMN_TEXT = 3, /* bytes of all rows without separators; another column has the lengths */
 };
 
 enum { COLUMN_HEADER_BYTES = 8 };

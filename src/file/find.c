@@ -13,8 +13,8 @@
 #include "file/tables.h"
 
 /*
- * Each place that looks like a chunk and has a wrong checksum costs the reading of that chunk. Bytes
- * made to consist of such places must not keep us busy for hours.
+ * Each place that looks like a chunk and has a wrong checksum costs the reading of that chunk.
+ * Bytes made to consist of such places must not keep us busy for hours.
  */
 enum { FALSE_CHUNKS_MAX = 4096 };
 

@@ -4,7 +4,7 @@
  *
  *   header | META STRS… MODS… SYMS… FRMS… NODE… STKS… THRD… REGN… BLKS… META INDX | trailer
  *
- * A chunk:  magic type flags rows first_row raw_len packed_len | payload | checksum of all before it
+ * A chunk: magic type flags rows first_row raw_len packed_len | payload | checksum of these
  */
 #ifndef SEEP_FILE_LAYOUT_H
 #define SEEP_FILE_LAYOUT_H
@@ -15,9 +15,9 @@
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 
 /* As in PNG: a byte that is no text, and line ends that a text-mode transfer would change. */
-#define FILE_MAGIC	 "\x89SEEP\r\n\x1a"
+#define FILE_MAGIC "\x89SEEP\r\n\x1a"
 #define FILE_MAGIC_BYTES 8
-#define FILE_ORDER_MARK	 0x01020304u
+#define FILE_ORDER_MARK 0x01020304u
 #define FILE_ORDER_OTHER 0x04030201u
 enum {
 	FILE_VERSION_AT = 8,
@@ -28,7 +28,7 @@ enum {
 };
 
 #define CHUNK_MAGIC FOURCC(0xd5, 'C', 'H', 'K')
-#define CHUNK_ZSTD  1u /* flag: the payload is a zstd frame; no other flag is known */
+#define CHUNK_ZSTD 1u /* flag: the payload is a zstd frame; no other flag is known */
 enum {
 	CHUNK_TYPE_AT = 4,
 	CHUNK_FLAGS_AT = 8,
@@ -58,9 +58,9 @@ enum {
 	COLUMNS_MAX = 64,
 };
 
-#define CHUNK_META    FOURCC('M', 'E', 'T', 'A')
+#define CHUNK_META FOURCC('M', 'E', 'T', 'A')
 #define CHUNK_STRINGS FOURCC('S', 'T', 'R', 'S')
-#define CHUNK_INDEX   FOURCC('I', 'N', 'D', 'X')
+#define CHUNK_INDEX FOURCC('I', 'N', 'D', 'X')
 
 static inline void put_le32(uint8_t *p, uint32_t v)
 {

@@ -103,8 +103,8 @@ static int load_chunk(struct load *l, const struct chunk_entry *entry, const uin
 }
 
 /*
- * Rows lost at the end of an array have no next chunk that would fill the hole. They are made up only
- * where something refers to them, lest a report count them.
+ * Rows lost at the end of an array have no next chunk that would fill the hole. They are made up
+ * only where something refers to them, lest a report count them.
  */
 static void fill_ends(struct load *l)
 {

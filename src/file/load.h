@@ -13,19 +13,19 @@ struct chunk_list;
 struct seepfile_damage;
 
 struct load {
-	struct snapshot *s;	/* initialised by the caller */
-	struct meta meta;	/* valid when has_meta */
+	struct snapshot *s; /* initialised by the caller */
+	struct meta meta;   /* valid when has_meta */
 	bool has_meta;
 	size_t chunks_good, chunks_bad;
-	uint64_t next_row[TABLE_NR];	/* number that the next row of the table would have */
-	uint64_t good_rows[TABLE_NR];	/* rows really read */
-	uint64_t holes_left;	/* how many lost rows may still be made up */
-	bool complete;		/* every row that META promises is there */
+	uint64_t next_row[TABLE_NR];  /* number that the next row of the table would have */
+	uint64_t good_rows[TABLE_NR]; /* rows really read */
+	uint64_t holes_left;	      /* how many lost rows may still be made up */
+	bool complete;		      /* every row that META promises is there */
 };
 
 /*
- * Reads all chunks of the list that are good. Where rows are missing that others refer to, rows that
- * say "unknown" take their places. Never fails: what could not be had is in the counters.
+ * Reads all chunks of the list that are good. Where rows are missing that others refer to, rows
+ * that say "unknown" take their places. Never fails: what could not be had is in the counters.
  */
 void load_chunks(struct load *l, const struct chunk_list *list, const uint8_t *data, size_t len,
 		 struct snapshot *s);

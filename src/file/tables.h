@@ -1,6 +1,6 @@
 /*
- * Which arrays of a snapshot go into the file, in which order and by which columns. A new array is one
- * more entry in tables.c (and a count in META); writer and reader follow the table.
+ * Which arrays of a snapshot go into the file, in which order and by which columns. A new array is
+ * one more entry in tables.c (and a count in META); writer and reader follow the table.
  */
 #ifndef SEEP_FILE_TABLES_H
 #define SEEP_FILE_TABLES_H
@@ -26,12 +26,12 @@ enum table_id {
 
 /* In the order of the file: what is referred to comes before what refers to it. */
 struct table {
-	uint32_t type;		 /* of its chunks */
-	const char *name;	 /* plural, for messages */
+	uint32_t type;	  /* of its chunks */
+	const char *name; /* plural, for messages */
 	uint64_t max_rows;
-	struct row_layout rows;	 /* not for strings */
-	size_t items, nr, cap;	 /* where they are in struct snapshot; strings: only nr */
-	const void *blank;	 /* stands in for a lost row that others refer to; NULL: just left out */
+	struct row_layout rows; /* not for strings */
+	size_t items, nr, cap;	/* where they are in struct snapshot; strings: only nr */
+	const void *blank; /* stands in for a lost row that others refer to; NULL: just left out */
 };
 
 extern const struct table tables[TABLE_NR];
@@ -61,10 +61,10 @@ struct meta {
 	struct identity identity;
 	uint64_t taken_realtime_ns, taken_monotonic_ns, recording_since_ns, pause_ns;
 	uint32_t allocator;
-	uint32_t flags;		    /* enum meta_flags */
-	struct losses losses;	    /* torn is in the flags */
+	uint32_t flags;	      /* enum meta_flags */
+	struct losses losses; /* torn is in the flags */
 	uint64_t table_rows[TABLE_NR];
-	uint64_t chunks;	    /* in the whole file, both METAs counted, the index not */
+	uint64_t chunks; /* in the whole file, both METAs counted, the index not */
 };
 
 extern const struct row_layout meta_layout;

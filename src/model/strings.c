@@ -24,7 +24,7 @@ static size_t find_slot(const struct strings *t, const char *text, size_t len)
 	return i;
 }
 
-/* Keeps at least half of the slots free. Of equal texts the one with the lowest id stays findable. */
+/* Keeps at least half of the slots free. Of equal texts the lowest id stays findable. */
 static void grow_slots(struct strings *t)
 {
 	if (t->slots_cap && t->nr < t->slots_cap / 2)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* Changes data in place, at most max bytes; the same seed makes the same change. Returns the new size. */
+/* Changes data[size] in place up to max bytes, the same for the same seed. Returns the new size. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed);
 
 /* What the present input was made from, for messages. */

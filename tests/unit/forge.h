@@ -1,6 +1,6 @@
 /*
- * Takes a .seep file apart and puts it together again with right checksums and a right index, so that
- * tests can lie in ways that a checksum does not catch.
+ * Takes a .seep file apart and puts it together again with right checksums and a right index, so
+ * that tests can lie in ways that a checksum does not catch.
  */
 #ifndef FORGE_H
 #define FORGE_H

@@ -1,6 +1,6 @@
 /*
- * A synthetic snapshot that uses every field, for the tests of model and file, and the comparison of
- * two snapshots field by field. The same on every run.
+ * A synthetic snapshot that uses every field, for the tests of model and file, and the comparison
+ * of two snapshots field by field. The same on every run.
  */
 #ifndef SAMPLE_SNAPSHOT_H
 #define SAMPLE_SNAPSHOT_H
