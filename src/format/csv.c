@@ -1,28 +1,13 @@
 /* --format csv: RFC 4180, one header row, one row per listing row, the stack in the last column. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/str.h"
+#include "format/csv_writer.h"
 #include "format/format.h"
 #include "format/words.h"
 #include "model/lines.h"
 #include "model/listing.h"
 #include "model/site.h"
-
-static void add_field(struct str *out, const char *text)
-{
-	if (!strpbrk(text, ",\"\r\n")) {
-		str_add(out, text);
-		return;
-	}
-	str_add_char(out, '"');
-	for (; *text; text++) {
-		if (*text == '"')
-			str_add_char(out, '"');
-		str_add_char(out, *text);
-	}
-	str_add_char(out, '"');
-}
 
 static void add_numbers(struct str *out, const struct listing *l, const struct listing_row *row)
 {
@@ -46,15 +31,15 @@ static void add_site(struct str *out, const struct lines *lines)
 	struct site site = site_of(lines);
 	const struct line *lead = &lines->items[site.lead];
 
-	add_field(out, lead->kind == LINE_MARK ? mark_text(lead->special) : lead->function);
+	csv_add_field(out, lead->kind == LINE_MARK ? mark_text(lead->special) : lead->function);
 	str_add_char(out, ',');
-	add_field(out, lead->file);
+	csv_add_field(out, lead->file);
 	str_printf(out, ",%" PRIu32 ",", lead->line);
-	add_field(out, lead->module);
+	csv_add_field(out, lead->module);
 	str_printf(out, ",0x%" PRIx64 ",", lead->module_offset);
 	words_build_id(out, lead);
 	str_add_char(out, ',');
-	add_field(out, site.host == site.lead ? "" : lines->items[site.host].function);
+	csv_add_field(out, site.host == site.lead ? "" : lines->items[site.host].function);
 	str_add_char(out, ',');
 }
 
@@ -70,7 +55,7 @@ static void add_stack(struct str *out, const struct lines *lines)
 			str_add(&text, " < ");
 		words_name(&text, &lines->items[i]);
 	}
-	add_field(out, text.data);
+	csv_add_field(out, text.data);
 	str_release(&text);
 }
 

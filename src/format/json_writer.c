@@ -110,14 +110,24 @@ void json_number(struct json *j, const char *key, int64_t n)
 	str_printf(j->out, "%" PRId64, n);
 }
 
-void json_real(struct json *j, const char *key, double n)
+static void add_real(struct json *j, const char *key, double n, int digits)
 {
 	if (!isfinite(n)) {
 		json_null(j, key);
 		return;
 	}
 	begin(j, key);
-	str_printf(j->out, "%.1f", n);
+	str_printf(j->out, "%.*f", digits, n);
+}
+
+void json_real(struct json *j, const char *key, double n)
+{
+	add_real(j, key, n, 1);
+}
+
+void json_fraction(struct json *j, const char *key, double n)
+{
+	add_real(j, key, n, 4);
 }
 
 void json_bool(struct json *j, const char *key, bool b)

@@ -24,6 +24,8 @@ void json_count(struct json *j, const char *key, uint64_t n);
 void json_number(struct json *j, const char *key, int64_t n);
 /* One digit after the point; not a finite number: null. */
 void json_real(struct json *j, const char *key, double n);
+/* Four digits after the point, for what lies between 0 and 1. */
+void json_fraction(struct json *j, const char *key, double n);
 void json_bool(struct json *j, const char *key, bool b);
 void json_null(struct json *j, const char *key);
 void json_address(struct json *j, const char *key, uint64_t address); /* "0x…" */

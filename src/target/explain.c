@@ -109,6 +109,20 @@ static int explain_missing(int32_t pid, struct error *e)
 	return -ESRCH;
 }
 
+/* Not even what everybody may see can be read. */
+static void explain_closed(int32_t pid, int err, const char *what, struct error *e)
+{
+	if (err == -ESRCH) {
+		error_set(e, err, EXIT_TARGET, "process %d has just ended", pid);
+		return;
+	}
+	error_set(e, err, EXIT_TARGET, "cannot read %s of process %d: %s", what, pid,
+		  error_strerror(err));
+	if (err == -EACCES || err == -EPERM)
+		error_hint(e, "it belongs to another user, and /proc is mounted with hidepid: run "
+			      "seep as root or as that user");
+}
+
 int process_explain(int32_t pid, int err, const char *what, struct error *e)
 {
 	struct process_info p;
@@ -125,7 +139,7 @@ int process_explain(int32_t pid, int err, const char *what, struct error *e)
 	r = process_read_at(dir, pid, &p);
 	if (r < 0) {
 		close(dir);
-		error_set(e, r, EXIT_TARGET, "process %d has just ended", pid);
+		explain_closed(pid, r, what, e);
 		return err;
 	}
 	if (process_is_zombie(&p)) {
