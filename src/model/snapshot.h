@@ -30,106 +30,109 @@ struct error;
 #define NO_INDEX UINT32_MAX
 #define BUILD_ID_MAX 20
 
-/* Who this was. Two snapshots are of the same process when pid, start_ticks, boot_id and image agree. */
+/*
+ * Who this was. Two snapshots are of the same process when pid, start_ticks, boot_id and image
+ * agree (an image of 0 agrees with any as long as exe is the same).
+ */
 struct identity {
 	int32_t pid;
-	uint64_t start_ticks;	/* /proc/PID/stat field 22, clock ticks after boot */
-	uint32_t image;		/* counts execs of this pid under the recorder, from 1; 0 unknown */
-	char boot_id[40];	/* /proc/sys/kernel/random/boot_id */
-	uint32_t name;		/* string: comm, or base name of exe */
-	uint32_t exe;		/* string: path of the program */
-	uint32_t command;	/* string: command line; "" unless asked for (may hold secrets) */
-	uint32_t host;		/* string */
+	uint64_t start_ticks; /* /proc/PID/stat field 22, clock ticks after boot */
+	uint32_t image;	      /* counts execs of this pid under the recorder, from 1; 0 unknown */
+	char boot_id[40];     /* /proc/sys/kernel/random/boot_id */
+	uint32_t name;	      /* string: comm, or base name of exe */
+	uint32_t exe;	      /* string: path of the program */
+	uint32_t command;     /* string: command line; "" unless asked for (may hold secrets) */
+	uint32_t host;	      /* string */
 };
 
 enum module_flags {
-	MODULE_MAIN = 1 << 0,	   /* the program itself */
-	MODULE_UNLOADED = 1 << 1,  /* no longer mapped when the snapshot was taken */
-	MODULE_REPLACED = 1 << 2,  /* the file on disk is not the one mapped (build-id or inode differ) */
+	MODULE_MAIN = 1 << 0,	  /* the program itself */
+	MODULE_UNLOADED = 1 << 1, /* no longer mapped when the snapshot was taken */
+	MODULE_REPLACED = 1 << 2, /* file on disk is not the one mapped: build-id or inode differ */
 	MODULE_ALLOCATOR = 1 << 3, /* supplies malloc: its frames are folded away */
 	MODULE_RECORDER = 1 << 4,  /* seep's own recorder */
-	MODULE_SYSTEM = 1 << 5,	   /* under /lib, /usr/lib …: not "own" code when a site is put forward */
+	MODULE_SYSTEM = 1 << 5, /* under /lib, /usr/lib …: not "own" code when choosing a site */
 };
 
 struct module {
-	uint32_t path;		/* string; "[vdso]" and the like for the kernel's */
-	uint64_t start, end;	/* mapped address range [start, end) */
-	uint64_t bias;		/* mapped address - address in the file's program headers */
+	uint32_t path;	     /* string; "[vdso]" and the like for the kernel's */
+	uint64_t start, end; /* mapped address range [start, end) */
+	uint64_t bias;	     /* mapped address - address in the file's program headers */
 	uint8_t build_id[BUILD_ID_MAX];
-	uint8_t build_id_len;	/* 0: none */
-	uint32_t flags;		/* enum module_flags */
+	uint8_t build_id_len; /* 0: none */
+	uint32_t flags;	      /* enum module_flags */
 };
 
 struct frame {
-	uint64_t pc;		/* return address; look up pc - 1 */
-	uint32_t module;	/* NO_INDEX: none */
+	uint64_t pc;	 /* return address; look up pc - 1 */
+	uint32_t module; /* NO_INDEX: none */
 	uint32_t symbols_first;
-	uint32_t symbols_nr;	/* 0: not resolved or no symbol: show module+offset */
+	uint32_t symbols_nr; /* 0: not resolved or no symbol: show module+offset */
 };
 
-/* One (possibly inlined) function at a frame; the last of a frame's symbols is the real function. */
+/* One (possibly inlined) function at a frame; the last symbol of a frame is the real function. */
 struct symbol {
-	uint32_t function;	/* string, demangled; "" unknown */
-	uint32_t file;		/* string, "" unknown */
-	uint32_t line;		/* 0 unknown */
-	uint32_t offset;	/* pc - start of the real function, bytes; of the outermost symbol only */
+	uint32_t function; /* string, demangled; "" unknown */
+	uint32_t file;	   /* string, "" unknown */
+	uint32_t line;	   /* 0 unknown */
+	uint32_t offset; /* pc - start of the real function, bytes; of the outermost symbol only */
 };
 
 /* Parents come before children. Node 0 is the root. Some frames are marks, not code: */
 enum special_frame {
-	FRAME_NONE = 0,		/* root */
-	FRAME_UNKNOWN_STACK,	/* the recorder could not take a stack here (counted in losses) */
-	FRAME_CUT,		/* deeper frames were cut off (stack deeper than the recorder's limit) */
-	FRAME_NO_CFI,		/* the unwinder had to stop: no unwind information for the caller */
+	FRAME_NONE = 0,	     /* root */
+	FRAME_UNKNOWN_STACK, /* the recorder could not take a stack here (counted in losses) */
+	FRAME_CUT,    /* deeper frames were cut off (stack deeper than the recorder's limit) */
+	FRAME_NO_CFI, /* the unwinder had to stop: no unwind information for the caller */
 };
 struct stack_node {
-	uint32_t parent;	/* < own index */
-	uint32_t frame;		/* index into frames, NO_INDEX when special != FRAME_NONE or root */
-	uint8_t special;	/* enum special_frame */
+	uint32_t parent; /* < own index */
+	uint32_t frame;	 /* index into frames, NO_INDEX when special != FRAME_NONE or root */
+	uint8_t special; /* enum special_frame */
 };
 
 /* Counters of one allocating stack since recording began. */
 struct stack {
 	uint32_t node;
-	uint32_t id;		/* the recorder's own id of this stack: stable within one recording */
-	uint64_t live_blocks, live_bytes;	/* at the instant of the snapshot; bytes as requested */
-	uint64_t total_blocks, total_bytes;	/* ever allocated here (realloc: one free + one allocation) */
-	uint64_t temporary_blocks;		/* freed by the next allocator call of the same thread */
+	uint32_t id; /* the recorder's own id of this stack: stable within one recording */
+	uint64_t live_blocks, live_bytes;   /* at the instant of the snapshot; bytes as requested */
+	uint64_t total_blocks, total_bytes; /* ever allocated here; realloc: a free + a new one */
+	uint64_t temporary_blocks; /* freed by the next allocator call of the same thread */
 };
 
 struct block {
 	uint64_t addr;
-	uint64_t size;		/* bytes, as requested */
-	uint32_t stack;		/* index into stacks */
-	uint32_t age_ms;	/* since allocation, UINT32_MAX unknown; resolution: see wire/ */
+	uint64_t size;	 /* bytes, as requested */
+	uint32_t stack;	 /* index into stacks */
+	uint32_t age_ms; /* since allocation, UINT32_MAX unknown; resolution: see wire/ */
 };
 
 struct thread_info {
 	int32_t tid;
-	uint32_t name;		/* string */
+	uint32_t name; /* string */
 };
 
-struct region {			/* one line of /proc/PID/maps */
+struct region { /* one line of /proc/PID/maps */
 	uint64_t start, end, offset;
-	uint32_t path;		/* string */
-	uint8_t prot;		/* 1 r, 2 w, 4 x, 8 shared */
+	uint32_t path; /* string */
+	uint8_t prot;  /* 1 r, 2 w, 4 x, 8 shared */
 };
 
 /* Whatever keeps this snapshot from being the whole truth. All zero: nothing was lost. */
 struct losses {
-	uint64_t dropped_blocks;	/* allocations not entered: a table was full */
+	uint64_t dropped_blocks; /* allocations not entered: a table was full */
 	uint64_t dropped_bytes;
-	uint64_t unknown_frees;		/* frees of blocks the recorder never saw (born before it, or elsewhere) */
-	uint64_t lost_frees;		/* an address was handed out again without a free being seen */
-	uint64_t cut_stacks;		/* deeper than the limit */
-	uint64_t stopped_stacks;	/* unwinding stopped early: no unwind information */
-	uint64_t missing_stacks;	/* no stack at all (tree full) */
-	bool torn;			/* no consistent instant could be had; counts may be off by the traffic during the copy */
+	uint64_t unknown_frees;	 /* of blocks never seen: born before the recorder, or elsewhere */
+	uint64_t lost_frees;	 /* an address was handed out again without a free being seen */
+	uint64_t cut_stacks;	 /* deeper than the limit */
+	uint64_t stopped_stacks; /* unwinding stopped early: no unwind information */
+	uint64_t missing_stacks; /* no stack at all (tree full) */
+	bool torn; /* no consistent instant: counts may be off by the traffic during the copy */
 };
 
 struct totals {
 	uint64_t live_blocks, live_bytes;
-	uint64_t total_blocks, total_bytes;	/* ever allocated */
+	uint64_t total_blocks, total_bytes; /* ever allocated */
 	uint64_t freed_blocks, freed_bytes;
 	uint64_t temporary_blocks;
 };
@@ -137,33 +140,44 @@ struct totals {
 struct snapshot {
 	struct strings strings;
 	struct identity identity;
-	uint64_t taken_realtime_ns;	/* CLOCK_REALTIME */
-	uint64_t taken_monotonic_ns;	/* CLOCK_MONOTONIC: the one for rates */
-	uint64_t recording_since_ns;	/* CLOCK_MONOTONIC; 0: no recorder */
-	uint64_t pause_ns;		/* how long the target stood still for this snapshot */
+	uint64_t taken_realtime_ns;  /* CLOCK_REALTIME */
+	uint64_t taken_monotonic_ns; /* CLOCK_MONOTONIC: the one for rates */
+	uint64_t recording_since_ns; /* CLOCK_MONOTONIC; 0: no recorder */
+	uint64_t pause_ns;	     /* how long the target stood still for this snapshot */
 	bool has_recorder;
 	bool has_blocks;
-	bool at_exit;			/* taken when the process had ended */
+	bool at_exit; /* taken when the process had ended */
 	bool symbols_resolved;
-	uint32_t allocator;		/* string: "glibc", "jemalloc", … "" unknown */
+	uint32_t allocator; /* string: "glibc", "jemalloc", … "" unknown */
 
-	struct module *modules;		size_t nr_modules, cap_modules;
-	struct frame *frames;		size_t nr_frames, cap_frames;
-	struct symbol *symbols;		size_t nr_symbols, cap_symbols;
-	struct stack_node *nodes;	size_t nr_nodes, cap_nodes;
-	struct stack *stacks;		size_t nr_stacks, cap_stacks;
-	struct block *blocks;		size_t nr_blocks, cap_blocks;
-	struct thread_info *threads;	size_t nr_threads, cap_threads;
-	struct region *regions;		size_t nr_regions, cap_regions;
+	struct module *modules;
+	size_t nr_modules, cap_modules;
+	struct frame *frames;
+	size_t nr_frames, cap_frames;
+	struct symbol *symbols;
+	size_t nr_symbols, cap_symbols;
+	struct stack_node *nodes;
+	size_t nr_nodes, cap_nodes;
+	struct stack *stacks;
+	size_t nr_stacks, cap_stacks;
+	struct block *blocks;
+	size_t nr_blocks, cap_blocks;
+	struct thread_info *threads;
+	size_t nr_threads, cap_threads;
+	struct region *regions;
+	size_t nr_regions, cap_regions;
 	struct losses losses;
-	struct totals totals;		/* sums over stacks; snapshot_sum() fills them */
+	struct totals totals; /* sums over stacks; snapshot_sum() fills them */
 };
 
-void snapshot_init(struct snapshot *s);	   /* node 0 exists, everything else is empty */
+void snapshot_init(struct snapshot *s); /* node 0 exists, everything else is empty */
 void snapshot_release(struct snapshot *s);
 /* Fills totals from stacks. */
 void snapshot_sum(struct snapshot *s);
-/* Checks every index and order promised above. 0 or -EINVAL with a sentence. Hostile input expected. */
+/*
+ * Checks every index and order promised above: 0, or -EINVAL with a sentence that names the row.
+ * Does not look at totals. For hostile input.
+ */
 int snapshot_check(const struct snapshot *s, struct error *e);
 /* Same process, same image? If not, *e says in which respect they differ. */
 int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, struct error *e);

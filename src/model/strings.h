@@ -1,6 +1,6 @@
 /*
  * String table: every distinct text once, named by a 32-bit id. Id 0 is "", always.
- * The texts live in one growing buffer, so pointers from strings_get() hold only until the next add.
+ * The texts live in one growing buffer: pointers from strings_get() hold only until the next add.
  */
 #ifndef SEEP_MODEL_STRINGS_H
 #define SEEP_MODEL_STRINGS_H
@@ -11,11 +11,11 @@
 #define STRINGS_MAX_BYTES UINT32_MAX
 
 struct strings {
-	char *data;		/* NUL-terminated texts one after the other; data[0] == 0 */
-	size_t len, cap;	/* bytes */
-	uint32_t *offsets;	/* id -> offset into data */
+	char *data;	   /* NUL-terminated texts one after the other; data[0] == 0 */
+	size_t len, cap;   /* bytes */
+	uint32_t *offsets; /* id -> offset into data */
 	size_t nr, offsets_cap;
-	uint32_t *slots;	/* open-addressing hash of id + 1, slots_cap a power of two */
+	uint32_t *slots; /* open-addressing hash of id + 1, slots_cap a power of two */
 	size_t slots_cap;
 };
 
