@@ -63,7 +63,7 @@ int chunk_parse(const uint8_t *data, size_t len, struct chunk *ret)
 		.packed_len = get_le32(data + CHUNK_PACKED_AT),
 		.payload = data + CHUNK_HEADER_BYTES,
 	};
-	if (c.packed_len > len - CHUNK_MIN_BYTES)
+	if (c.packed_len > CHUNK_MAX_RAW || c.packed_len > len - CHUNK_MIN_BYTES)
 		return -EBADMSG;
 	hashed = CHUNK_HEADER_BYTES + (size_t)c.packed_len;
 	if (get_le64(data + hashed) != hash_bytes(data, hashed))

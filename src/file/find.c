@@ -16,7 +16,7 @@
  * Each place that looks like a chunk and has a wrong checksum costs the reading of that chunk.
  * Bytes made to consist of such places must not keep us busy for hours.
  */
-enum { FALSE_CHUNKS_MAX = 4096 };
+enum { FALSE_CHUNKS_MAX = 1024 };
 
 /* *ret_offset: of the index, with room for a chunk before the trailer. */
 static bool read_trailer(const uint8_t *data, size_t len, uint64_t *ret_offset)

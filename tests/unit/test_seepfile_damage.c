@@ -39,6 +39,44 @@ static void test_cut_at_every_byte(void **state)
 	str_release(&bytes);
 }
 
+/* The chunks of a file behind nr places that only look like chunks, and no index. */
+static void put_behind_false_chunks(const struct str *bytes, int nr, struct str *out)
+{
+	uint8_t fake[CHUNK_MIN_BYTES] = {0};
+
+	put_le32(fake, CHUNK_MAGIC);
+	str_clear(out);
+	str_add_len(out, bytes->data, FILE_HEADER_BYTES);
+	while (nr--)
+		str_add_len(out, (const char *)fake, sizeof(fake));
+	str_add_len(out, bytes->data + FILE_HEADER_BYTES,
+		    bytes->len - FILE_HEADER_BYTES - TRAILER_BYTES);
+}
+
+/* The search for chunks passes what is broken, but a file made of nothing else does not hold it up.
+ */
+static void test_false_chunks(void **state)
+{
+	struct str bytes = STR_INIT, made = STR_INIT;
+	struct seepfile_damage damage;
+	struct snapshot s, back;
+
+	(void)state;
+	sample_make(&s, 4, 3, 6);
+	file_bytes(&s, &bytes);
+	put_behind_false_chunks(&bytes, 1000, &made);
+	assert_true(read_part(made.data, made.len, &s, &back, &damage));
+	assert_string_equal(damage.what,
+			    "the index at its end is missing or damaged: no data missing");
+	assert_null(sample_difference(&s, &back));
+	snapshot_release(&back);
+	put_behind_false_chunks(&bytes, 3000, &made);
+	assert_false(read_part(made.data, made.len, &s, &back, &damage));
+	snapshot_release(&s);
+	str_release(&bytes);
+	str_release(&made);
+}
+
 static void test_every_bit_flipped(void **state)
 {
 	struct str bytes = STR_INIT;
@@ -298,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut_at_every_byte),
+		cmocka_unit_test(test_false_chunks),
 		cmocka_unit_test(test_every_bit_flipped),
 		cmocka_unit_test(test_one_chunk_lost),
 		cmocka_unit_test(test_unknown_chunks_are_skipped),
