@@ -42,8 +42,6 @@ static void add_leaders(struct str *out, const struct listing *l)
 {
 	const struct listing_totals *t = &l->totals;
 
-	if (t->grown_bytes == 0)
-		return;
 	str_printf(out, "; %s %s make%s %.1f %% of %s", format_count(t->lead_rows).text,
 		   listing_noun(l->options.group, t->lead_rows), t->lead_rows == 1 ? "s" : "",
 		   100.0 * (double)t->lead_bytes / (double)t->grown_bytes,
@@ -68,7 +66,8 @@ static void add_change(struct str *out, const struct listing *l)
 	str_printf(out, ": %s block%s", format_count_delta(blocks).text, plural(magnitude(blocks)));
 	if (t->elapsed_ns)
 		str_printf(out, ", %s", format_rate(rate_of(bytes, t->elapsed_ns)).text);
-	add_leaders(out, l);
+	if (bytes > 0)
+		add_leaders(out, l);
 }
 
 static void add_both_ways(struct str *out, const struct listing *l)
