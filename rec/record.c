@@ -69,25 +69,26 @@ static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint6
 }
 
 /* Everything but "nothing special is going on". */
-static COLD void allocated_slow(uint64_t addr, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
+static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
+	uint64_t addr = (uint64_t)p;
 	struct wire_header *h;
 	struct wire_thread *w;
 	uint32_t node;
 
 	if (!rec_gate.header && !rec_wake())
-		return;
+		return p;
 	h = rec_gate.header;
 	w = rec_self;
 	if (!w && !(w = thread_get(h))) {
 		without_stack(h, addr, size);
-		return;
+		return p;
 	}
 	if (w->busy)
 		heal_if_stale(w, sp);
 	if (w->busy) {
 		allocated_nested(h, w, addr, size, pc, sp, bp);
-		return;
+		return p;
 	}
 	enter(w, sp);
 	w->passes++;
@@ -104,6 +105,7 @@ static COLD void allocated_slow(uint64_t addr, size_t size, uint64_t pc, uint64_
 		w->last_block = 0;
 	}
 	leave(w);
+	return p;
 }
 
 /* A node whose count is not in a record: its temporary blocks are counted here meanwhile. */
@@ -119,68 +121,86 @@ static void use_pending_temps(struct wire_thread *w, uint32_t node)
 	w->last_temps = (uint64_t)&w->pending_temps;
 }
 
-static __attribute__((noinline)) uint32_t captured(struct wire_header *h, struct wire_thread *w,
-						   struct wire_record *r, size_t size, uint64_t pc,
-						   uint64_t sp, uint64_t bp)
-{
-	uint32_t node = capture_stack(thread_private(w), h, r, pc, sp, bp);
-
-	tree_count(h, node, size);
-	use_pending_temps(w, node);
-	return node;
-}
-
 static COLD void carry_record(uint32_t node)
 {
 	__atomic_fetch_add(&rec_places.extra[node].blocks, 1ull << 32, __ATOMIC_RELAXED);
 }
 
+/* The last step where the slot cannot simply be written. */
+static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
+{
+	struct wire_thread *w = rec_self;
+
+	table_insert_slow(rec_gate.header, (uint64_t)p, size, node);
+	w->last_block = (uint64_t)p;
+	leave(w);
+	return p;
+}
+
+/* Not the same stack as last time here, or not seen here yet. */
+static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint64_t pc,
+						      uint64_t sp, uint64_t bp)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self;
+	uint64_t *slot = table_slot((uint64_t)p);
+	uint32_t node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp, bp);
+
+#ifdef REC_CHECK
+	check_stack(h, pc, node);
+#endif
+	tree_count(h, node, size);
+	use_pending_temps(w, node);
+	if (unlikely(!slot_takes(h, slot, size)))
+		return insert_and_leave(p, size, node);
+	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
+	w->last_block = (uint64_t)p;
+	leave(w);
+	return p;
+}
+
+/*
+ * Every exit but the last is a jump with the arguments as they came, so that the usual way needs no
+ * stack frame and saves no registers.
+ */
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
-	uint64_t addr = (uint64_t)p, *slot;
+	uint64_t *slot;
 	struct wire_record *r;
 	uint32_t node;
 
 	if (unlikely(!p))
 		return p;
-	if (unlikely(!h || !w || w->busy)) {
-		allocated_slow(addr, size, pc, sp, bp);
-		return p;
-	}
+	if (unlikely(!h || !w || w->busy))
+		return allocated_slow(p, size, pc, sp, bp);
 	enter(w, sp);
 	if (unlikely(h->slow)) {
 		leave(w);
-		allocated_slow(addr, size, pc, sp, bp);
-		return p;
+		return allocated_slow(p, size, pc, sp, bp);
 	}
 	r = record_slot(w, pc, sp);
-	if (likely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ h->epoch)) == 0 &&
-		   (!r->bp_live || r->bp == bp) && record_holds(r, sp))) {
-		node = r->node;
-		r->bytes += size;
-		if (unlikely(++r->blocks == 0))
-			carry_record(node);
-		r->confidence = 2;
-		w->last_temps = (uint64_t)&r->temps;
+	__asm__(""
+		: "+r"(r)); /* one pointer; not an index to be shifted and added again and again */
+	if (unlikely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ h->epoch)) != 0 ||
+		     (r->bp_live && r->bp != bp) || !record_holds(r, sp)))
+		return allocated_miss(p, size, pc, sp, bp);
+	node = r->node;
+	r->bytes += size;
+	if (unlikely(++r->blocks == 0))
+		carry_record(node);
+	r->confidence = 2;
+	w->last_temps = (uint64_t)&r->temps;
 #ifdef REC_CHECK
-		h->record_hits++;
-#endif
-	} else {
-		node = captured(h, w, r, size, pc, sp, bp);
-	}
-#ifdef REC_CHECK
+	h->record_hits++;
 	check_stack(h, pc, node);
 #endif
-	slot = table_slot(addr);
-	/* One comparison for both: too small for the ordinary table, too big for a slot. */
-	if (likely(slot && !*slot &&
-		   size - h->dense_below < (uint64_t)WIRE_SIZE_ESCAPE - h->dense_below))
-		slot_write(slot, slot_value(h, addr, size, node));
-	else
-		table_insert_slow(h, addr, size, node);
-	w->last_block = addr;
+	slot = table_slot((uint64_t)p);
+	if (unlikely(!slot_takes(h, slot, size)))
+		return insert_and_leave(p, size, node);
+	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
+	w->last_block = (uint64_t)p;
 	leave(w);
 	return p;
 }
@@ -216,28 +236,39 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	leave(w);
 }
 
+/* A big, dense or unknown block: the slot cannot simply be cleared. */
+static COLD void remove_and_leave(uint64_t addr)
+{
+	struct wire_thread *w = rec_self;
+
+	if (table_remove_slow(rec_gate.header, addr) && w->last_block == addr)
+		++*(uint32_t *)w->last_temps;
+	w->last_block = 0;
+	leave(w);
+}
+
 HOOK void rec_freed(void *p)
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
-	uint64_t addr = (uint64_t)p, *slot, value, sp = arch_stack_pointer();
+	uint64_t addr = (uint64_t)p, *slot, sp = arch_stack_pointer();
 
 	if (unlikely(!h || !w || w->busy)) {
 		freed_slow(addr, sp);
 		return;
 	}
 	enter(w, sp);
-	slot = table_slot(addr);
-	if (unlikely(h->slow || !slot)) {
+	if (unlikely(h->slow)) {
 		leave(w);
 		freed_slow(addr, sp);
 		return;
 	}
-	value = *slot;
-	if (likely(slot_is(value, addr) && (value & WIRE_SIZE_ESCAPE) != WIRE_SIZE_ESCAPE))
-		slot_write(slot, 0);
-	else
-		table_remove_slow(h, addr);
+	slot = table_slot(addr);
+	if (unlikely(!slot || !slot_is_plain(*slot, addr))) {
+		remove_and_leave(addr);
+		return;
+	}
+	slot_write(slot, 0);
 	if (w->last_block == addr)
 		++*(uint32_t *)w->last_temps;
 	w->last_block = 0;

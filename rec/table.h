@@ -31,9 +31,23 @@ static inline bool slot_is(uint64_t slot, uint64_t addr)
 	       slot >> WIRE_SLOT_NODE_SHIFT;
 }
 
+/* The same, and it can be cleared by one store. A size of WIRE_SIZE_ESCAPE has a second slot. */
+static inline bool slot_is_plain(uint64_t slot, uint64_t addr)
+{
+	return slot && !((slot >> WIRE_SLOT_OFF3_SHIFT ^ addr >> 3) & 3) &&
+	       (~slot & WIRE_SIZE_ESCAPE);
+}
+
 static inline void slot_write(uint64_t *slot, uint64_t value)
 {
 	__atomic_store_n(slot, value, __ATOMIC_RELAXED);
+}
+
+/* Can a block of this size simply be written here? One comparison for too small and too big. */
+static inline bool slot_takes(struct wire_header *h, const uint64_t *slot, uint64_t size)
+{
+	return slot && !*slot &&
+	       size - h->dense_below < (uint64_t)WIRE_SIZE_ESCAPE - h->dense_below;
 }
 
 /* Slot of a live block in either table, or NULL. */
