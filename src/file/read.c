@@ -143,6 +143,13 @@ static int refuse_open(struct error *e, const char *path, int err)
 	return err;
 }
 
+static int refuse_folder(struct error *e, const char *path)
+{
+	refuse(e, path, -EISDIR, error_strerror(EISDIR));
+	error_hint(e, "name the file in it");
+	return -EISDIR;
+}
+
 /* A descriptor, or negative errno. */
 static int open_source(const char *path, struct error *e)
 {
@@ -157,7 +164,7 @@ static int open_source(const char *path, struct error *e)
 	if (fstat(fd, &st) < 0)
 		err = refuse_open(e, path, -errno);
 	else if (S_ISDIR(st.st_mode))
-		err = refuse(e, path, -EISDIR, error_strerror(EISDIR));
+		err = refuse_folder(e, path);
 	else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
 		err = refuse(e, path, -EINVAL, "it is a device, not a file");
 	if (!err)
