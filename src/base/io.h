@@ -1,6 +1,6 @@
 /*
- * Files, whole or not at all: reading with a cap, writing everything, and replacing a file so that a
- * full disk, a crash or Ctrl-C never harms what was there.
+ * Files, whole or not at all: reading with a cap, writing everything, and replacing a file so that
+ * a full disk, a crash or Ctrl-C never harms what was there.
  */
 #ifndef SEEP_BASE_IO_H
 #define SEEP_BASE_IO_H

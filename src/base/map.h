@@ -1,6 +1,6 @@
 /*
- * Hash map from any 64-bit key to a 64-bit value: open addressing, linear probing, at most 70 % full.
- * Not thread-safe. MAP_INIT is empty and owns nothing.
+ * Hash map from any 64-bit key to a 64-bit value: open addressing, linear probing, at most 70 %
+ * full. Not thread-safe. MAP_INIT is empty and owns nothing.
  */
 #ifndef SEEP_BASE_MAP_H
 #define SEEP_BASE_MAP_H

@@ -1,6 +1,7 @@
 /*
- * A growable string. `STR_INIT` is empty and owns nothing; `data` is always NUL-terminated and never
- * NULL, so it can be printed at any time. Release with str_release(); str_detach() hands the text over.
+ * A growable string. `STR_INIT` is empty and owns nothing; `data` is always NUL-terminated and
+ * never NULL, so it can be printed at any time. Release with str_release(); str_detach() hands the
+ * text over.
  */
 #ifndef SEEP_BASE_STR_H
 #define SEEP_BASE_STR_H

@@ -1,4 +1,5 @@
-/* Small services on text: near misses, quoting for a shell, wrapping, making foreign text printable. */
+/* Small services on text: near misses, quoting for a shell, wrapping, making foreign text
+ * printable. */
 #ifndef SEEP_BASE_TEXT_H
 #define SEEP_BASE_TEXT_H
 
@@ -17,13 +18,15 @@ unsigned int text_distance(const char *a, const char *b);
  * ("rep" for "report") counts, and otherwise a distance of at most a third of the word, rounded up.
  */
 const char *text_nearest(const char *word, const char *const *candidates);
-/* Appends word as a POSIX shell reads it back: as it is where that is safe, else in single quotes. */
+/* Appends word as a POSIX shell reads it back: as it is where that is safe, else in single quotes.
+ */
 void text_quote(struct str *out, const char *word);
 /* Appends argv, quoted, with spaces between. */
 void text_quote_all(struct str *out, char *const *argv, int argc);
 /*
- * Appends text with words wrapped at `width` columns, every line but the first indented. `column` is
- * where the first line stands already. "\n" in text breaks. Counts bytes as columns (for our own help).
+ * Appends text with words wrapped at `width` columns, every line but the first indented. `column`
+ * is where the first line stands already. "\n" in text breaks. Counts bytes as columns (for our own
+ * help).
  */
 void text_wrap(struct str *out, const char *text, unsigned int column, unsigned int indent,
 	       unsigned int width);

@@ -1,6 +1,6 @@
 /*
- * Numbers for people: how bytes, counts, rates and durations are written everywhere in seep, and how
- * they are read from a command line. Binary units (KiB = 1024), a dot, no locale.
+ * Numbers for people: how bytes, counts, rates and durations are written everywhere in seep, and
+ * how they are read from a command line. Binary units (KiB = 1024), a dot, no locale.
  */
 #ifndef SEEP_BASE_UNITS_H
 #define SEEP_BASE_UNITS_H
@@ -28,8 +28,8 @@ struct unit_text format_count_delta(int64_t n);
 struct unit_text format_duration(uint64_t ns);
 
 /*
- * Read "512", "10k", "10M", "1.5GiB", "2GB" (all binary). The whole text must be a number with a unit.
- * 0, or -EINVAL (not a size), -ERANGE (too large).
+ * Read "512", "10k", "10M", "1.5GiB", "2GB" (all binary). The whole text must be a number with a
+ * unit. 0, or -EINVAL (not a size), -ERANGE (too large).
  */
 int parse_size(const char *text, uint64_t *ret_bytes);
 /* "250ms", "10s", "5m", "1h30m", "2d", "1.5h"; a bare number is seconds. Same errors. */

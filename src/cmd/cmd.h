@@ -1,8 +1,9 @@
 /*
  * What all commands share: the table of commands, how an option is declared, how failures are told.
  *
- * A command is one file src/cmd/NAME.c with `int cmd_NAME(int argc, char **argv)`, argv[0] being its
- * name; it returns an enum exit_status. Only this layer prints to stderr or decides the exit status.
+ * A command is one file src/cmd/NAME.c with `int cmd_NAME(int argc, char **argv)`, argv[0] being
+ * its name; it returns an enum exit_status. Only this layer prints to stderr or decides the exit
+ * status.
  */
 #ifndef SEEP_CMD_CMD_H
 #define SEEP_CMD_CMD_H
@@ -38,9 +39,9 @@ int cmd_help(int argc, char **argv);
 int cmd_main(int argc, char **argv);
 
 /*
- * Options are a table, so that parsing, --help and the manual cannot drift apart. OPT_GROUP starts a
- * heading in --help. value must hold its default before cmd_options() is called; it is written only
- * when the option is given.
+ * Options are a table, so that parsing, --help and the manual cannot drift apart. OPT_GROUP starts
+ * a heading in --help. value must hold its default before cmd_options() is called; it is written
+ * only when the option is given.
  */
 enum opt_kind {
 	OPT_END = 0,
@@ -89,13 +90,14 @@ const struct opt *general_options(void);
 #define CMD_GO_ON (-1)
 
 /*
- * Reads argv by the table. CMD_GO_ON: go on, operands are argv[*ret_first] … argv[argc - 1] (options
- * between operands have been moved in front). Otherwise the status to return: --help was printed, or
- * the usage was wrong and has been explained.
+ * Reads argv by the table. CMD_GO_ON: go on, operands are argv[*ret_first] … argv[argc - 1]
+ * (options between operands have been moved in front). Otherwise the status to return: --help was
+ * printed, or the usage was wrong and has been explained.
  */
 int cmd_options(const struct cmd_spec *spec, int argc, char **argv, int *ret_first);
 
-/* Prints "seep: MESSAGE", then "hint: …" if there is one, on stderr, and returns the exit status. */
+/* Prints "seep: MESSAGE", then "hint: …" if there is one, on stderr, and returns the exit status.
+ */
 int cmd_fail(const struct error *e);
 /* "seep: warning: …" on stderr; for what makes a result incomplete. */
 void cmd_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
