@@ -1,7 +1,4 @@
-/*
- * UMDH's formats: the grammar that its readers use, figures worked out by hand, and, where the real
- * tool's logs and reports are at hand, the real reports made again from the real logs.
- */
+/* UMDH's formats: the grammar that its readers use, and figures worked out by hand. */
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +9,6 @@
 
 #include "../tools/meter_snapshots.h"
 #include "../tools/render.h"
-#include "base/io.h"
-#include "base/map.h"
 
 /* The readers' expressions, in POSIX spelling. */
 static const char delta_bytes_line[] =
@@ -199,151 +194,12 @@ static void test_log(void **state)
 	snapshot_release(&s);
 }
 
-/* The real tool's files, which are not ours to carry: in a folder named by SEEP_TEST_DATA or
- * SEEP_LAB_DATA, or beside the project. */
-static bool read_real(const char *name, struct str *out)
-{
-	static const struct {
-		const char *variable, *below;
-	} places[] = {
-		{"SEEP_LAB_DATA", "umdh/lab"},
-		{"SEEP_TEST_DATA", "umdh/lab"},
-		{"SEEP_SOURCE", "../shared/data/umdh/lab"},
-	};
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		const char *folder = getenv(places[i].variable);
-		char *path;
-		int rc;
-
-		if (!folder)
-			continue;
-		path = mem_printf("%s/%s/%s", folder, places[i].below, name);
-		rc = io_read_file(path, 16 << 20, out);
-		free(path);
-		if (rc == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A UMDH log as a snapshot: one stack an id, its sums; what the real tool compares. */
-static void load_log(char *text, struct snapshot *s)
-{
-	struct map stacks = MAP_INIT;
-	char *line;
-
-	make_begin(s, 1);
-	while ((line = next_line(&text))) {
-		unsigned long long bytes, overhead, addr, id;
-		uint64_t *slot;
-		bool added;
-
-		if (sscanf(line, "%llX bytes + %llX at %llX by BackTrace%llX", &bytes, &overhead,
-			   &addr, &id) != 4)
-			continue;
-		slot = map_at(&stacks, id, &added);
-		if (added)
-			*slot = make_stack(s, (uint32_t)id,
-					   make_node(s, 0, make_frame(s, NO_INDEX, id), FRAME_NONE),
-					   0, 0);
-		s->stacks[*slot].live_blocks++;
-		s->stacks[*slot].live_bytes += bytes;
-		/* Allocations without a stack are no row of a report. */
-		if (id == 0)
-			s->stacks[*slot] = (struct stack){0};
-	}
-	map_release(&stacks);
-}
-
-/* Only the lines with figures, the total up to the overhead (which is that allocator's). */
-static char *figures(char *text)
-{
-	struct str out = STR_INIT;
-	char *line;
-
-	while ((line = next_line(&text))) {
-		char *cut = strstr(line, " requested");
-
-		if (cut)
-			*cut = 0;
-		if (line[0] == '+' || line[0] == '-' || cut) {
-			str_add(&out, line);
-			str_add_char(&out, '\n');
-		}
-	}
-	return str_detach(&out);
-}
-
-/* The legend: from the first to the last line that begins with "// ". */
-static char *legend(const char *text)
-{
-	const char *start = strstr(text, "//      "), *end = strstr(text, "UMDH logs).");
-
-	assert_non_null(start);
-	assert_non_null(end);
-	return mem_strndup(start, (size_t)(end - start) + 170);
-}
-
-static void compare_with_real(const char *build, bool *ret_present)
-{
-	struct str first = STR_INIT, second = STR_INIT, real = STR_INIT;
-	struct render r = render_defaults();
-	struct snapshot before, after;
-	char *names[3], *ours, *a, *b;
-
-	names[0] = mem_printf("%sLogs-FirstDump.txt", build);
-	names[1] = mem_printf("%sLogs-SecondDump.txt", build);
-	names[2] = mem_printf("%sLogs-Result.txt", build);
-	*ret_present = read_real(names[0], &first) && read_real(names[1], &second) &&
-		       read_real(names[2], &real);
-	if (*ret_present) {
-		load_log(first.data, &before);
-		load_log(second.data, &after);
-		r.listing.group = GROUP_STACK;
-		ours = render(&r, &before, &after, format_umdh, NULL);
-		a = legend(ours);
-		b = legend(real.data);
-		assert_string_equal(a, b);
-		free(a);
-		free(b);
-		a = figures(ours);
-		b = figures(real.data);
-		assert_true(strlen(b) > 400);
-		assert_string_equal(a, b);
-		free(a);
-		free(b);
-		free(ours);
-		snapshot_release(&before);
-		snapshot_release(&after);
-	}
-	for (size_t i = 0; i < 3; i++)
-		free(names[i]);
-	str_release(&first);
-	str_release(&second);
-	str_release(&real);
-}
-
-static void test_real_reports(void **state)
-{
-	bool debug, release;
-
-	(void)state;
-	compare_with_real("Debug", &debug);
-	compare_with_real("Release", &release);
-	if (!debug || !release) {
-		print_message("# skipped: the real tool's logs are not here (SEEP_LAB_DATA)\n");
-		skip();
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_report_figures),
 		cmocka_unit_test(test_report_grammar),
 		cmocka_unit_test(test_log),
-		cmocka_unit_test(test_real_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
