@@ -15,10 +15,6 @@
 #include "cmd/help.h"
 
 #pragma weak cmd_run
-#pragma weak cmd_snap
-#pragma weak cmd_diff
-#pragma weak cmd_report
-#pragma weak cmd_top
 
 const struct command commands[] = {
 	{"top", "watch processes grow: memory, slope, and a plain sentence", "Look", cmd_top},
