@@ -1,0 +1,49 @@
+/*
+ * A recorder's table from the launcher's side: made, kept, its clock driven, its status read.
+ *
+ * The file is a memfd, sparse, and sealed against changes of size, so that nobody can make the
+ * recorded program fault. The kernel shows its mapping as "/memfd:seep-rec.LAUNCHER.FD (deleted)";
+ * FD is the launcher's descriptor, so others reach the table through /proc/LAUNCHER/fd/FD.
+ */
+#ifndef SEEP_TARGET_LAUNCH_TABLE_H
+#define SEEP_TARGET_LAUNCH_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/wire.h"
+
+struct error;
+
+struct launch_table {
+	int fd;			    /* close-on-exec; -1: none */
+	struct wire_header *header; /* mapped; the recorded program may write anything here */
+	uint64_t began_ns;	    /* CLOCK_MONOTONIC */
+};
+
+#define LAUNCH_TABLE_INIT                                                                          \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+
+/*
+ * Sizes and places for a machine with this much memory, into a header that is otherwise left as it
+ * is. The file will have at most limit_bytes. 0, or -EFBIG when even the smallest table is larger.
+ */
+int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes);
+
+/* A new table for image number `image` of a process. Errors carry EXIT_TARGET. */
+int launch_table_create(uint32_t image, struct launch_table *ret, struct error *e);
+void launch_table_release(struct launch_table *t);
+
+/* Sets the table's clock. False once a step of the clock is longer than a second: no hurry then. */
+bool launch_table_tick(struct launch_table *t, uint64_t now_ns);
+
+/* What the recorder says about itself; copied, and made safe to print as text. */
+struct launch_table_status {
+	enum wire_state state;
+	char error[sizeof(((struct wire_header *)0)->status_error)];
+};
+void launch_table_status(const struct launch_table *t, struct launch_table_status *ret);
+
+#endif

@@ -1,0 +1,175 @@
+/* Beside the running program: clock, requests, signals, and the ends of processes. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "target/launch_private.h"
+
+/* Half a step of the clock: first while its steps are 16 ms, later while they are a second. */
+#define QUICK_NS 8000000
+#define SLOW_NS 500000000
+#define EVENTS 32
+
+static int set_timer(struct launch *l, long ns)
+{
+	struct itimerspec every = {{.tv_nsec = ns}, {.tv_nsec = ns}};
+
+	if (timerfd_settime(l->timer, 0, &every, NULL) < 0)
+		return -errno;
+	l->timer_slow = ns == SLOW_NS;
+	return 0;
+}
+
+int launch_clock_start(struct launch *l)
+{
+	return set_timer(l, QUICK_NS);
+}
+
+static void look_for_failure(struct launched *p, const struct launch_events *events)
+{
+	struct launch_table_status status;
+
+	if (p->failed)
+		return;
+	launch_table_status(&p->table, &status);
+	p->failed = status.state == WIRE_STATE_NOT_USED || status.state == WIRE_STATE_FAILED;
+	if (p->failed)
+		events->failed(p, events->context);
+}
+
+static void tick(struct launch *l, const struct launch_events *events)
+{
+	struct timespec ts;
+	uint64_t now_ns, expirations;
+	bool hurry = false;
+
+	if (read(l->timer, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	for (size_t i = 0; i < l->nr; i++) {
+		hurry |= launch_table_tick(&l->processes[i]->seen.table, now_ns);
+		look_for_failure(&l->processes[i]->seen, events);
+	}
+	if (!hurry && !l->timer_slow)
+		set_timer(l, SLOW_NS);
+}
+
+/* As waitpid(2) would give it. */
+static int wait_status_of(const siginfo_t *si)
+{
+	if (si->si_code == CLD_EXITED)
+		return (si->si_status & 0xff) << 8;
+	return si->si_status | (si->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+struct waiting {
+	const struct launch_events *events;
+	int wait_status; /* of the first */
+	bool leave;
+	bool orphans; /* there may be children left to collect */
+};
+
+static void report_end(struct launched *p, const struct launch_events *events)
+{
+	look_for_failure(p, events);
+	events->ended(p, events->context);
+}
+
+/* The first is collected only after it has been reported. */
+static void first_ended(struct launch *l, struct launch_process *p, struct waiting *w)
+{
+	siginfo_t si = {0};
+
+	if (waitid(P_PID, (id_t)l->first_pid, &si, WEXITED | WNOWAIT | WNOHANG) < 0 || !si.si_pid)
+		return;
+	p->seen.ended = true;
+	p->seen.wait_status = w->wait_status = wait_status_of(&si);
+	report_end(&p->seen, w->events);
+	launch_remove(l, p);
+	waitpid(l->first_pid, NULL, 0);
+	l->first_pid = 0;
+}
+
+static void process_ended(struct launch *l, int32_t pid, struct waiting *w)
+{
+	struct launch_process *p = launch_find(l, pid);
+
+	if (!p)
+		return;
+	if (p->seen.is_first) {
+		first_ended(l, p, w);
+		return;
+	}
+	p->seen.ended = true;
+	report_end(&p->seen, w->events);
+	launch_remove(l, p);
+}
+
+/*
+ * With follow we are the reaper of all descendants whose parents have ended, so that a daemon stays
+ * in sight, and so that we know when the last one has gone.
+ */
+static void collect(struct launch *l, struct waiting *w)
+{
+	siginfo_t si;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOWAIT | WNOHANG) < 0 && errno == ECHILD)
+			w->orphans = false;
+		if (!si.si_pid)
+			return;
+		process_ended(l, si.si_pid, w);
+		waitpid(si.si_pid, NULL, WNOHANG);
+	}
+}
+
+static void handle(struct launch *l, const struct epoll_event *event, struct waiting *w)
+{
+	switch ((enum launch_event)(event->data.u64 >> 32)) {
+	case LAUNCH_EVENT_SIGNAL:
+		w->leave |= launch_signals_handle(&l->signals, l->first_pid);
+		break;
+	case LAUNCH_EVENT_TIMER:
+		tick(l, w->events);
+		break;
+	case LAUNCH_EVENT_SOCKET:
+		launch_serve(l);
+		break;
+	case LAUNCH_EVENT_PROCESS:
+		process_ended(l, (int32_t)(uint32_t)event->data.u64, w);
+		break;
+	}
+}
+
+int launch_wait(struct launch *l, const struct launch_events *events, int *ret_wait_status,
+		struct error *e)
+{
+	struct waiting w = {.events = events, .orphans = l->follow};
+	struct epoll_event ready[EVENTS];
+
+	while (l->first_pid || (!w.leave && (l->nr || w.orphans))) {
+		int nr = epoll_wait(l->epoll, ready, EVENTS, -1);
+
+		if (nr < 0 && errno != EINTR)
+			return error_set(e, -errno, EXIT_INTERNAL, "cannot wait for process %d: %s",
+					 (int)l->first_pid, error_strerror(errno));
+		for (int i = 0; i < nr; i++)
+			handle(l, &ready[i], &w);
+		if (l->follow)
+			collect(l, &w);
+	}
+	while (l->nr) {
+		report_end(&l->processes[0]->seen, events);
+		launch_remove(l, l->processes[0]);
+	}
+	*ret_wait_status = w.wait_status;
+	return 0;
+}
