@@ -1,7 +1,7 @@
 /*
  * Tells where it has been called from: each note() prints its label and its return address as an
  * address of the file. The test knows from the marks ("at: …") which functions and lines belong
- * there.
+ * there. With an argument it stays afterwards, until its standard input ends.
  */
 #define _GNU_SOURCE
 #include <link.h>
@@ -65,7 +65,11 @@ int main(int argc, char **argv)
 	int sum;
 
 	(void)argv;
+	printf("bias %#lx\n", (unsigned long)bias());
 	sum = make_table(argc); /* at: main */
 	note("main");		/* at: main-note */
+	fflush(stdout);
+	while (argc > 1 && getchar() != EOF) /* stays until its input ends */
+		;
 	return sum > 1000;
 }
