@@ -92,7 +92,7 @@ rec_boot_\name:
 	END	\name
 	.endm
 
-	.macro	FREES_BODY name
+	.macro	FREES_BODY name, then
 	test	%rdi, %rdi
 	je	2f
 	push	%rdi
@@ -101,7 +101,7 @@ rec_boot_\name:
 	.cfi_adjust_cfa_offset 8
 	push	%rdx
 	.cfi_adjust_cfa_offset 8
-	call	rec_freed
+	call	\then
 	pop	%rdx
 	.cfi_adjust_cfa_offset -8
 	pop	%rsi
@@ -114,7 +114,7 @@ rec_boot_\name:
 	.macro	FREES name
 	REAL	\name
 	FUNCTION \name
-	FREES_BODY \name
+	FREES_BODY \name, rec_freed
 	END	\name
 	.endm
 
@@ -123,7 +123,7 @@ rec_boot_\name:
 	FUNCTION \name
 	cmpb	$0, rec_new_records(%rip)
 	je	2f
-	FREES_BODY \name
+	FREES_BODY \name, rec_freed_wrapper
 	END	\name
 	.endm
 

@@ -59,7 +59,7 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 		w = begin(&h);
 		if (w) {
 			w->hook_sp = sp;
-			if (p ? p != old : size == 0)
+			if (p ? p != old || table_slot_for(h, p, size) != slot : size == 0)
 				table_moved(h, slot, marked, (uint64_t)old);
 			else if (!p)
 				table_unmark(h, slot, marked);

@@ -133,8 +133,12 @@ const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr)
 	return f.eh_frame_hdr;
 }
 
+/* Unloads under way, in several threads at once. */
+static uint32_t unloading;
+
 void modules_unloading(struct wire_header *h)
 {
+	__atomic_fetch_add(&unloading, 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&h->slow, WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
 }
 
@@ -157,5 +161,10 @@ void modules_unloaded(struct wire_header *h)
 	}
 	if (any)
 		new_epoch(h);
-	__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_UNLOAD, __ATOMIC_RELEASE);
+	if (__atomic_sub_fetch(&unloading, 1, __ATOMIC_SEQ_CST) == 0) {
+		__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
+		/* Somebody may have begun in between. */
+		if (__atomic_load_n(&unloading, __ATOMIC_SEQ_CST))
+			__atomic_fetch_or(&h->slow, WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
+	}
 }

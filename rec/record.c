@@ -241,7 +241,9 @@ static COLD void remove_and_leave(uint64_t addr)
 {
 	struct wire_thread *w = rec_self;
 
-	if (table_remove_slow(rec_gate.header, addr) && w->last_block == addr)
+	if (w->last_deleted == addr && !table_find(rec_gate.header, addr))
+		w->last_deleted = 0; /* the function behind operator delete: seen already */
+	else if (table_remove_slow(rec_gate.header, addr) && w->last_block == addr)
 		++*(uint32_t *)w->last_temps;
 	w->last_block = 0;
 	leave(w);
@@ -273,4 +275,11 @@ HOOK void rec_freed(void *p)
 		++*(uint32_t *)w->last_temps;
 	w->last_block = 0;
 	leave(w);
+}
+
+HOOK void rec_freed_wrapper(void *p)
+{
+	rec_freed(p);
+	if (rec_self)
+		rec_self->last_deleted = (uint64_t)p;
 }

@@ -45,6 +45,8 @@ void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);
 /* Notes that p is about to be freed; p may be foreign, not NULL. */
 void rec_freed(void *p);
+/* The same for a function that may go on to call another interposed one with p. */
+void rec_freed_wrapper(void *p);
 
 #ifdef REC_CHECK
 /* Compares the stack just recorded with libgcc's unwinder, frame by frame. */

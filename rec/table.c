@@ -96,9 +96,14 @@ static void leave(struct wire_header *h, uint64_t *slot, uint64_t addr)
 		change(h, size_slot, 0);
 }
 
+uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size)
+{
+	return table_chunk(h, (uint64_t)p, size < h->dense_below);
+}
+
 void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node)
 {
-	uint64_t *slot = table_chunk(h, addr, size < h->dense_below);
+	uint64_t *slot = table_slot_for(h, (void *)addr, size);
 
 	if (!slot) {
 		drop(h, size);

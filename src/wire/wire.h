@@ -182,7 +182,7 @@ struct wire_thread {
 	uint64_t last_temps;   /* recorder's address: counter to bump if the next call frees it */
 	uint64_t hook_sp;      /* stack pointer of the hook that set busy */
 	uint64_t private_part; /* recorder's address */
-	uint64_t pad;
+	uint64_t last_deleted; /* freed by operator delete, which may go on to free() */
 	struct wire_record records[WIRE_RECORDS_NR];
 };
 _Static_assert(sizeof(struct wire_thread) == 64 + 64 * WIRE_RECORDS_NR, "no holes");
