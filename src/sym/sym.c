@@ -144,7 +144,9 @@ static int open_debug(void *arg)
 {
 	struct module *m = arg;
 
-	search_debug(&m->owner->search, &m->file, &m->debug_file);
+	/* Of a file that came from a server there is nothing else here; see search_module(). */
+	if (m->file.image)
+		search_debug(&m->owner->search, &m->file, &m->debug_file);
 	return give_away(&m->debug_file);
 }
 
