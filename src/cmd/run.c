@@ -122,14 +122,16 @@ static void say_written(const struct launched *p, const struct snapshot *s, cons
 static void write_snapshot(struct run *r, const struct launched *p)
 {
 	char *path = p->is_first ? mem_strdup(r->at_exit) : mem_printf("%s.%d", r->at_exit, p->pid);
+	struct take_options take = r->take;
 	struct progress progress;
 	struct snapshot s;
 	struct error e = {0};
 	int err;
 
 	progress_start(&progress, STDERR_FILENO, "looking up names", 0);
-	r->take.progress = &progress;
-	err = take_from_fd(p->table.fd, &p->info, p->ended, &r->take, &s, &e);
+	take.progress = &progress;
+	take.no_symbols |= !p->is_first; /* other children may be waiting for a table */
+	err = take_from_fd(p->table.fd, &p->info, p->ended, &take, &s, &e);
 	progress_end(&progress);
 	if (err == 0) {
 		err = seepfile_write(&s, path, &e);

@@ -37,7 +37,7 @@ int launch_watch(struct launch *l, int fd, enum launch_event event, int32_t pid)
 struct launch_process *launch_find(const struct launch *l, int32_t pid)
 {
 	for (size_t i = 0; i < l->nr; i++)
-		if (l->processes[i]->seen.pid == pid)
+		if (l->processes[i]->seen.pid == pid && !l->processes[i]->seen.ended)
 			return l->processes[i];
 	return NULL;
 }
@@ -279,6 +279,13 @@ static void lift_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static uint64_t address_space_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_AS, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
+}
+
 int launch_start(const struct launch_options *o, struct launch **ret, struct error *e)
 {
 	struct launch *l = mem_alloc(sizeof(*l));
@@ -296,7 +303,7 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 		error_set(e, r, EXIT_TARGET, "cannot prepare the launch: %s", error_strerror(r));
 		goto out;
 	}
-	r = launch_table_create(1, &table, e);
+	r = launch_table_create(1, address_space_limit(), &table, e);
 	if (r == 0)
 		r = start_program(l, o, &program, &table, e);
 	if (r == 0 && l->follow)

@@ -43,13 +43,13 @@ struct launched {
 /* On success the program is running: its exec has succeeded. Errors carry EXIT_TARGET. */
 int launch_start(const struct launch_options *o, struct launch **ret, struct error *e);
 
-/* The first process. Valid until launch_wait() has reported its end. */
+/* The first process. Valid until launch_wait(). */
 const struct launched *launch_first(const struct launch *l);
 
 struct launch_events {
 	/*
-	 * Once for each process with a table; for the first while it is a zombie still, so that its
-	 * pid is nobody else's.
+	 * Once for each process with a table. For the first at the very end, when there is time;
+	 * for others at once, and meanwhile nobody is served.
 	 */
 	void (*ended)(const struct launched *p, void *context);
 	/* Soon after the recorder found that it can record nothing in this image. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -93,6 +94,13 @@ static void replace_table(struct launch_process *p, struct launch_table *table)
 	launch_note(&p->seen);
 }
 
+static uint64_t address_space_of(int32_t pid)
+{
+	struct rlimit limit;
+
+	return prlimit(pid, RLIMIT_AS, NULL, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
+}
+
 static void answer(struct launch *l, int s)
 {
 	struct launch_process *known;
@@ -106,7 +114,8 @@ static void answer(struct launch *l, int s)
 	if (known && has_ended(known))
 		return;
 	if (!may_have_one(l, &who, known) ||
-	    launch_table_create(known ? known->seen.image + 1 : 1, &table, NULL) < 0)
+	    launch_table_create(known ? known->seen.image + 1 : 1, address_space_of(who.pid),
+				&table, NULL) < 0)
 		return;
 	if (send_descriptor(s, table.fd) < 0)
 		launch_table_release(&table);

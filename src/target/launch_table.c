@@ -21,12 +21,10 @@
 
 #define PAGE 4096ull
 #define MODULES_CAP 4096u
-#define NODES_CAP (1u << WIRE_NODE_BITS)
-#define INDEX_BITS 21u
-#define UNDO_CAP (4u << 20)
 #define CHUNKS_MIN 4u /* the recorder does not go below that */
 #define CHUNKS_LEAST_WANTED 1024u
-#define RAM_FACTOR 4 /* address space shadowed, in machine memories: heaps have holes */
+#define RAM_FACTOR 4	      /* address space shadowed, in machine memories: heaps have holes */
+#define ADDRESS_SPACE_SHARE 3 /* the table takes a third of a limited address space */
 
 /* Descriptors that a shell script or a program chooses for itself are lower. */
 #define FD_BASE 200
@@ -41,44 +39,66 @@ static uint64_t place(uint64_t *end, uint64_t bytes, uint64_t align)
 	return at;
 }
 
-static uint32_t wanted_chunks(uint64_t ram_bytes)
+/* What is not the live table. The file is sparse, so large is the normal case. */
+struct caps {
+	unsigned int node_bits, index_bits, threads, undo;
+};
+static const struct caps caps[] = {
+	{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20},
+	{22, 20, 2048, 1u << 20},
+	{20, 18, 256, 256u << 10},
+};
+
+/* Everything in front of the live table. */
+static void lay_out(struct wire_header *h, const struct caps *c)
+{
+	uint64_t end = sizeof(*h);
+
+	h->modules_cap = MODULES_CAP;
+	h->nodes_cap = 1u << c->node_bits;
+	h->index_bits = c->index_bits;
+	h->threads_cap = c->threads;
+	h->undo_cap = c->undo;
+	h->thread_stride = (sizeof(struct wire_thread) + PAGE - 1) & ~(PAGE - 1);
+
+	h->modules_off = place(&end, h->modules_cap * sizeof(struct wire_module), PAGE);
+	h->nodes_off = place(&end, h->nodes_cap * sizeof(struct wire_node), PAGE);
+	h->temps_off = place(&end, h->nodes_cap * sizeof(uint32_t), PAGE);
+	h->extra_off = place(&end, h->nodes_cap * sizeof(struct wire_extra), PAGE);
+	h->index_off = place(&end, sizeof(uint64_t) << h->index_bits, PAGE);
+	h->threads_off = place(&end, h->threads_cap * h->thread_stride, PAGE);
+	h->undo_off = place(&end, h->undo_cap * sizeof(struct wire_undo), PAGE);
+	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(uint64_t), PAGE);
+	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint64_t), PAGE);
+	h->chunks_off = place(&end, 0, WIRE_CHUNK_BYTES);
+}
+
+static uint64_t wanted_chunks(uint64_t ram_bytes)
 {
 	uint64_t nr = (ram_bytes >> WIRE_SPAN_SHIFT) * RAM_FACTOR;
 
 	return nr < CHUNKS_LEAST_WANTED ? CHUNKS_LEAST_WANTED
 	       : nr > WIRE_CHUNKS_MAX	? WIRE_CHUNKS_MAX
-					: (uint32_t)nr;
+					: nr;
 }
 
 int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes)
 {
-	uint64_t end = sizeof(*h), chunks;
+	const size_t last = sizeof(caps) / sizeof(caps[0]) - 1;
+	uint64_t chunks;
 
-	h->modules_cap = MODULES_CAP;
-	h->nodes_cap = NODES_CAP;
-	h->index_bits = INDEX_BITS;
-	h->threads_cap = WIRE_THREADS_MAX;
-	h->undo_cap = UNDO_CAP;
-	h->thread_stride = (sizeof(struct wire_thread) + PAGE - 1) & ~(PAGE - 1);
-
-	h->modules_off = place(&end, MODULES_CAP * sizeof(struct wire_module), PAGE);
-	h->nodes_off = place(&end, NODES_CAP * sizeof(struct wire_node), PAGE);
-	h->temps_off = place(&end, NODES_CAP * sizeof(uint32_t), PAGE);
-	h->extra_off = place(&end, NODES_CAP * sizeof(struct wire_extra), PAGE);
-	h->index_off = place(&end, sizeof(uint64_t) << INDEX_BITS, PAGE);
-	h->threads_off = place(&end, WIRE_THREADS_MAX * h->thread_stride, PAGE);
-	h->undo_off = place(&end, UNDO_CAP * sizeof(struct wire_undo), PAGE);
-	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(uint64_t), PAGE);
-	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint64_t), PAGE);
-	h->chunks_off = place(&end, 0, WIRE_CHUNK_BYTES);
-
+	for (size_t i = 0; i <= last; i++) {
+		lay_out(h, &caps[i]);
+		if (h->chunks_off <= limit_bytes / 2)
+			break;
+	}
 	if (limit_bytes < h->chunks_off + CHUNKS_MIN * WIRE_CHUNK_BYTES)
 		return -EFBIG;
 	chunks = (limit_bytes - h->chunks_off) / WIRE_CHUNK_BYTES;
-	h->chunks_cap = wanted_chunks(ram_bytes);
-	if (chunks < h->chunks_cap)
-		h->chunks_cap = (uint32_t)chunks;
-	h->file_bytes = h->chunks_off + h->chunks_cap * WIRE_CHUNK_BYTES;
+	if (chunks > wanted_chunks(ram_bytes))
+		chunks = wanted_chunks(ram_bytes);
+	h->chunks_cap = (uint32_t)chunks;
+	h->file_bytes = h->chunks_off + chunks * WIRE_CHUNK_BYTES;
 	return 0;
 }
 
@@ -120,9 +140,18 @@ static int open_named(void)
 	return r;
 }
 
-/* RLIMIT_FSIZE counts here, though nothing goes to a disk: lifted as far as we may for the moment.
- */
-static int set_size(int fd, struct wire_header *head)
+/* How large the file may be: RLIMIT_FSIZE counts, though nothing goes to a disk. */
+static uint64_t room(const struct rlimit *file, uint64_t address_space_bytes)
+{
+	uint64_t limit = file->rlim_max == RLIM_INFINITY ? INT64_MAX : file->rlim_max;
+
+	if (address_space_bytes != RLIM_INFINITY &&
+	    address_space_bytes / ADDRESS_SPACE_SHARE < limit)
+		limit = address_space_bytes / ADDRESS_SPACE_SHARE;
+	return limit;
+}
+
+static int set_size(int fd, uint64_t address_space_bytes, struct wire_header *head)
 {
 	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	struct rlimit old, lifted;
@@ -130,11 +159,10 @@ static int set_size(int fd, struct wire_header *head)
 
 	if (getrlimit(RLIMIT_FSIZE, &old) < 0)
 		return -errno;
-	lifted = (struct rlimit){.rlim_cur = old.rlim_max, .rlim_max = old.rlim_max};
-	r = launch_table_layout(head, ram,
-				old.rlim_max == RLIM_INFINITY ? INT64_MAX : old.rlim_max);
+	r = launch_table_layout(head, ram, room(&old, address_space_bytes));
 	if (r < 0)
 		return r;
+	lifted = (struct rlimit){.rlim_cur = old.rlim_max, .rlim_max = old.rlim_max};
 	if (setrlimit(RLIMIT_FSIZE, &lifted) < 0)
 		return -errno;
 	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)head->file_bytes) < 0 ||
@@ -165,14 +193,15 @@ static void fill_header(struct wire_header *h, const struct wire_header *layout,
 	__atomic_store_n(&h->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
-static int create(uint32_t image, struct wire_header *layout, struct launch_table *t)
+static int create(uint32_t image, uint64_t address_space_bytes, struct wire_header *layout,
+		  struct launch_table *t)
 {
 	int r;
 
 	t->fd = open_named();
 	if (t->fd < 0)
 		return t->fd;
-	r = set_size(t->fd, layout);
+	r = set_size(t->fd, address_space_bytes, layout);
 	if (r < 0)
 		return r;
 	t->header = mmap(NULL, sizeof(*t->header), PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
@@ -185,11 +214,12 @@ static int create(uint32_t image, struct wire_header *layout, struct launch_tabl
 	return 0;
 }
 
-int launch_table_create(uint32_t image, struct launch_table *ret, struct error *e)
+int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct launch_table *ret,
+			struct error *e)
 {
 	struct wire_header *layout = mem_alloc(sizeof(*layout));
 	struct launch_table t = LAUNCH_TABLE_INIT;
-	int r = create(image, layout, &t);
+	int r = create(image, address_space_bytes, layout, &t);
 
 	free(layout);
 	if (r == 0) {
@@ -199,7 +229,10 @@ int launch_table_create(uint32_t image, struct launch_table *ret, struct error *
 	launch_table_release(&t);
 	error_set(e, r, EXIT_TARGET, "cannot create the recorder's table: %s", error_strerror(r));
 	if (r == -EFBIG)
-		error_hint(e, "the limit on file sizes counts here too: raise it with ulimit -f");
+		error_hint(
+			e,
+			"the limits on address space and on file sizes leave no room for it: raise "
+			"them (ulimit -v, ulimit -f)");
 	if (r == -EMFILE)
 		error_hint(e, "raise the limit on open files: ulimit -n");
 	return r;

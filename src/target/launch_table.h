@@ -28,12 +28,17 @@ struct launch_table {
 
 /*
  * Sizes and places for a machine with this much memory, into a header that is otherwise left as it
- * is. The file will have at most limit_bytes. 0, or -EFBIG when even the smallest table is larger.
+ * is. The file will have at most limit_bytes; when that is little, the tables are smaller. 0, or
+ * -EFBIG when even the smallest are too large.
  */
 int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes);
 
-/* A new table for image number `image` of a process. Errors carry EXIT_TARGET. */
-int launch_table_create(uint32_t image, struct launch_table *ret, struct error *e);
+/*
+ * A new table for image number `image` of a process with this RLIMIT_AS (or RLIM_INFINITY). Errors
+ * carry EXIT_TARGET.
+ */
+int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct launch_table *ret,
+			struct error *e);
 void launch_table_release(struct launch_table *t);
 
 /* Sets the table's clock. False once a step of the clock is longer than a second: no hurry then. */

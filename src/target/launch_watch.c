@@ -82,19 +82,18 @@ static void report_end(struct launched *p, const struct launch_events *events)
 	events->ended(p, events->context);
 }
 
-/* The first is collected only after it has been reported. */
+/* It stays on the list: its report waits until nobody needs us for anything quicker. */
 static void first_ended(struct launch *l, struct launch_process *p, struct waiting *w)
 {
 	siginfo_t si = {0};
 
-	if (waitid(P_PID, (id_t)l->first_pid, &si, WEXITED | WNOWAIT | WNOHANG) < 0 || !si.si_pid)
+	if (waitid(P_PID, (id_t)l->first_pid, &si, WEXITED | WNOHANG) < 0 || !si.si_pid)
 		return;
 	p->seen.ended = true;
 	p->seen.wait_status = w->wait_status = wait_status_of(&si);
-	report_end(&p->seen, w->events);
-	launch_remove(l, p);
-	waitpid(l->first_pid, NULL, 0);
 	l->first_pid = 0;
+	close(p->pidfd);
+	p->pidfd = -1;
 }
 
 static void process_ended(struct launch *l, int32_t pid, struct waiting *w)
@@ -127,7 +126,7 @@ static void collect(struct launch *l, struct waiting *w)
 		if (!si.si_pid)
 			return;
 		process_ended(l, si.si_pid, w);
-		waitpid(si.si_pid, NULL, WNOHANG);
+		waitpid(si.si_pid, NULL, WNOHANG); /* the first has been collected already */
 	}
 }
 
@@ -155,7 +154,7 @@ int launch_wait(struct launch *l, const struct launch_events *events, int *ret_w
 	struct waiting w = {.events = events, .orphans = l->follow};
 	struct epoll_event ready[EVENTS];
 
-	while (l->first_pid || (!w.leave && (l->nr || w.orphans))) {
+	while (l->first_pid || (!w.leave && (l->nr > 1 || w.orphans))) {
 		int nr = epoll_wait(l->epoll, ready, EVENTS, -1);
 
 		if (nr < 0 && errno != EINTR)
