@@ -60,8 +60,9 @@ void snapshot_sum(struct snapshot *s)
 		add_up(&t.total_bytes, k->total_bytes);
 		add_up(&t.temporary_blocks, k->temporary_blocks);
 	}
-	t.freed_blocks = less(t.total_blocks, t.live_blocks);
-	t.freed_bytes = less(t.total_bytes, t.live_bytes);
+	/* Blocks that were counted but found no room in the live table were not freed by that. */
+	t.freed_blocks = less(less(t.total_blocks, t.live_blocks), s->losses.dropped_blocks);
+	t.freed_bytes = less(less(t.total_bytes, t.live_bytes), s->losses.dropped_bytes);
 	s->totals = t;
 }
 
