@@ -227,18 +227,34 @@ static void say(struct wire_header *h, const char *text)
 	h->state = WIRE_STATE_FAILED;
 }
 
+/* Where address space is limited, at most half of it is ours. */
+static uint64_t address_space(void)
+{
+	struct {
+		uint64_t now, max;
+	} limit;
+
+	if (arch_syscall6(SYS_prlimit64, 0, 9 /* RLIMIT_AS */, 0, (long)&limit, 0, 0) < 0)
+		return ~0ull;
+	return limit.now == ~0ull ? ~0ull : limit.now / 2;
+}
+
 /* Maps all of it, or less of the live table where address space is limited. */
 static uint8_t *map_table(struct wire_header *h, long fd)
 {
-	for (uint32_t chunks = h->chunks_cap; chunks >= 4; chunks /= 2) {
-		uint8_t *base =
-			sys_mmap(h->chunks_off + chunks * WIRE_CHUNK_BYTES, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_NORESERVE, (int)fd);
+	uint64_t room = address_space();
 
-		if (!sys_failed(base)) {
-			h->chunks_cap = chunks;
-			return base;
-		}
+	for (uint32_t chunks = h->chunks_cap; chunks >= 4; chunks /= 2) {
+		uint64_t bytes = h->chunks_off + chunks * WIRE_CHUNK_BYTES;
+		uint8_t *base;
+
+		if (bytes > room)
+			continue;
+		base = sys_mmap(bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)fd);
+		if (sys_failed(base))
+			continue;
+		h->chunks_cap = chunks;
+		return base;
 	}
 	return NULL;
 }
