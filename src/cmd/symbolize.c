@@ -39,8 +39,8 @@ static int open_mapped(void *arg, uint64_t address)
 }
 
 /*
- * On some file systems (btrfs, overlayfs) maps and stat() give different devices for one file; there
- * the inode alone has to do, if the mapped file still has its name.
+ * On some file systems (btrfs, overlayfs) maps and stat() give different devices for one file;
+ * there the inode alone has to do, if the mapped file still has its name.
  */
 static bool is_mapped(void *arg, uint64_t address, uint64_t device, uint64_t inode)
 {

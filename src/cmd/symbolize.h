@@ -18,8 +18,8 @@ struct symbolize_options {
 	const char *symbols; /* --symbols: colon-separated folders and files; NULL none */
 	bool no_debuginfod;
 	bool no_inlines;
-	bool again; /* also the frames that have names already; these keep them where nothing is found */
-	bool offline;		   /* do not look at the process, even when it is still there */
+	bool again;   /* also frames that have names; where nothing is found they keep them */
+	bool offline; /* do not look at the process, even when it is still there */
 	struct progress *progress; /* NULL: none; counted in frames */
 };
 

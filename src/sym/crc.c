@@ -1,6 +1,6 @@
 /*
- * CRC-32 of ISO 3309 (reflected polynomial 0xedb88320), eight bytes a step with tables made at first
- * use: debug files have hundreds of megabytes.
+ * CRC-32 of ISO 3309 (reflected polynomial 0xedb88320), eight bytes a step with tables made at
+ * first use: debug files have hundreds of megabytes.
  */
 #include "sym/crc.h"
 

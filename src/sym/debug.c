@@ -30,7 +30,9 @@ enum {
 };
 
 #define NO_CALL UINT32_MAX
-#define WEIGHT_START UINT64_MAX /* as a weight: each range's own start, so that the nearest wins */
+#define WEIGHT_START                                                                               \
+	UINT64_MAX /* as a weight: each range's own start, so that the nearest wins                \
+		    */
 
 struct call { /* a function inlined at a place */
 	Dwarf_Die die;
@@ -542,8 +544,8 @@ static uint32_t find_call(const struct debug *d, struct function *f, uint64_t ad
 }
 
 /*
- * From the innermost call outwards. What the line table says belongs to the innermost function; each
- * call then gives the line in the function around it.
+ * From the innermost call outwards. What the line table says belongs to the innermost function;
+ * each call then gives the line in the function around it.
  */
 static size_t unroll(struct unit *u, struct function *f, uint32_t call, bool inlines,
 		     struct debug_frame frames[DEBUG_FRAMES_MAX])

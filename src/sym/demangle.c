@@ -27,8 +27,8 @@ struct output {
 };
 
 /*
- * Leaving the demangler by a jump is safe: with a callback it keeps everything on its stack. (That is
- * what libiberty's header promises: "does not allocate heap memory to grow output strings".)
+ * Leaving the demangler by a jump is safe: with a callback it keeps everything on its stack. (That
+ * is what libiberty's header promises: "does not allocate heap memory to grow output strings".)
  */
 static void add_piece(const char *piece, size_t len, void *arg)
 {

@@ -1,7 +1,7 @@
 /*
  * Names of code that was made at run time, from the file that JIT compilers write for perf:
- * /tmp/perf-PID.map, lines "START SIZE name" in hexadecimal. Where lines overlap the later one counts,
- * because compilers reuse memory.
+ * /tmp/perf-PID.map, lines "START SIZE name" in hexadecimal. Where lines overlap the later one
+ * counts, because compilers reuse memory.
  */
 #ifndef SEEP_SYM_PERFMAP_H
 #define SEEP_SYM_PERFMAP_H
@@ -22,8 +22,8 @@ struct perfmap {
 };
 
 /*
- * Looks under the target's root (-1: ours) by the pid that it has in its own namespace, then in our own /tmp. No
- * such file, or one that neither root, we nor the target's user wrote: an empty map.
+ * Looks under the target's root (-1: ours) by the pid that it has in its own namespace, then in our
+ * own /tmp. No such file, or one that neither root, we nor the target's user wrote: an empty map.
  */
 void perfmap_init(struct perfmap *p, const struct sym_options *o, int root_fd);
 void perfmap_release(struct perfmap *p);

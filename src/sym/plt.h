@@ -1,4 +1,5 @@
-/* Names of PLT stubs: "malloc@plt". A stub has no symbol; its jump tells which one it stands for. */
+/* Names of PLT stubs: "malloc@plt". A stub has no symbol; its jump tells which one it stands for.
+ */
 #ifndef SEEP_SYM_PLT_H
 #define SEEP_SYM_PLT_H
 
@@ -19,7 +20,8 @@ struct plt {
 
 void plt_init(struct plt *p, const struct image *image);
 void plt_release(struct plt *p);
-/* "name@plt" or NULL when addr is in no stub that names a symbol. *ret_start: where the stub starts. */
+/* "name@plt" or NULL when addr is in no stub that names a symbol. *ret_start: where the stub
+ * starts. */
 const char *plt_find(struct plt *p, uint64_t addr, uint64_t *ret_start);
 
 #endif

@@ -4,8 +4,8 @@
  *   added      |------- 1 -------|         flattened   |--1--|-2-|-1-|
  *                    |- 2 -|
  *
- * Add everything, flatten once, then find. Symbols, units, functions, inlined calls and JIT code are
- * all looked up this way; they differ only in what wins where ranges overlap (`weight`).
+ * Add everything, flatten once, then find. Symbols, units, functions, inlined calls and JIT code
+ * are all looked up this way; they differ only in what wins where ranges overlap (`weight`).
  */
 #ifndef SEEP_SYM_RANGES_H
 #define SEEP_SYM_RANGES_H

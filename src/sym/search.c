@@ -213,7 +213,8 @@ static void explain_difference(const struct found *f, const struct sym_module *m
 		   len > 0 ? ours : "without one", theirs);
 }
 
-/* Do the file's segments make exactly this mapping? The weakest proof, for modules without build-id. */
+/* Do the file's segments make exactly this mapping? The weakest proof, for modules without
+ * build-id. */
 static bool same_shape(const struct image *img, const struct sym_module *m)
 {
 	const struct image_span *span = image_span(img);

@@ -1,6 +1,6 @@
 /*
- * The symbolizer: finds and opens a module's files at its first address, asks DWARF, then the symbol
- * table, then the PLT, and remembers every answer.
+ * The symbolizer: finds and opens a module's files at its first address, asks DWARF, then the
+ * symbol table, then the PLT, and remembers every answer.
  */
 #include "sym/sym.h"
 
@@ -279,9 +279,9 @@ static bool is_mangled(const char *name)
 }
 
 /*
- * DWARF's short name of a C++ or Rust function lacks its scope and parameters where the compiler wrote
- * no linkage name, and its name of a C function may be an inner alias (__libc_malloc). The symbol
- * table then knows better.
+ * DWARF's short name of a C++ or Rust function lacks its scope and parameters where the compiler
+ * wrote no linkage name, and its name of a C function may be an inner alias (__libc_malloc). The
+ * symbol table then knows better.
  */
 static bool is_better(const char *symbol, const struct debug_frame *real)
 {

@@ -1,9 +1,10 @@
 /*
  * From code addresses to names: function, file:line, inlined functions, outside the target.
  *
- * A module is given by its path and build-id as they were in the target. A file is used only when its
- * build-id is the module's (or, where the module has none, when it is demonstrably the same file), so
- * a library replaced on disk never gives wrong names: it gives none, and says why.
+ * A module is given by its path and build-id as they were in the target. A file is used only when
+ * its build-id is the module's (or, where the module has none, when it is demonstrably the same
+ * file), so a library replaced on disk never gives wrong names: it gives none, and says why.
+ *
  * Not thread-safe; everything returned belongs to the symbolizer until sym_free().
  */
 #ifndef SEEP_SYM_SYM_H
@@ -25,9 +26,9 @@ struct sym_options {
 	bool no_debuginfod; /* default: used when the user's environment has DEBUGINFOD_URLS */
 	bool no_inlines;
 	/*
-	 * A live target's own view of its mappings; NULL: none. They let deleted and replaced files be
-	 * read, and files without a build-id be recognised. open_mapped: a descriptor that becomes the
-	 * symbolizer's, or -1. process: their arg; must live as long as the symbolizer.
+	 * A live target's own view of its mappings; NULL: none. They let deleted and replaced files
+	 * be read, and files without a build-id be recognised. open_mapped: a descriptor that
+	 * becomes the symbolizer's, or -1. process: their arg; must live as long as the symbolizer.
 	 */
 	int (*open_mapped)(void *process, uint64_t address);
 	bool (*is_mapped)(void *process, uint64_t address, uint64_t device, uint64_t inode);
@@ -49,15 +50,15 @@ struct sym_frame {
 	const char *file;     /* never NULL */
 	uint32_t line;
 	/*
-	 * address - start of the function, for the last (real) function; in a part of a function that
-	 * the compiler moved away (".cold"), from the start of that part.
+	 * address - start of the function, for the last (real) function; in a part of a function
+	 * that the compiler moved away (".cold"), from the start of that part.
 	 */
 	uint32_t offset;
 };
 
 /* How a module's symbols were found, for reports and `--verbose`. */
 enum sym_source {
-	SYM_NONE, /* no symbols: file missing, build-id differs, or stripped with nothing beside it */
+	SYM_NONE,    /* file missing, build-id differs, or stripped with nothing beside it */
 	SYM_EXPORTS, /* only .dynsym */
 	SYM_SYMTAB,  /* .symtab (or MiniDebugInfo) */
 	SYM_DWARF,   /* functions and lines */
@@ -69,15 +70,16 @@ void sym_free(struct sym *s);
 /* Registers a module; returns its handle (>= 0). Opening is lazy. */
 int sym_add_module(struct sym *s, const struct sym_module *m);
 /*
- * Names of the code at `address` (a return address: pass pc - 1; offsets are of the address passed).
- * module: handle, or -1 for code in no module (JIT: perf-PID.map).
+ * Names of the code at `address` (a return address: pass pc - 1; offsets are of the address
+ * passed). module: handle, or -1 for code in no module (JIT: perf-PID.map).
+ *
  * *ret_frames: innermost inlined function first. Returns their number, 0 when nothing is known.
  */
 size_t sym_resolve(struct sym *s, int module, uint64_t address,
 		   const struct sym_frame **ret_frames);
 /*
- * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else ""
- * or a reservation ("no build-id: recognised by its size only"); never NULL.
+ * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else
+ * "" or a reservation ("no build-id: recognised by its size only"); never NULL.
  */
 enum sym_source sym_module_source(struct sym *s, int module, const char **ret_why);
 /* Path of the file that the names are read from (debug file before program), "" none. */

@@ -21,8 +21,8 @@ static size_t leading_underscores(const char *name)
 }
 
 /*
- * Of names for one address the one that people know: malloc, not __libc_malloc or __GI___libc_malloc.
- * Negative: a is better.
+ * Of names for one address the one that people know: malloc, not __libc_malloc or
+ * __GI___libc_malloc. Negative: a is better.
  */
 static int compare_names(const struct entry *a, const struct entry *b)
 {

@@ -1,6 +1,7 @@
 /*
  * Names by symbol table alone: which symbol an address belongs to, when several overlap, share an
- * address or have no size. An address beyond every symbol's size gets no name rather than a wrong one.
+ * address or have no size. An address beyond every symbol's size gets no name rather than a wrong
+ * one.
  */
 #ifndef SEEP_SYM_SYMTAB_H
 #define SEEP_SYM_SYMTAB_H

@@ -3,8 +3,8 @@
 #define SEEP_SYM_VDSO_H
 
 /*
- * Our own process's vdso as a file in memory: the target's is the same when the build-ids are equal.
- * A descriptor for the caller, or -1.
+ * Our own process's vdso as a file in memory: the target's is the same when the build-ids are
+ * equal. A descriptor for the caller, or -1.
  */
 int vdso_open(void);
 

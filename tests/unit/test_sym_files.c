@@ -415,13 +415,13 @@ static void test_alternate(void **state)
 	if (!lab_has("dwz"))
 		skip();
 	build(k, "-Wl,--build-id=sha1 -gdwarf-4");
-	assert_int_equal(
-		lab_sh(k->lab,
-		       "mkdir given && cp prog second && "
-		       "dwz -m shared -M /nowhere/shared.debug prog second 2>&1 && "
-		       "readelf -SW prog | grep -q gnu_debugaltlink && mv shared given/shared.debug && "
-		       "objcopy --only-keep-debug prog given/prog.debug && strip prog"),
-		0);
+	assert_int_equal(lab_sh(k->lab,
+				"mkdir given && cp prog second && "
+				"dwz -m shared -M /nowhere/shared.debug prog second 2>&1 && "
+				"readelf -SW prog | grep -q gnu_debugaltlink && "
+				"mv shared given/shared.debug && "
+				"objcopy --only-keep-debug prog given/prog.debug && strip prog"),
+			 0);
 	k->options.paths = folder;
 	expect_lines(k);
 	/* The names really came from there. */

@@ -176,8 +176,8 @@ static void cxx(void **state, const char *compiler)
 		{NULL, NULL},
 	};
 	static const struct lab_frame put[] = {
-		{"shop::Shelf<double>::put(std::__cxx11::basic_string<char, std::char_traits<char>, "
-		 "std::allocator<char> > const&, double const&)",
+		{"shop::Shelf<double>::put(std::__cxx11::basic_string<char, "
+		 "std::char_traits<char>, std::allocator<char> > const&, double const&)",
 		 "put"},
 		{NULL, NULL},
 	};
@@ -211,10 +211,10 @@ static void test_rust(void **state)
 
 	if (!lab_has("rustc"))
 		skip();
-	lab_expect_build(
-		*state,
-		"rustc -O -g -C symbol-mangling-version=v0 -C force-frame-pointers=yes $VICTIMS/sym_rust.rs -o prog",
-		"add", "sym_rust.rs", chain);
+	lab_expect_build(*state,
+			 "rustc -O -g -C symbol-mangling-version=v0 "
+			 "-C force-frame-pointers=yes $VICTIMS/sym_rust.rs -o prog",
+			 "add", "sym_rust.rs", chain);
 }
 
 int main(void)
