@@ -269,10 +269,8 @@ static void identify(struct fixture *x, const struct staying *v)
 
 static bool may_open_map_files(const struct staying *v)
 {
-	char *command =
-		mem_printf("cd /proc/%d/map_files && for f in *; do head -c 1 $f; break; done "
-			   ">/dev/null 2>&1",
-			   v->pid);
+	char *command = mem_printf(
+		"cd /proc/%d/map_files && set -- * && head -c 1 \"$1\" >/dev/null 2>&1", v->pid);
 	bool may = system(command) == 0;
 
 	free(command);
