@@ -9,12 +9,12 @@
  *   text   = "func" | "file" | "mod" | "site"
  *   number = "size" | "bytes" | "blocks"
  *
- * "~" searches a POSIX extended regular expression; "=" compares the whole name (a module or file also
- * by the part after its last slash, a function also without its parameters). Texts match when any line
- * of the stack does; "site" looks at the line put forward only ("file:line" or function). A bare WORD
- * is found anywhere in any function, file or module. VALUE may stand in quotes; numbers take units and
- * a sign. bytes and blocks are the row's own figure (a change in diff, what is live in report); size
- * is bytes per block.
+ * "~" searches a POSIX extended regular expression; "=" compares the whole name (a module or file
+ * also by the part after its last slash, a function also without its parameters). Texts match when
+ * any line of the stack does; "site" looks at the line put forward only ("file:line" or function).
+ * A bare WORD is found anywhere in any function, file or module. VALUE may stand in quotes; numbers
+ * take units and a sign. bytes and blocks are the stack's own figure (a change in diff, what is
+ * live in report); size is bytes per block.
  */
 #ifndef SEEP_MODEL_FILTER_H
 #define SEEP_MODEL_FILTER_H

@@ -245,6 +245,15 @@ static int parse_term(struct parser *p, size_t *ret_node)
 	return rc;
 }
 
+static int close_parenthesis(struct parser *p, const char *opened)
+{
+	skip_blanks(p);
+	if (*p->at != ')')
+		return fail(p, opened, "a parenthesis that is not closed");
+	p->at++;
+	return 0;
+}
+
 static int parse_one(struct parser *p, size_t *ret_node)
 {
 	const char *start;
@@ -262,9 +271,8 @@ static int parse_one(struct parser *p, size_t *ret_node)
 	if (*start == '(') {
 		p->at++;
 		rc = parse_any(p, ret_node);
-		skip_blanks(p);
-		if (rc == 0 && *p->at++ != ')')
-			rc = fail(p, start, "a parenthesis that is not closed");
+		if (rc == 0)
+			rc = close_parenthesis(p, start);
 	} else {
 		if (*start == '!')
 			p->at++;

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "../tools/make_snapshot.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "../tools/make_snapshot.h"
 #include "model/filter.h"
 #include "model/lines.h"
 
@@ -146,6 +146,7 @@ static void test_complaints(void **state)
 		{"(size>1k", "a parenthesis that is not closed at column 1"},
 		{"size>1k)", "a parenthesis that was not opened at column 8"},
 		{"func~'a", "a quote that is not closed at column 6"},
+		{"((x", "a parenthesis that is not closed at column 2"},
 		{"x not", "a term is missing at column 6"},
 	};
 

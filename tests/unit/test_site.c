@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/str.h"
 #include "../tools/make_snapshot.h"
+#include "base/str.h"
 #include "model/lines.h"
 #include "model/site.h"
 

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/error.h"
 #include "../tools/make_snapshot.h"
+#include "base/error.h"
 #include "model/lines.h"
 #include "model/suppress.h"
 
