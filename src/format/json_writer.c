@@ -44,26 +44,48 @@ static size_t utf8_len(const unsigned char *p)
 	return 0;
 }
 
+/* Bytes that stand for themselves: nearly all there are, so they are copied in runs. */
+static size_t plain_len(const unsigned char *p)
+{
+	size_t len = 0;
+
+	while (p[len] >= 0x20 && p[len] < 0x7f && p[len] != '"' && p[len] != '\\')
+		len++;
+	return len;
+}
+
+/* Appends the one character at p, which is not plain; returns the bytes it took. */
+static size_t add_character(struct str *out, const unsigned char *p)
+{
+	size_t len = utf8_len(p);
+
+	if (len == 0) {
+		str_add(out, "\\ufffd");
+		return 1;
+	}
+	if (*p == '"' || *p == '\\') {
+		str_add_char(out, '\\');
+		str_add_char(out, (char)*p);
+	} else if (len == 1) {
+		str_printf(out, "\\u%04x", *p);
+	} else {
+		str_add_len(out, (const char *)p, len);
+	}
+	return len;
+}
+
 static void add_quoted(struct str *out, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 
 	str_add_char(out, '"');
 	while (*p) {
-		size_t len = utf8_len(p);
+		size_t len = plain_len(p);
 
-		if (len == 0) {
-			str_add(out, "\\ufffd");
-			len = 1;
-		} else if (*p == '"' || *p == '\\') {
-			str_add_char(out, '\\');
-			str_add_char(out, (char)*p);
-		} else if (*p < 0x20 || *p == 0x7f) {
-			str_printf(out, "\\u%04x", *p);
-		} else {
-			str_add_len(out, (const char *)p, len);
-		}
+		str_add_len(out, (const char *)p, len);
 		p += len;
+		if (*p)
+			p += add_character(out, p);
 	}
 	str_add_char(out, '"');
 }

@@ -30,8 +30,12 @@ static void add_printable(struct str *out, const char *text)
 
 void words_build_id(struct str *out, const struct line *line)
 {
-	for (size_t i = 0; i < line->build_id_len && i < BUILD_ID_MAX; i++)
-		str_printf(out, "%02x", line->build_id[i]);
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < line->build_id_len && i < BUILD_ID_MAX; i++) {
+		str_add_char(out, digits[line->build_id[i] >> 4]);
+		str_add_char(out, digits[line->build_id[i] & 15]);
+	}
 }
 
 void words_name(struct str *out, const struct line *line)

@@ -1,4 +1,5 @@
-/* Stacks as lines: walks the tree, spreads inlined functions, and says what kind of code a line is. */
+/* Stacks as lines: walks the tree, spreads inlined functions, and says what kind of code a line is.
+ */
 #include "model/lines.h"
 
 #include <fnmatch.h>
@@ -99,7 +100,7 @@ static const char *const library_functions[] = {
 static bool one_of(const char *name, const char *const *names, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
-		if (strcmp(name, names[i]) == 0)
+		if (name[0] == names[i][0] && strcmp(name, names[i]) == 0)
 			return true;
 	}
 	return false;
@@ -108,7 +109,8 @@ static bool one_of(const char *name, const char *const *names, size_t nr)
 static bool begins_with_one_of(const char *name, const char *const *prefixes, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+		if (name[0] == prefixes[i][0] &&
+		    strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	}
 	return false;
