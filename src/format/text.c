@@ -124,19 +124,25 @@ static void add_sizes(struct str *out, const char *prefix, uint64_t blocks, uint
 		str_printf(out, " of %s on average", format_bytes(bytes / blocks).text);
 }
 
-/* The counters know what a list of live blocks cannot: whether anything is ever freed here. */
+/*
+ * The counters know what a list of live blocks cannot: whether anything is ever freed here. Blocks
+ * that were not entered for want of room count as allocated only, so then nothing is said of
+ * freeing.
+ */
 static void add_fate(const struct text_view *t, const struct counters *before,
 		     const struct counters *after)
 {
-	uint64_t made = after->total_blocks - before->total_blocks, freed;
+	uint64_t made = after->total_blocks - before->total_blocks, freed = 0;
 
 	if (after->total_blocks <= before->total_blocks)
 		return;
-	freed = made + before->live_blocks - after->live_blocks;
-	if (made + before->live_blocks <= after->live_blocks)
-		freed = 0;
-	str_printf(t->out, "; allocated%s: %s, freed: %s", t->is_diff ? " meanwhile" : " ever",
-		   format_count(made).text, freed ? format_count(freed).text : "none");
+	str_printf(t->out, "; allocated%s: %s", t->is_diff ? " meanwhile" : " ever",
+		   format_count(made).text);
+	if (t->l->after->losses.dropped_blocks)
+		return;
+	if (made + before->live_blocks > after->live_blocks)
+		freed = made + before->live_blocks - after->live_blocks;
+	str_printf(t->out, ", freed: %s", freed ? format_count(freed).text : "none");
 }
 
 static void add_summary(const struct text_view *t, const struct change *c)

@@ -17,7 +17,7 @@ struct site site_of(const struct lines *l)
 		}
 	}
 	site.host = site.lead;
-	while (site.host + 1 < l->nr && l->items[site.host].inlined)
+	if (l->items[site.lead].inlined && site.lead + 1 < l->nr)
 		site.host++;
 	return site;
 }

@@ -1,6 +1,6 @@
 /*
- * The site of a stack: the innermost line that is not an allocator function. Where that line belongs
- * to a library, the first line of the program's own code is put forward as what to look at.
+ * The site of a stack: the innermost line that is not an allocator function. Where that line
+ * belongs to a library, the first line of the program's own code is put forward as what to look at.
  *
  *   malloc · strdup · config_set · main      site: strdup, put forward: config_set
  */
@@ -15,7 +15,7 @@ struct str;
 struct site {
 	size_t inner; /* index into lines: the site itself */
 	size_t lead; /* the line put forward: first own line from there outwards; inner when none */
-	size_t host; /* the real function that lead was inlined into; lead when it was not inlined */
+	size_t host; /* what lead was inlined into; lead when it was not inlined */
 };
 
 struct site site_of(const struct lines *l);

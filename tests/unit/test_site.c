@@ -122,13 +122,13 @@ static void test_inlined_function_keeps_its_host(void **state)
 	assert_int_equal(l.nr, 3);
 	site = site_of(&l);
 	assert_int_equal(site.lead, 0);
-	assert_int_equal(site.host, 2);
+	assert_int_equal(site.host, 1);
 	assert_true(l.items[0].inlined && l.items[1].inlined && !l.items[2].inlined);
 	assert_int_equal(l.items[0].function_offset, 0);
 	assert_int_equal(l.items[2].function_offset, 0x3c);
 	site_key(&l, &site, &key);
 	assert_string_equal(key.data,
-			    "/opt/meter/bin/meter\ncpu_info_new\ncpu_info.c\n31\nworker_turn\n150");
+			    "/opt/meter/bin/meter\ncpu_info_new\ncpu_info.c\n31\ncollect\n99");
 	str_release(&key);
 	lines_release(&l);
 	snapshot_release(&w.s);
