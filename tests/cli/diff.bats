@@ -21,7 +21,18 @@ both() {
     err=$(cat "$errors")
 }
 
-# Reads a value of the JSON in $out: json 'rows[0].site.line'
+# Compares standard input with a golden file; SEEP_ACCEPT=1 accepts it as the new one, to be read by a
+# person before it is committed.
+golden() {
+    local file="$SEEP_SOURCE/tests/cli/golden/$1"
+    if [ -n "${SEEP_ACCEPT:-}" ]; then
+        cat >"$file"
+    else
+        diff -u "$file" -
+    fi
+}
+
+# Reads a value of the JSON in $out: json '["rows"][0]["rank"]'
 json() {
     python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval("d" + sys.argv[1]))' "$1" <<<"$out"
 }
@@ -30,18 +41,18 @@ json() {
     both "$SEEP" diff meter-before.seep meter-after.seep
     [ "$status" -eq 0 ]
     [ -z "$err" ]
-    diff -u "$SEEP_SOURCE/tests/cli/golden/diff.txt" - <<<"$out"
+    golden diff.txt <<<"$out"
 }
 
 @test "--full shows everything" {
     both "$SEEP" diff --full --stacks 1 meter-before.seep meter-after.seep
-    diff -u "$SEEP_SOURCE/tests/cli/golden/diff-full.txt" - <<<"$out"
+    golden diff-full.txt <<<"$out"
 }
 
 @test "--format umdh is the golden report, with CR LF" {
     "$SEEP" diff --format umdh meter-before.seep meter-after.seep >"$BATS_TEST_TMPDIR/report"
     [ "$(grep -c $'\r$' "$BATS_TEST_TMPDIR/report")" -eq "$(wc -l <"$BATS_TEST_TMPDIR/report")" ]
-    tr -d '\r' <"$BATS_TEST_TMPDIR/report" | diff -u "$SEEP_SOURCE/tests/cli/golden/diff-umdh.txt" -
+    tr -d '\r' <"$BATS_TEST_TMPDIR/report" | golden diff-umdh.txt
     "$SEEP" diff --format umdh --decimal meter-before.seep meter-after.seep |
         grep -q '^Total increase == 7621180 requested +  31940 overhead = 7653120'
 }

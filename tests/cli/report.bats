@@ -21,6 +21,18 @@ both() {
     err=$(cat "$errors")
 }
 
+# Compares standard input with a golden file; SEEP_ACCEPT=1 accepts it as the new one, to be read by a
+# person before it is committed.
+golden() {
+    local file="$SEEP_SOURCE/tests/cli/golden/$1"
+    if [ -n "${SEEP_ACCEPT:-}" ]; then
+        cat >"$file"
+    else
+        diff -u "$file" -
+    fi
+}
+
+# Reads a value of the JSON in $out: json '["rows"][0]["rank"]'
 json() {
     python3 -c 'import json,sys; d=json.load(sys.stdin); print(eval("d" + sys.argv[1]))' "$1" <<<"$out"
 }
@@ -28,7 +40,7 @@ json() {
 @test "the default listing is the golden one, with all that is incomplete" {
     both "$SEEP" report incomplete.seep
     [ "$status" -eq 0 ]
-    diff -u "$SEEP_SOURCE/tests/cli/golden/report.txt" - <<<"$out"
+    golden report.txt <<<"$out"
 }
 
 @test "sorted by what is temporary" {
@@ -72,7 +84,7 @@ json() {
     [ "$(grep -c $'\r$' "$BATS_TEST_TMPDIR/log")" -eq "$(wc -l <"$BATS_TEST_TMPDIR/log")" ]
     tr -d '\r' <"$BATS_TEST_TMPDIR/log" |
         sed 's/version [0-9.]*/version V/; s/seep [0-9.]*/seep V/' |
-        diff -u "$SEEP_SOURCE/tests/cli/golden/report-umdh.txt" -
+        golden report-umdh.txt
 }
 
 @test "a UMDH log needs single blocks" {
