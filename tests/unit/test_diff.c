@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/filter.h"
 #include "model/listing.h"
+#include "model/share_names.h"
 #include "model/site.h"
 #include "model/stack_ids.h"
 #include "model/suppress.h"
@@ -292,6 +293,33 @@ static void test_equal_chains_get_one_number(void **state)
 	snapshot_release(&s);
 }
 
+static void strip_names(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->nr_frames; i++)
+		s->frames[i].symbols_nr = 0;
+}
+
+static void test_names_are_shared(void **state)
+{
+	struct pair *p = *state;
+	const struct listing_options options = {0};
+	struct listing l;
+
+	strip_names(&p->before);
+	/* The recorder's, libc's and the program's frames, wherever they lie. */
+	assert_int_equal(share_names(&p->after, &p->before), p->before.nr_frames);
+	assert_int_equal(snapshot_check(&p->before, NULL), 0);
+	assert_int_equal(share_names(&p->after, &p->before), 0);
+	listing_make(&l, &p->before, &p->after, &options);
+	expect_row(&l, 2, "warm_up", -500, -1, 1);
+	listing_release(&l);
+
+	/* Another build of the program: its names are not to be used. */
+	strip_names(&p->before);
+	p->before.modules[0].build_id[0] ^= 1;
+	assert_int_equal(share_names(&p->after, &p->before), 5);
+}
+
 static void test_hostile_counters(void **state)
 {
 	struct counters sum = {.live_bytes = UINT64_MAX - 1};
@@ -319,6 +347,7 @@ int main(void)
 		WITH_PAIR(test_report),
 		WITH_PAIR(test_nothing_changed),
 		WITH_PAIR(test_no_rate_across_boots),
+		WITH_PAIR(test_names_are_shared),
 		cmocka_unit_test(test_equal_chains_get_one_number),
 		cmocka_unit_test(test_hostile_counters),
 	};
