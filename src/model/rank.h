@@ -1,4 +1,4 @@
-/* The order of rows and of the stacks in them. Ties fall to block counts, then to the snapshots' order. */
+/* The order of rows and of the stacks in them; ties fall to blocks, then to the input order. */
 #ifndef SEEP_MODEL_RANK_H
 #define SEEP_MODEL_RANK_H
 

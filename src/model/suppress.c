@@ -18,8 +18,8 @@ static const char *find_piece(const char *text, const char *piece, size_t len, b
 }
 
 /*
- * Pieces between '*' are looked for from left to right, each as early as possible; the last one of an
- * end-anchored pattern must be what the text ends with.
+ * Pieces between '*' are looked for from left to right, each as early as possible; the last one of
+ * an end-anchored pattern must be what the text ends with.
  */
 bool suppression_matches(const char *pattern, const char *text)
 {
