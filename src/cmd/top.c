@@ -177,6 +177,7 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 		.order = top_rows_order(&t->rows, (enum top_sort)t->sort),
 		.shown = rows_to_show(t, l),
 		.interval_ns = t->interval_ns,
+		.live = l && t->live,
 		.width = l && t->live ? l->columns : term_width(STDOUT_FILENO, 0),
 		.palette = cmd_palette(),
 	};
@@ -188,13 +189,14 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 	free(v.order);
 }
 
-static void draw(struct top *t, struct top_live *l)
+static void draw(struct top *t, struct top_live *l, bool last)
 {
 	struct str text = STR_INIT;
 
 	render(t, l, &text);
-	str_printf(&text, "%sq ends, s sorts by something else%s\n", cmd_palette()->dim,
-		   cmd_palette()->reset);
+	if (!last)
+		str_printf(&text, "%sq ends, s sorts by something else%s\n", cmd_palette()->dim,
+			   cmd_palette()->reset);
 	top_live_draw(l, text.data);
 	str_release(&text);
 }
@@ -210,10 +212,10 @@ static bool wait_round(struct top *t, struct top_live *l, uint64_t deadline_ns)
 			return false;
 		case TOP_WAKE_SORT:
 			t->sort = (t->sort + 1) % NR_SORTS;
-			draw(t, l);
+			draw(t, l, false);
 			break;
 		case TOP_WAKE_REDRAW:
-			draw(t, l);
+			draw(t, l, false);
 			break;
 		}
 	}
@@ -236,7 +238,7 @@ static int watch(struct top *t, struct error *e)
 		if (r < 0)
 			break;
 		if (t->live)
-			draw(t, &live);
+			draw(t, &live, false);
 		if (next >= end || (!t->rows.all && !top_rows_running(&t->rows)))
 			break;
 		/* Rounds keep to the clock; those that were slept through are left out. */
@@ -250,6 +252,9 @@ static int watch(struct top *t, struct error *e)
 			progress_step(&progress, (next - begin) / NS_PER_S - progress.done);
 	}
 	progress_end(&progress);
+	/* What stays on the screen is the result, without the line about keys. */
+	if (t->live && r == 0)
+		draw(t, &live, true);
 	top_live_end(&live);
 	return r;
 }

@@ -17,6 +17,7 @@ struct top_view {
 	size_t shown;		/* the first so many are listed; at most rows->nr */
 	uint64_t interval_ns;
 	uint64_t now_ns;    /* CLOCK_MONOTONIC */
+	bool live;	    /* more samples follow */
 	unsigned int width; /* columns; the least important figures give way. 0: no limit */
 	const struct palette *palette;
 };

@@ -152,12 +152,21 @@ static void add_figure(struct table *t, const struct top_row *row, enum column c
 		table_add(t, format_bytes(value).text, NULL);
 }
 
+/*
+ * The program, and what it calls itself where that is something else: "python3.11 (server.py)".
+ * comm is cut after 15 characters, so a beginning of the name is the same name.
+ */
 static void add_name(struct table *t, const struct top_row *row, const struct palette *palette)
 {
 	struct str name = STR_INIT;
-	const char *text = process_name(&row->info);
+	const char *text = process_name(&row->info), *comm = row->info.comm;
 
 	text_printable(&name, text, strlen(text));
+	if (*comm && !text_starts_with(text, comm)) {
+		str_add(&name, " (");
+		text_printable(&name, comm, strlen(comm));
+		str_add_char(&name, ')');
+	}
 	table_add(t, name.data, palette->name);
 	str_release(&name);
 }
@@ -245,7 +254,7 @@ static void add_notes(struct str *out, const struct top_view *v)
 	if (v->rows->ended)
 		str_printf(out, "%s%zu process%s ended meanwhile%s\n", p->dim, v->rows->ended,
 			   v->rows->ended == 1 ? "" : "es", p->reset);
-	if (v->rows->nr && !column_says_something(v, COLUMN_SENTENCE))
+	if (v->rows->nr && !v->live && !column_says_something(v, COLUMN_SENTENCE))
 		str_printf(out, "%sOne sample does not say what grows: --for 10s watches.%s\n",
 			   p->dim, p->reset);
 }
