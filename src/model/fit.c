@@ -12,7 +12,7 @@
  * usual normal approximation.
  */
 #define TEST_POINTS_MIN 6
-#define TEST_Z		1.96
+#define TEST_Z 1.96
 
 static void swap(double *a, double *b)
 {

@@ -1,7 +1,7 @@
 /*
- * A straight line through points, in two ways: least squares (with R²), and Theil–Sen, whose slope is
- * the median of the slopes between all pairs of points and does not mind a few wild ones. Kendall's
- * test says whether there is any direction at all.
+ * A straight line through points, in two ways: least squares (with R²), and Theil–Sen, whose slope
+ * is the median of the slopes between all pairs of points and does not mind a few wild ones.
+ * Kendall's test says whether there is any direction at all.
  */
 #ifndef SEEP_MODEL_FIT_H
 #define SEEP_MODEL_FIT_H

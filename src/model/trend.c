@@ -9,14 +9,14 @@
 #include "base/mem.h"
 #include "model/fit.h"
 
-#define POINTS_MAX	 256 /* after thinning; at most FIT_POINTS_MAX */
-#define TAIL_POINTS_MIN	 6   /* fewer have no direction of their own within a longer series */
+#define POINTS_MAX 256	  /* after thinning; at most FIT_POINTS_MAX */
+#define TAIL_POINTS_MIN 6 /* fewer have no direction of their own within a longer series */
 #define LEVEL_POINTS_MIN 3
-#define LEVEL_SHARE	 (1.0 / 3) /* of the time */
-#define LEVEL_TOLERANCE	 0.05	   /* of the rise */
-#define GOOD_FIT	 0.9	   /* R² at which a stretch is taken for a line */
-#define CLEAR_OF_NOISE	 3.0	   /* change over the stretch, in medians of the residuals */
-#define CLEAR_OF_JITTER	 4.0	   /* distance of one sample, in median steps */
+#define LEVEL_SHARE (1.0 / 3) /* of the time */
+#define LEVEL_TOLERANCE 0.05  /* of the rise */
+#define GOOD_FIT 0.9	      /* R² at which a stretch is taken for a line */
+#define CLEAR_OF_NOISE 3.0    /* change over the stretch, in medians of the residuals */
+#define CLEAR_OF_JITTER 4.0   /* distance of one sample, in median steps */
 
 static_assert(POINTS_MAX <= FIT_POINTS_MAX, "fit_line() takes no more");
 
@@ -53,7 +53,7 @@ static bool stretch_moves(const struct series *s, size_t from, struct fit *ret)
 	return ret->directed && change > s->floor && change > CLEAR_OF_NOISE * ret->noise;
 }
 
-/* How much steeper the later half of a stretch is than the earlier one; 1 when that cannot be said. */
+/* How much steeper a stretch's later half is than the earlier one; 1 when that cannot be said. */
 static double steepening(const struct series *s, size_t from)
 {
 	size_t half = (s->nr - from) / 2;
@@ -161,7 +161,7 @@ static bool moves_throughout(const struct series *s, double slope)
 	return first.robust_slope * slope > 0 && last.robust_slope * slope > 0;
 }
 
-/* Step 4: the longest stretch up to now that is a line; failing that, the whole, if it moves at all. */
+/* Step 4: the longest stretch up to now that is a line; else the whole, if it moves at all. */
 static bool judge_direction(const struct series *s, struct trend *ret)
 {
 	struct fit whole, part;

@@ -6,11 +6,11 @@
  *
  *   1. fewer than three samples, or no time between them: too early.
  *   2. all within `floor` bytes: steady.
- *   3. the last third or more lies on one level, and the beginning did not: levelled off; unless that
- *      end itself still rises or falls as steadily as before: then it goes by that end alone.
- *   4. the whole series, or its last half, quarter or eighth, has a direction: growing or shrinking.
- *      The shorter ones count only when they end higher (lower) than anything before them: a ramp of
- *      a sawtooth is no growth.
+ *   3. the last third or more lies on one level, and the beginning did not: levelled off; unless
+ *      that end itself still rises or falls as steadily as before: then it goes by it alone.
+ *   4. the whole series, or its last half, quarter or eighth, has a direction: growing or
+ *      shrinking. The shorter ones count only when they end higher (lower) than anything before
+ *      them: a ramp of a sawtooth is no growth.
  *   5. it has left its old range just now: too early.
  *   6. otherwise steady, with a swing.
  */
@@ -40,7 +40,7 @@ enum trend_confidence {
 	TREND_HIGH,
 };
 
-/* Changes smaller than this are the kernel's bookkeeping, not the program's: it counts in batches. */
+/* Smaller changes are the kernel's bookkeeping, not the program's: it counts in batches. */
 #define TREND_FLOOR_BYTES (32u << 10)
 
 struct trend {

@@ -14,9 +14,9 @@
 #include "target/proc.h"
 #include "target/process.h"
 
-#define COMM_MAX      15
-#define NEAR_MAX      3 /* names suggested */
-#define LISTED_MAX    8 /* pids listed */
+#define COMM_MAX 15
+#define NEAR_MAX 3	/* names suggested */
+#define LISTED_MAX 8	/* pids listed */
 #define NEAR_DISTANCE 2 /* letters */
 
 static const char *last_part(const char *path)

@@ -1,10 +1,10 @@
 /*
  * /proc/PID/maps as an array, ascending by address.
  *
- * The text is written by the kernel, but paths in it are chosen by whoever made the files, so nothing
- * in it is trusted: a line that is not of the kernel's form, or goes backwards, is counted and left
- * out. The kernel escapes a newline in a path as \012 and nothing else; that is undone here, so a
- * path that really contains the four characters "\012" reads as having a newline.
+ * The text is written by the kernel, but paths in it are chosen by whoever made the files, so
+ * nothing in it is trusted: a line that is not of the kernel's form, or goes backwards, is counted
+ * and left out. The kernel escapes a newline in a path as \012 and nothing else; that is undone
+ * here, so a path that really contains the four characters "\012" reads as having a newline.
  */
 #ifndef SEEP_TARGET_MAPS_H
 #define SEEP_TARGET_MAPS_H
@@ -29,8 +29,8 @@ struct map {
 	uint32_t dev_major, dev_minor;
 	uint64_t inode; /* 0: no file */
 	/*
-	 * Path of the file without " (deleted)"; "[heap]", "[stack]", "[anon:…]" as the kernel says; ""
-	 * for plain anonymous memory. Never NULL; belongs to the struct maps.
+	 * Path of the file without " (deleted)"; "[heap]", "[stack]", "[anon:…]" as the kernel
+	 * says; "" for plain anonymous memory. Never NULL; belongs to the struct maps.
 	 */
 	const char *path;
 	bool deleted; /* the file has no name any more (always so for memfd: and SysV) */
@@ -48,9 +48,9 @@ struct maps {
 		.items = NULL                                                                      \
 	}
 
-/* Reads the maps of a live process. 0 or negative errno with *e (status EXIT_TARGET, with a hint). */
+/* Reads the maps of a live process. 0 or negative errno with *e (EXIT_TARGET, with a hint). */
 int maps_read(int32_t pid, struct maps *ret, struct error *e);
-/* The same from a descriptor of /proc/PID; no sentence. 0 bytes of text (kernel thread, zombie) is no error. */
+/* The same from a descriptor of /proc/PID; no sentence. No maps at all is no error (zombie). */
 int maps_read_at(int dir, struct maps *ret);
 /* From text in the kernel's form. Never fails: what is not understood is counted in bad_lines. */
 void maps_parse(const char *text, size_t len, struct maps *ret);
@@ -62,8 +62,8 @@ const struct map *maps_find(const struct maps *m, uint64_t addr);
 const struct map *maps_find_path(const struct maps *m, const char *path, size_t from);
 
 /*
- * First mapping of the recorder's table, or NULL: not recorded. Its path is "/memfd:seep-rec", or that
- * and ".LAUNCHER.FD": who holds it, under which descriptor.
+ * First mapping of the recorder's table, or NULL: not recorded. Its path is "/memfd:seep-rec", or
+ * that and ".LAUNCHER.FD": who holds it, under which descriptor.
  */
 const struct map *maps_find_recorder(const struct maps *m);
 

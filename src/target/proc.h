@@ -14,7 +14,7 @@
 
 #include "base/str.h"
 
-/* Descriptor of /proc/PID (O_PATH is not enough to list), or negative errno. -ESRCH: no such process. */
+/* Descriptor of /proc/PID, or negative errno. -ESRCH: no such process. */
 int proc_open(int32_t pid);
 
 /*
@@ -40,8 +40,8 @@ int proc_list_numbers(int dir, const char *name, int32_t **ret, size_t *ret_nr);
 int proc_list_pids(int32_t **ret, size_t *ret_nr);
 
 /*
- * Value of a line "KEY:   123 kB" or "KEY:  123" of /proc/PID/status or smaps_rollup, in bytes where
- * the line says kB. False when there is no such line, or no number in it.
+ * Value of a line "KEY:   123 kB" or "KEY:  123" of /proc/PID/status or smaps_rollup, in bytes
+ * where the line says kB. False when there is no such line, or no number in it.
  */
 bool proc_find_value(const char *text, const char *key, uint64_t *ret);
 

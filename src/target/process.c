@@ -1,4 +1,4 @@
-/* Identity of a process from /proc/PID/{stat,status,cmdline,exe}, its threads, and why it cannot be read. */
+/* Identity of a process from /proc/PID/{stat,status,cmdline,exe}, and its threads. */
 #include "target/process.h"
 
 #include <errno.h>

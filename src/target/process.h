@@ -47,8 +47,8 @@ const char *process_name(const struct process_info *p);
 bool process_is_zombie(const struct process_info *p);
 
 /*
- * Is the process with this pid and start time still there? 0; -ESRCH: gone, or only a zombie is left;
- * -ESTALE: the pid belongs to another process now.
+ * Is the process with this pid and start time still there? 0; -ESRCH: gone, or only a zombie is
+ * left; -ESTALE: the pid belongs to another process now.
  */
 int process_check(int32_t pid, uint64_t start_ticks);
 int process_check_at(int dir, uint64_t start_ticks);
@@ -75,7 +75,7 @@ int process_threads(int32_t pid, struct process_thread **ret, size_t *ret_nr, st
  */
 int process_find_one(const char *target, int *ret_pid, struct error *e);
 
-/* The same, but several matches are welcome; ascending; caller frees *ret_pids. At least one on success. */
+/* The same, but several matches are welcome; ascending, at least one; caller frees *ret_pids. */
 int process_find_all(const char *target, int32_t **ret_pids, size_t *ret_nr, struct error *e);
 
 #endif

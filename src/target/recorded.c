@@ -1,8 +1,9 @@
 /*
- * The recorder shows as a mapping with its own name; when it began stands in the first bytes of that.
+ * The recorder shows as a mapping with its own name; when it began stands in the first bytes of
+ * that.
  *
- * Those bytes are read through the launcher's descriptor, which the kernel lets anybody open who may
- * look at the launcher; reading the process's memory would need the right to trace it, which is
+ * Those bytes are read through the launcher's descriptor, which the kernel lets anybody open who
+ * may look at the launcher; reading the process's memory would need the right to trace it, which is
  * denied to ordinary users on many systems (Yama). That is the second try.
  */
 #include "target/recorded.h"
@@ -19,7 +20,7 @@
 #include "target/proc.h"
 #include "wire/wire.h"
 
-/* Beginning time from a descriptor whose offset `at` is the table's first byte; 0 when it is none. */
+/* Beginning time from a descriptor whose offset `at` is the table's first byte; 0: it is none. */
 static uint64_t read_began(int fd, uint64_t at)
 {
 	struct {

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 enum usage_field {
-	USAGE_RSS, /* resident, shared pages counted fully */
-	USAGE_PSS, /* resident, shared pages divided by their users; own process or root, Linux 4.14 */
+	USAGE_RSS,   /* resident, shared pages counted fully */
+	USAGE_PSS,   /* resident, shared pages divided by their users; Linux 4.14 */
 	USAGE_ANON,  /* resident and not of a file: heaps and stacks (RssAnon, Linux 4.5) */
 	USAGE_FILE,  /* resident pages of files */
 	USAGE_SHMEM, /* resident shared memory */

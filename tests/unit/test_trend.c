@@ -12,9 +12,9 @@
 #include "model/fit.h"
 #include "model/trend.h"
 
-#define S      1000000000ull
-#define MIB    (1u << 20)
-#define KIB    1024u
+#define S 1000000000ull
+#define MIB (1u << 20)
+#define KIB 1024u
 #define POINTS 2000
 
 static struct trend_point points[POINTS];
@@ -195,7 +195,7 @@ static void test_step_down(void **state)
 	assert_int_equal(t.levelled_bytes, -3 * (int64_t)MIB);
 }
 
-/* Wherever a jump falls, it is never taken for growth: too early while it is young, then levelled. */
+/* Wherever a jump falls, it is no growth: too early while it is young, then levelled. */
 static void test_jump_anywhere(void **state)
 {
 	(void)state;
