@@ -14,13 +14,11 @@ demo: build
 check:
 	@scripts/check.sh
 
-bench: build
-	@scripts/setup.sh build bench
-	@bench/run.sh $(BUILD)
+bench:
+	@BUILD=$(BUILD) scripts/bench.sh $(ARGS)
 
-soak: build
-	@scripts/setup.sh build bench
-	@bench/soak.sh $(BUILD)
+soak:
+	@BUILD=$(BUILD) scripts/bench.sh check $(ARGS)
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

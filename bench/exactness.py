@@ -9,7 +9,7 @@ from servers import SERVERS
 from workloads import WORKLOADS, find
 
 ADVERSARIAL = ['adv-fast', 'adv-plain', 'adv-realign', 'adv-other']
-ADVERSARIAL_REPEAT = '20'
+ADVERSARIAL_REPEAT = '5'
 SKIPPED = 77
 ROUNDS_MAX = 20
 COUNTS = ['checked_stacks', 'differing_stacks', 'cut_stacks', 'stopped_stacks', 'missing_stacks',

@@ -8,7 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent / 'data'
 ROWS = {'small': 60_000, 'big': 600_000}
 HISTORY = {'small': (60, 150), 'big': (600, 1500)}  # files, commits
-FUNCTIONS = {'small': 700, 'big': 4000}
+FUNCTIONS = {'small': 200, 'big': 450}
 
 
 def say(text):
