@@ -247,6 +247,7 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 	uint32_t groups = (nr + 3) / 4;
 	size_t bytes = groups * sizeof(struct word_group), arena = 1 << 16;
 	struct word_group *g;
+	uint64_t last = 0;
 
 	if (nr > UINT16_MAX)
 		return false;
@@ -267,6 +268,7 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 		t->arena += bytes;
 	}
 	g = (struct word_group *)r->words;
+	r->is_shape = 1;
 	for (uint32_t i = 0; i < groups * 4; i++) {
 		/* The last group is filled up with its last word: no tail loop. */
 		const struct word *w = &t->words[nr - 1 - (i < nr ? i : nr - 1)];
@@ -274,6 +276,9 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 
 		if (offset >> 31)
 			return false;
+		if (offset < last)
+			r->is_shape = 0;
+		last = offset;
 		if (i % 2)
 			g[i / 4].offsets[i / 2 % 2] |= offset << 32;
 		else

@@ -145,7 +145,7 @@ bool undo_log(struct wire_header *h, uint64_t key, uint64_t value); /* false: th
 
 static inline struct wire_record *record_slot(struct wire_thread *w, uint64_t pc, uint64_t sp)
 {
-	uint32_t i = ((uint32_t)pc + (uint32_t)sp * 9) * 0x9e3779b1u >> (32 - WIRE_RECORDS_BITS);
+	uint32_t i = ((uint32_t)pc + (uint32_t)sp * 9) * 0x9e3779b1u >> (32 - WIRE_SITES_BITS);
 
 	return &w->records[i];
 }

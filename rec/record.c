@@ -137,20 +137,38 @@ static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
 	return p;
 }
 
-/* Not the same stack as last time here, or not seen here yet. */
+static inline uint32_t count_in_record(struct wire_thread *w, struct wire_record *r, size_t size)
+{
+	r->bytes += size;
+	if (unlikely(++r->blocks == 0))
+		carry_record(r->node);
+	r->confidence = 2;
+	w->last_temps = (uint64_t)&r->temps;
+	return r->node;
+}
+
+/* The stack is not the one of the site's record: another that is known, or one to be walked. */
 static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint64_t pc,
 						      uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
 	uint64_t *slot = table_slot((uint64_t)p);
-	uint32_t node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp, bp);
+	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
+	uint32_t node;
 
+	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
+		v = record_variant(w, r, sp);
+	if (v && record_matches(v, h->epoch, pc, sp, bp)) {
+		node = count_in_record(w, v, size);
+	} else {
+		node = capture_stack(thread_private(w), h, v ? v : r, pc, sp, bp);
+		tree_count(h, node, size);
+		use_pending_temps(w, node);
+	}
 #ifdef REC_CHECK
 	check_stack(h, pc, node);
 #endif
-	tree_count(h, node, size);
-	use_pending_temps(w, node);
 	if (unlikely(!slot_takes(h, slot, size)))
 		return insert_and_leave(p, size, node);
 	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
@@ -183,15 +201,9 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	r = record_slot(w, pc, sp);
 	__asm__(""
 		: "+r"(r)); /* one pointer; not an index to be shifted and added again and again */
-	if (unlikely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ h->epoch)) != 0 ||
-		     (r->bp_live && r->bp != bp) || !record_holds(r, sp)))
+	if (unlikely(!record_matches(r, h->epoch, pc, sp, bp)))
 		return allocated_miss(p, size, pc, sp, bp);
-	node = r->node;
-	r->bytes += size;
-	if (unlikely(++r->blocks == 0))
-		carry_record(node);
-	r->confidence = 2;
-	w->last_temps = (uint64_t)&r->temps;
+	node = count_in_record(w, r, size);
 #ifdef REC_CHECK
 	h->record_hits++;
 	check_stack(h, pc, node);

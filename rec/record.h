@@ -37,6 +37,41 @@ static inline bool record_holds(const struct wire_record *r, uint64_t sp)
 }
 
 /*
+ * A site that is reached with the same pc and sp from many places has many stacks, and its record
+ * holds one of them. The others have records of their own, found by a hash of the words that stand
+ * where the first one's words stand: a guess, like everything here checked afterwards. Reads the
+ * whole list, so it must lie inside the stack's mapping; NULL if it does not.
+ */
+static inline struct wire_record *record_variant(struct wire_thread *w, const struct wire_record *r,
+						 uint64_t sp)
+{
+	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
+	const struct thread *t = thread_private(w);
+	const char *s = (const char *)sp;
+	uint64_t a = 0, b = 0, c = 0, d = 0;
+
+	if (!r->is_shape || sp < t->stack_low || sp + (end[-1].offsets[1] >> 32) >= t->stack_high)
+		return NULL;
+	for (; g < end; g++) {
+		a = a * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[0]);
+		b = b * 31 + *(const uint64_t *)(s + (g->offsets[0] >> 32));
+		c = c * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);
+		d = d * 31 + *(const uint64_t *)(s + (g->offsets[1] >> 32));
+	}
+	a = (a + b * 0x9e3779b97f4a7c15ull) ^ (c + d * 0xff51afd7ed558ccdull) ^ r->pc << 7 ^ sp;
+	a = a * 0x9e3779b97f4a7c15ull >> (64 - WIRE_VARIANTS_BITS);
+	return &w->records[(1u << WIRE_SITES_BITS) + a];
+}
+
+/* Is this record's stack the present one? */
+static inline bool record_matches(const struct wire_record *r, uint32_t epoch, uint64_t pc,
+				  uint64_t sp, uint64_t bp)
+{
+	return likely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ epoch)) == 0 &&
+		      (!r->bp_live || r->bp == bp) && record_holds(r, sp));
+}
+
+/*
  * Notes that the block at p, of `size` requested bytes, was allocated by the call that returns to
  * pc with stack pointer sp (after the return) and frame pointer bp. Returns p, which may be NULL.
  */

@@ -159,7 +159,9 @@ struct wire_record {
 	uint32_t node;
 	uint16_t words_nr;
 	uint16_t words_cap;
-	uint8_t bp_live, confidence, pad[2];
+	uint8_t bp_live, confidence;
+	uint8_t is_shape; /* its offsets ascend: may serve to tell variants apart */
+	uint8_t pad;
 	uint64_t bytes;
 	uint32_t blocks, temps;
 };
@@ -167,8 +169,11 @@ _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 
 #define WIRE_THREADS_MAX 8192
 #define WIRE_CHUNKS_MAX 16384
-#define WIRE_RECORDS_BITS 11
-#define WIRE_RECORDS_NR (1u << WIRE_RECORDS_BITS)
+/* Records of call sites by (pc, sp), then variants: other stacks at such a site. See rec/record.h.
+ */
+#define WIRE_SITES_BITS 11
+#define WIRE_VARIANTS_BITS 12
+#define WIRE_RECORDS_NR ((1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
 
 /* One thread's state. A reader looks at tid, busy, passes, pending_*, records; the rest is the
  * recorder's. */
