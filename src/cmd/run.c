@@ -52,7 +52,8 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		 &r->launch.follow},
 		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "at-exit", "FILE",
-		 "write a snapshot to FILE when the program has ended; to FILE.PID for its children",
+		 "write a snapshot to FILE when the program has ended; to FILE.PID for its "
+		 "children",
 		 &r->at_exit},
 		{OPT_FLAG, 'q', "quiet", NULL, "say nothing about how it ended", &r->quiet},
 		{OPT_GROUP, 0, "Symbols", NULL, NULL, NULL},

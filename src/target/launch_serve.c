@@ -84,21 +84,31 @@ static bool has_ended(const struct launch_process *p)
 	return poll(&ended, 1, 0) > 0;
 }
 
-/* The image before has no mapping any more, so nobody writes its table. */
-static void replace_table(struct launch_process *p, struct launch_table *table)
-{
-	launch_table_release(&p->seen.table);
-	p->seen.table = *table;
-	p->seen.image++;
-	p->seen.failed = false;
-	launch_note(&p->seen);
-}
-
 static uint64_t address_space_of(int32_t pid)
 {
 	struct rlimit limit;
 
 	return prlimit(pid, RLIMIT_AS, NULL, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
+}
+
+/* Who it is now is noted first: once it has its table, it may end at any moment. */
+static void serve_new(struct launch *l, int32_t pid, int s, struct launch_table *table)
+{
+	struct launch_process *p = launch_add(l, pid, table);
+
+	if (p && send_descriptor(s, p->seen.table.fd) < 0)
+		launch_remove(l, p);
+}
+
+/* The image before has no mapping any more, so nobody writes its table. */
+static void serve_again(struct launched *p, int s, struct launch_table *table)
+{
+	launch_note(p);
+	p->image++;
+	p->failed = false;
+	launch_table_release(&p->table);
+	p->table = *table;
+	send_descriptor(s, p->table.fd);
 }
 
 static void answer(struct launch *l, int s)
@@ -107,22 +117,20 @@ static void answer(struct launch *l, int s)
 	struct launch_table table;
 	struct ucred who;
 	socklen_t len = sizeof(who);
+	uint32_t image;
 
 	if (getsockopt(s, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
 		return;
 	known = launch_find(l, who.pid);
-	if (known && has_ended(known))
+	if ((known && has_ended(known)) || !may_have_one(l, &who, known))
 		return;
-	if (!may_have_one(l, &who, known) ||
-	    launch_table_create(known ? known->seen.image + 1 : 1, address_space_of(who.pid),
-				&table, NULL) < 0)
+	image = known ? known->seen.image + 1 : 1;
+	if (launch_table_create(image, address_space_of(who.pid), &table, NULL) < 0)
 		return;
-	if (send_descriptor(s, table.fd) < 0)
-		launch_table_release(&table);
-	else if (known)
-		replace_table(known, &table);
-	else if (!launch_add(l, who.pid, &table))
-		return;
+	if (known)
+		serve_again(&known->seen, s, &table);
+	else
+		serve_new(l, who.pid, s, &table);
 	launch_clock_start(l);
 }
 

@@ -71,13 +71,7 @@ static void note_changes(struct launch_signals *s, int32_t pid)
 		if (waitid(P_PID, (id_t)pid, &si, WSTOPPED | WCONTINUED | WNOHANG) < 0 ||
 		    !si.si_pid)
 			return;
-		s->stopped = si.si_code == CLD_STOPPED;
-		/*
-		 * A plain SIGSTOP is somebody's business with the program alone: if we stopped too,
-		 * the SIGCONT that ends it would not wake us.
-		 */
-		if (s->stopped && (s->stop_typed || si.si_status != SIGSTOP))
-			kill(getpid(), SIGSTOP);
+		s->stopped_by = si.si_code == CLD_STOPPED ? si.si_status : 0;
 	}
 }
 
@@ -85,9 +79,21 @@ static void continued(struct launch_signals *s, int32_t pid)
 {
 	s->stop_typed = false;
 	note_changes(s, pid);
-	if (s->stopped)
+	if (s->stopped_by)
 		kill(pid, SIGCONT);
-	s->stopped = false;
+	s->stopped_by = 0;
+}
+
+/*
+ * Stops us too, when the program was stopped from the terminal. A plain SIGSTOP is somebody's
+ * business with the program alone: the SIGCONT that ends it would not wake us.
+ */
+static void stop_with_program(struct launch_signals *s)
+{
+	if (!s->stopped_by || (!s->stop_typed && s->stopped_by == SIGSTOP))
+		return;
+	s->stop_typed = false;
+	kill(getpid(), SIGSTOP);
 }
 
 /*
@@ -123,5 +129,6 @@ bool launch_signals_handle(struct launch_signals *s, int32_t pid)
 				kill(pid, signo);
 		}
 	}
+	stop_with_program(s);
 	return leave;
 }

@@ -17,7 +17,7 @@ struct launch_signals {
 	struct sigaction old_chld;
 	bool stop_typed; /* SIGTSTP came from the terminal: the program will stop, one way or
 			    another */
-	bool stopped;	 /* the program is */
+	int stopped_by;	 /* the program is stopped, by this signal; 0: it runs */
 };
 
 /* Blocks, and makes the descriptor. 0 or negative errno. */
