@@ -122,7 +122,10 @@ static int read_interpreter(const struct file *f, const Elf64_Phdr *ph, struct e
 	r = read_at(f, ph->p_offset, p->interpreter, ph->p_filesz);
 	if (r <= 0)
 		return r;
-	return p->interpreter[ph->p_filesz - 1] == '\0' && p->interpreter[0];
+	if (p->interpreter[ph->p_filesz - 1] == '\0' && p->interpreter[0])
+		return 1;
+	p->interpreter[0] = '\0';
+	return 0;
 }
 
 /* Position-independent programs without a loader are marked; what is not marked is a library. */
