@@ -10,4 +10,4 @@ build=${BUILD:-build}
 
 "$here/setup.sh" build bench
 "$here/build.sh" "$build"
-exec python3 "$here/../bench/bench.py" --build "$build" "$@"
+exec python3 -B "$here/../bench/bench.py" --build "$build" "$@"
