@@ -43,7 +43,7 @@ bool usage_own_bytes(const struct usage *u, uint64_t *ret);
 
 /* What usage_read() may spend time on. */
 enum usage_wanted {
-	USAGE_WANT_PSS = 1,	    /* walks the page tables: about a millisecond per resident GB */
+	USAGE_WANT_PSS = 1,	    /* walks the page tables: about 10 ms per resident GiB */
 	USAGE_WANT_DESCRIPTORS = 2, /* lists a folder */
 };
 

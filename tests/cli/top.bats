@@ -91,7 +91,8 @@ is_true() {
     both "$SEEP" top --for 3s --interval 250ms --format json "$pid"
     tell held
     [ "$status" -eq 0 ]
-    is_true '.rows[0].trend == "growing" and .rows[0].samples == 13 and .rows[0].confidence == "high"'
+    is_true '.rows[0].trend == "growing" and .rows[0].samples >= 8 and .rows[0].samples <= 13'
+    is_true '.rows[0].confidence == "high"'
     # Within 10 %: the victim keeps to the clock, but gets the processor only now and then.
     is_true '.rows[0].rate_bytes_per_s > 7200000 and .rows[0].rate_bytes_per_s < 8800000'
     is_true '.rows[0].slope_bytes_per_s > 7200000 and .rows[0].slope_bytes_per_s < 8800000'
@@ -131,7 +132,7 @@ is_true() {
     tell add 10000000
     both "$SEEP" top --for 1s --interval 100ms "$pid"
     [ "$status" -eq 0 ]
-    [[ $out == *" 0 B/s  steady" ]]
+    [[ $out == *" 0 B/s  steady"* ]]
     both "$SEEP" top --for 100ms --interval 100ms "$pid"
     [[ $out == *"too early to say (2 samples)"* ]]
     stop_victim
@@ -334,8 +335,8 @@ is_true() {
     both python3 "$SEEP_SOURCE/tests/cli/top_pty.py" -- \
         "$SEEP" top --interval 100ms --for 1s "$pid"
     grep -qx 'status 0' <<<"$out"
-    # Eleven samples, and once more without the line about keys.
-    grep -qx 'screens 12' <<<"$out"
+    # At most eleven samples, and once more without the line about keys.
+    [ "$(sed -n 's/^screens //p' <<<"$out")" -le 12 ]
     [[ $out == *"growing at "*" (fit "* ]]
     stop_victim
 }

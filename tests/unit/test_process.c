@@ -24,7 +24,9 @@
 #include "target/maps.h"
 #include "target/proc.h"
 #include "target/process.h"
+#include "target/recorded.h"
 #include "target/usage.h"
+#include "wire/wire.h"
 
 #define NOBODY 65534
 
@@ -471,6 +473,68 @@ static void usage_counts_our_memory(void **state)
 	process_info_release(&p);
 }
 
+/* A file in memory that looks like the recorder's, held by this process under its own descriptor.
+ */
+static int begin_recording(struct wire_header *header, void **ret_memory)
+{
+	char name[64];
+	int fd = memfd_create("placeholder", MFD_CLOEXEC), real;
+
+	/* The name tells the descriptor, so that has to be known first. */
+	snprintf(name, sizeof(name), "%s.%d.%d", WIRE_NAME, getpid(), fd);
+	close(fd);
+	real = memfd_create(name, MFD_CLOEXEC);
+	assert_int_equal(real, fd);
+	assert_int_equal(pwrite(real, header, sizeof(*header), 0), sizeof(*header));
+	*ret_memory = mmap(NULL, sizeof(*header), PROT_READ, MAP_SHARED, real, 0);
+	assert_true(*ret_memory != MAP_FAILED);
+	return real;
+}
+
+static struct recorded look_at_ourselves(void)
+{
+	int dir = proc_open(getpid());
+	struct recorded r = recorded_look(dir);
+
+	close(dir);
+	return r;
+}
+
+static void the_recorder_is_seen(void **state)
+{
+	static struct wire_header header = {
+		.magic = WIRE_MAGIC,
+		.version = WIRE_VERSION,
+		.began_monotonic_ns = 123456789,
+	};
+	struct recorded r;
+	void *memory;
+	int fd;
+
+	(void)state;
+	assert_int_equal(look_at_ourselves().answer, RECORDED_NO);
+	fd = begin_recording(&header, &memory);
+	r = look_at_ourselves();
+	assert_int_equal(r.answer, RECORDED_YES);
+	assert_int_equal(r.since_ns, 123456789);
+	/* The launcher's descriptor is another file by now; the process's own memory tells. */
+	assert_int_equal(dup2(STDERR_FILENO, fd), fd);
+	r = look_at_ourselves();
+	assert_int_equal(r.answer, RECORDED_YES);
+	assert_true(r.since_ns == 123456789 || (geteuid() != 0 && !r.since_ns));
+	munmap(memory, sizeof(header));
+	close(fd);
+	/* Of another version: it is there, and nothing more can be said. */
+	header.version = WIRE_VERSION + 1;
+	fd = begin_recording(&header, &memory);
+	r = look_at_ourselves();
+	assert_int_equal(r.answer, RECORDED_YES);
+	assert_int_equal(r.since_ns, 0);
+	munmap(memory, sizeof(header));
+	close(fd);
+	assert_int_equal(look_at_ourselves().answer, RECORDED_NO);
+}
+
 static void values_in_text(void **state)
 {
 	static const char text[] =
@@ -510,6 +574,7 @@ int main(void)
 		cmocka_unit_test(container_and_old_kernel),
 		cmocka_unit_test(broken_stat),
 		cmocka_unit_test(usage_counts_our_memory),
+		cmocka_unit_test(the_recorder_is_seen),
 		cmocka_unit_test(values_in_text),
 	};
 
