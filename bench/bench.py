@@ -3,6 +3,7 @@
 
   bench.py [OPTION...] [WORKLOAD...]   all workloads, and `pairs` (one malloc and its free)
   bench.py [OPTION...] check           every stack compared with another unwinder's
+  bench.py doc                         puts the last results into doc/overhead.md
 
 Exit status: 0 every bar holds, 1 one does not, 2 wrong usage.
 """
@@ -31,7 +32,7 @@ def read_arguments():
     parser = argparse.ArgumentParser(
         prog='scripts/bench.sh', formatter_class=argparse.RawDescriptionHelpFormatter,
         description=__doc__)
-    names = [workload.name for workload in WORKLOADS] + ['pairs', 'check']
+    names = [workload.name for workload in WORKLOADS] + ['pairs', 'check', 'doc']
     parser.add_argument('what', nargs='*', metavar='WORKLOAD', help=', '.join(names))
     parser.add_argument('--build', type=pathlib.Path, default=pathlib.Path('build'),
                         help='build folder (default: build)')
@@ -113,8 +114,7 @@ def measure(arguments, runner, place):
     prefix = shlex.split(arguments.seep) if arguments.seep else [arguments.build / 'seep', 'run',
                                                                  '--quiet', '--']
     tools, left_out = contenders(arguments.build, names, prefix)
-    results = {'command': shlex.join(['scripts/bench.sh', *sys.argv[1:]]), 'size': place.size,
-               'rounds': rounds, 'machine': report.machine(),
+    results = {'size': place.size, 'rounds': rounds, 'machine': report.machine(),
                'inputs': origins(place.data, [place.size]) if 'cc1' in wanted else {},
                'left_out': left_out, 'pairs': {}, 'workloads': {}, 'memory': {}}
     if 'pairs' in wanted:
@@ -134,28 +134,53 @@ def measure(arguments, runner, place):
             if workload.name in tool.cannot:
                 left_out[f'{workload.name} under {tool.title}'] = tool.cannot[workload.name]
     results['verdicts'] = judge.judge(results)
-    return results, report.markdown(results), all(v['holds'] for v in results['verdicts'])
+    return results, all(v['holds'] for v in results['verdicts'])
+
+
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / 'doc' / 'overhead.md'
+MARKDOWN = {'overhead': report.markdown, 'check': report.check_markdown}
+
+
+def typed(arguments):
+    """The command that repeats this, wherever the build folder is."""
+    words = ['scripts/bench.sh']
+    if arguments.quick:
+        words.append('--quick')
+    if arguments.rounds:
+        words += ['--rounds', str(arguments.rounds)]
+    if arguments.tools != ','.join(DEFAULT):
+        words += ['--tools', arguments.tools]
+    return shlex.join(words + arguments.what)
+
+
+def write_document(folder):
+    for name, markdown in MARKDOWN.items():
+        path = folder / f'{name}.json'
+        if path.exists():
+            report.put_into(DOCUMENT, name, markdown(json.loads(path.read_text())))
+            say(f'{name}: into {DOCUMENT}')
 
 
 def main():
     arguments = read_arguments()
-    check = 'check' in arguments.what
-    size = SMALL if arguments.quick or check else BIG
+    folder = arguments.build / 'bench-results'
+    if 'doc' in arguments.what:
+        write_document(folder)
+        return 0
+    name = 'check' if 'check' in arguments.what else 'overhead'
+    size = SMALL if arguments.quick or name == 'check' else BIG
     place = Place(arguments.build / 'bench-data', arguments.build / 'bench',
                   arguments.build / 'bench-data' / 'output', size)
     make_inputs(place.data, [size])
     place.output.mkdir(exist_ok=True)
     runner = Runner(arguments.build, SECONDS_MAX)
     try:
-        if check:
-            name = 'check'
-            results, text, good = exactness.check(arguments, runner, place)
-        else:
-            name = 'overhead'
-            results, text, good = measure(arguments, runner, place)
+        run = exactness.check if name == 'check' else measure
+        results, good = run(arguments, runner, place)
     finally:
         runner.close()
-    folder = arguments.build / 'bench-results'
+    results = {'command': typed(arguments), **results}
+    text = MARKDOWN[name](results)
     folder.mkdir(exist_ok=True)
     (folder / f'{name}.json').write_text(json.dumps(results, indent=1) + '\n')
     (folder / f'{name}.md').write_text(text)

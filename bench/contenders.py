@@ -41,7 +41,7 @@ PERL_AND_LSAN = 'its realloc always copies: minutes'
 
 
 def contenders(build, wanted, seep_prefix):
-    """Those of `wanted` that are installed, bare and seep first; and why the others are not there."""
+    """Those of `wanted` that are installed, bare and seep first; and why the others are not."""
     lsan = [lsan_library(), build / 'bench' / 'libbench-wake.so']
     recorder = heaptrack_preload()
     heaptrack, valgrind = shutil.which('heaptrack'), shutil.which('valgrind')
@@ -49,9 +49,11 @@ def contenders(build, wanted, seep_prefix):
         (Contender('bare', 'bare', lambda folder: []), True),
         (Contender('seep', 'seep', lambda folder: seep_prefix), True),
         (Contender('heaptrack-recorder', 'heaptrack, its recorder alone',
-                   lambda folder: preload([recorder], 'DUMP_HEAPTRACK_OUTPUT=/dev/null')), recorder),
+                   lambda folder: preload([recorder], 'DUMP_HEAPTRACK_OUTPUT=/dev/null')),
+         recorder),
         (Contender('heaptrack-raw', 'heaptrack --raw',
-                   lambda folder: [heaptrack, '--raw', '--output', folder / 'heaptrack']), heaptrack),
+                   lambda folder: [heaptrack, '--raw', '--output', folder / 'heaptrack']),
+         heaptrack),
         (Contender('heaptrack', 'heaptrack',
                    lambda folder: [heaptrack, '--output', folder / 'heaptrack'],
                    {name: 'its interpreter takes many GB' for name in MICRO}), heaptrack),

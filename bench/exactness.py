@@ -3,7 +3,7 @@ import shlex
 
 from inputs import say
 from memory import Watch
-from report import machine, table
+from report import machine
 from runner import Command
 from servers import SERVERS
 from workloads import WORKLOADS, find
@@ -61,20 +61,6 @@ def add(rows, name, row):
     sum_['failure'] = sum_['failure'] or row['failure']
 
 
-def check_text(results):
-    rows = results['programs']
-    body = [[name, r['processes'], f"{r['checked_stacks']:,}", r['differing_stacks'],
-             r['stopped_stacks'], r['cut_stacks'], r['missing_stacks'], r['failure'] or 'ended well']
-            for name, r in rows.items()]
-    body.append(['all', sum(r['processes'] for r in rows.values()),
-                 f"{results['checked_stacks']:,}", results['differing_stacks'],
-                 *(sum(r[key] for r in rows.values())
-                   for key in ('stopped_stacks', 'cut_stacks', 'missing_stacks')), ''])
-    return (f"Made by `{results['command']}`.\n\n" +
-            table(['program', 'processes', 'stacks compared', 'differing', 'stopped early',
-                   'cut by depth', 'without a stack', 'how it went'], body))
-
-
 def check(arguments, runner, place):
     one, family = prefixes(arguments)
     rows, total, rounds = {}, 0, 0
@@ -91,8 +77,7 @@ def check(arguments, runner, place):
                 f"differing{', ' + row['failure'] if row['failure'] else ''}; {total:,} so far")
     differing = sum(row['differing_stacks'] for row in rows.values())
     failed = any(row['failure'] for row in rows.values())
-    results = {'command': shlex.join(['scripts/bench.sh', *arguments.what]), 'machine': machine(),
-               'rounds': rounds, 'programs': rows, 'checked_stacks': total,
+    results = {'machine': machine(), 'rounds': rounds, 'programs': rows, 'checked_stacks': total,
                'differing_stacks': differing}
     good = not differing and not failed and total >= arguments.at_least
-    return results, check_text(results), good
+    return results, good

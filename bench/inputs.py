@@ -54,7 +54,8 @@ def make_preprocessed(folder, size):
     log = folder / f'{size}.i.log'
     if size == 'big':
         with open(log, 'w') as out:
-            done = subprocess.run([HERE / 'make_sqlite.sh', folder / 'big.i'], stdout=out, stderr=out)
+            done = subprocess.run([HERE / 'make_sqlite.sh', folder / 'big.i'], stdout=out,
+                                  stderr=out)
         if done.returncode == 0:
             origin = "the SQLite amalgamation of Debian's source package"
         else:

@@ -1,4 +1,4 @@
-"""What is seen of a running command from outside: the recorder's tables, and the heap it touched."""
+"""What is seen of a running command from outside: the recorder's tables, the heap it touched."""
 import json
 import os
 import subprocess
@@ -51,7 +51,8 @@ class Watcher:
             with open(f'/proc/{pid}/status') as status:
                 for line in status:
                     if line.startswith('RssAnon:'):
-                        self.anonymous_bytes = max(self.anonymous_bytes, int(line.split()[1]) * 1024)
+                        now = int(line.split()[1]) * 1024
+                        self.anonymous_bytes = max(self.anonymous_bytes, now)
         except OSError:
             pass
 

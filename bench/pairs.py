@@ -48,7 +48,7 @@ def run_one(runner, build, tool, loop, size):
 
 
 def run_pairs(runner, build, tools, rounds, size, say):
-    """{loop's title: {tool: {min_ns, median_ns}}}: the least of the minima, the median of medians."""
+    """{loop's title: {tool: {min_ns, median_ns}}}: least of the minima, median of the medians."""
     tools = [tool for tool in tools if tool.name in TOOLS]
     results = {}
     for loop in LOOPS:

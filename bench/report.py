@@ -2,7 +2,6 @@
 import os
 import pathlib
 import platform
-import subprocess
 
 import pairs
 from workloads import WORKLOADS
@@ -56,27 +55,24 @@ def ratios(results, key, bars=False):
     return table(head, rows)
 
 
+def median_ratio(result, tool):
+    if tool not in result or 'bare' not in result:
+        return None
+    return result[tool]['median_ns'] / result['bare']['median_ns']
+
+
 def pairs_table(results):
-    head = ['loop', 'bare ns', 'seep', 'bar', 'heaptrack, recorder alone', 'LSan', 'seep adds ns',
-            'heaptrack adds ns', 'heaptrack adds / seep adds']
+    head = ['loop', 'seep', 'bar', 'heaptrack, recorder alone', 'LSan', 'seep, by medians',
+            'heaptrack adds / seep adds']
     rows = []
     for loop in pairs.LOOPS:
         result = results.get(loop.title)
         if result:
-            rows.append([loop.title, number(result.get('bare', {}).get('min_ns'), 1),
-                         number(pairs.ratio(result, 'seep')), number(loop.bar, 1),
+            rows.append([loop.title, number(pairs.ratio(result, 'seep')), number(loop.bar, 1),
                          number(pairs.ratio(result, 'heaptrack-recorder'), 1),
                          number(pairs.ratio(result, 'lsan')),
-                         number(pairs.added_ns(result, 'seep'), 1),
-                         number(pairs.added_ns(result, 'heaptrack-recorder'), 0),
+                         number(median_ratio(result, 'seep')),
                          number(pairs.advantage(result), 1)])
-    return table(head, rows)
-
-
-def medians_table(results):
-    head = ['loop', *(f'{name} ns' for name in pairs.TOOLS)]
-    rows = [[title, *(number(result.get(name, {}).get('median_ns'), 1) for name in pairs.TOOLS)]
-            for title, result in results.items()]
     return table(head, rows)
 
 
@@ -108,9 +104,7 @@ def machine():
         if line.startswith('model name'):
             cpu = line.split(':', 1)[1].strip()
             break
-    virtual = subprocess.run(['systemd-detect-virt', '--quiet'], capture_output=True).returncode == 0 \
-        if pathlib.Path('/usr/bin/systemd-detect-virt').exists() else 'hypervisor' in \
-        pathlib.Path('/proc/cpuinfo').read_text()
+    virtual = 'hypervisor' in pathlib.Path('/proc/cpuinfo').read_text()
     return {'processor': cpu, 'processors': os.cpu_count(), 'virtual': virtual,
             'kernel': platform.release().split('-')[0], 'libc': ' '.join(platform.libc_ver()),
             'load_before': os.getloadavg()[0]}
@@ -122,13 +116,14 @@ def machine_line(m):
 
 
 def markdown(results):
-    parts = [f"Made by `{results['command']}`: {results['rounds']} rounds, size {results['size']}.\n"
+    parts = [f"Made by `{results['command']}`: {results['rounds']} rounds, "
+             f"{results['size']} inputs.\n"
              f"{machine_line(results['machine'])}.\n"]
     for name, origin in results['inputs'].items():
         parts.append(f'Input of cc1, {name}: {origin}.\n')
     if results.get('pairs'):
-        parts += ['### One malloc and its free\n', pairs_table(results['pairs']),
-                  'Least of all repetitions; medians:\n', medians_table(results['pairs'])]
+        parts += ['### One malloc and its free, tool / bare: least of all repetitions\n',
+                  pairs_table(results['pairs'])]
     workloads = results.get('workloads')
     if workloads:
         parts += ['### CPU time, tool / bare: median (least-greatest)\n',
@@ -145,3 +140,26 @@ def markdown(results):
     parts += [f'- {name}: {why}' for name, why in results['left_out'].items()]
     parts += ['### Bars\n', verdict_table(results['verdicts'])]
     return '\n'.join(parts)
+
+
+def check_markdown(results):
+    rows = results['programs']
+    body = [[name, r['processes'], f"{r['checked_stacks']:,}", r['differing_stacks'],
+             r['stopped_stacks'], r['cut_stacks'], r['missing_stacks'],
+             r['failure'] or 'ended well']
+            for name, r in rows.items()]
+    body.append(['all', sum(r['processes'] for r in rows.values()),
+                 f"{results['checked_stacks']:,}", results['differing_stacks'],
+                 *(sum(r[key] for r in rows.values())
+                   for key in ('stopped_stacks', 'cut_stacks', 'missing_stacks')), ''])
+    return (f"Made by `{results['command']}`.\n\n" +
+            table(['program', 'processes', 'stacks compared', 'differing', 'stopped early',
+                   'cut by depth', 'without a stack', 'how it went'], body))
+
+
+def put_into(document, name, text):
+    """Replaces what stands between the marks `<!-- NAME -->` and `<!-- end of NAME -->`."""
+    begin, end = f'<!-- {name} -->\n', f'<!-- end of {name} -->\n'
+    before, rest = document.read_text().split(begin)
+    after = rest.split(end)[1]
+    document.write_text(f'{before}{begin}\n{text.strip()}\n\n{end}{after}')

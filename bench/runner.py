@@ -96,8 +96,10 @@ class Runner:
 
     def run(self, command, prefix: Callable = lambda folder: [],
             watch: Optional[Callable] = None):
-        """prefix(folder for its output) is what stands before the command; watch(pid of the measuring
-        process) returns an object whose stop() is called when all is over."""
+        """
+        prefix(folder for its output) is what stands before the command; watch(pid of the measuring
+        process) returns an object whose stop() is called when all is over.
+        """
         folder = self.new_folder()
         argv = [*prefix(folder), *command.argv]
         if command.user and os.getuid() == 0:

@@ -125,7 +125,8 @@ def test_recorded(runner):
 
 def made_up(cpu, pair_ns, table_bytes):
     ratio = {'median': cpu, 'min': cpu, 'max': cpu}
-    loop = {'bare': {'min_ns': 10, 'median_ns': 11}, 'seep': {'min_ns': pair_ns, 'median_ns': pair_ns},
+    loop = {'bare': {'min_ns': 10, 'median_ns': 11},
+            'seep': {'min_ns': pair_ns, 'median_ns': pair_ns},
             'heaptrack-recorder': {'min_ns': 10 + 14 * 15, 'median_ns': 300}}
     return {
         'command': 'x', 'rounds': 1, 'size': 'small', 'inputs': {}, 'left_out': {},

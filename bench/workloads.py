@@ -104,7 +104,8 @@ def magick(place):
 
 
 def cppmt(place):
-    return Command([place.programs / 'cppmt', *place.pick(('10000', '4', '3'), ('100000', '4', '2'))])
+    keys, rounds = place.pick(('10000', '3'), ('100000', '2'))
+    return Command([place.programs / 'cppmt', keys, '4', rounds])
 
 
 def redis(place):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A C program of many functions for a compiler to chew on: make_c.py FUNCTIONS. The same each time."""
+"""A C program of many functions for a compiler: make_c.py FUNCTIONS. The same each time."""
 import random
 import sys
 

@@ -9,8 +9,8 @@ import random
 import sys
 
 MB = 1024 * 1024
-WORDS = ['alpha', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot', 'golf', 'hotel', 'india', 'juliett',
-         'kilo', 'lima']
+WORDS = ['alpha', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot', 'golf', 'hotel', 'india',
+         'juliett', 'kilo', 'lima']
 ITEM = ('<item id="i%d" class="%s"><name>%s</name><price cur="EUR">%d.%02d</price>'
         '<desc>%s &amp; %s</desc><tags><t>%s</t><t>%s</t></tags></item>\n')
 

@@ -3,8 +3,8 @@
 import random
 import sys
 
-WORDS = ['int', 'return', 'struct', 'node', 'while', 'buffer', 'size', 'static', 'void', 'char', 'index',
-         'list', 'alloc', 'free', 'if', 'else']
+WORDS = ['int', 'return', 'struct', 'node', 'while', 'buffer', 'size', 'static', 'void', 'char',
+         'index', 'list', 'alloc', 'free', 'if', 'else']
 BEGAN = 1600000000
 CHANGED_FILES = 12
 

@@ -15,7 +15,7 @@ for list in /etc/apt/sources.list.d/*.sources; do
 done
 for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [ -e "$list" ] || continue
-    sed -n 's/^deb\(-src\)\{0,1\} /deb-src /p' "$list" >"$tmp/parts/src-$(basename "$list" .list).list"
+    sed -n 's/^deb\(-src\)\{0,1\} /deb-src /p' "$list" >"$tmp/parts/of-$(basename "$list")"
 done
 
 apt() {
