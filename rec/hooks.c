@@ -14,13 +14,15 @@ unsigned char rec_new_records;
 
 /* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording.
  */
-static struct wire_thread *begin(struct wire_header **ret_h)
+static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
 
 	if (!h || (!w && !(w = thread_get(h))))
 		return NULL;
+	if (!w->busy)
+		w->hook_sp = sp;
 	w->busy++;
 	barrier();
 	if (h->slow)
@@ -42,29 +44,28 @@ static void end(struct wire_thread *w)
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = NULL;
-	struct wire_thread *w = old ? begin(&h) : NULL;
+	struct wire_thread *w = old ? begin(&h, sp) : NULL;
 	uint64_t *slot = NULL, marked = 0;
 	void *p;
 
 	if (w) {
-		w->hook_sp = sp;
 		marked = table_mark_moving(h, (uint64_t)old, &slot);
-		if (!marked)
-			__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 		w->last_block = 0;
 		end(w);
 	}
 	p = REAL(realloc, void *(*)(void *, size_t))(old, size);
-	if (marked && rec_gate.header == h) {
-		w = begin(&h);
-		if (w) {
-			w->hook_sp = sp;
-			if (p ? p != old || table_slot_for(h, p, size) != slot : size == 0)
+	w = h && rec_gate.header == h ? begin(&h, sp) : NULL;
+	if (w) {
+		if (p || size == 0) {
+			record_free_counted(h, w);
+			if (marked && (!p || p != old || table_slot_for(h, p, size) != slot))
 				table_moved(h, slot, marked, (uint64_t)old);
-			else if (!p)
-				table_unmark(h, slot, marked);
-			end(w);
+			else if (!marked && h->dense_below)
+				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
+		} else if (marked) {
+			table_unmark(h, slot, marked);
 		}
+		end(w);
 	}
 	return rec_allocated_wrapper(p, size, pc, sp, bp);
 }

@@ -59,6 +59,7 @@ struct cfi_scratch;
 /* Private part of a thread's state; the shared part (struct wire_thread) is at *wire. */
 struct thread {
 	struct wire_thread *wire;
+	uint64_t last_deleted; /* freed by operator delete, which may go on to free() */
 	uint64_t stack_low, stack_high; /* mapping that held the stack last */
 	uint8_t *arena, *arena_end;	/* for the words of records */
 	uint32_t epoch;			/* of the cached stack */

@@ -228,6 +228,14 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 	return rec_allocated(p, size, pc, sp, bp);
 }
 
+void record_free_counted(struct wire_header *h, struct wire_thread *w)
+{
+	if (logging(h))
+		w->late_frees++;
+	else
+		w->frees++;
+}
+
 static COLD void freed_slow(uint64_t addr, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
@@ -238,29 +246,39 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	if (w->busy)
 		heal_if_stale(w, sp);
 	if (w->busy) {
+		record_free_counted(h, w);
 		table_remove_slow(h, addr);
 		return;
 	}
 	enter(w, sp);
 	w->passes++;
+	record_free_counted(h, w);
 	table_remove_slow(h, addr);
 	w->last_block = 0;
 	leave(w);
 }
 
-/* A big, dense or unknown block: the slot cannot simply be cleared. */
+/* An allocator with dense blocks, or no slot: it has to be looked at. */
 static COLD void remove_and_leave(uint64_t addr)
 {
+	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
+	struct thread *t = thread_private(w);
 
-	if (w->last_deleted == addr && !table_find(rec_gate.header, addr))
-		w->last_deleted = 0; /* the function behind operator delete: seen already */
-	else if (table_remove_slow(rec_gate.header, addr) && w->last_block == addr)
+	record_free_counted(h, w);
+	if (t->last_deleted == addr && !table_find(h, addr))
+		t->last_deleted = 0; /* the function behind operator delete: seen already */
+	else if (table_remove_slow(h, addr) && w->last_block == addr)
 		++*(uint32_t *)w->last_temps;
 	w->last_block = 0;
 	leave(w);
 }
 
+/*
+ * The slot is cleared without looking at it: a block's memory is often cold when it is freed, and so is
+ * its slot; a store does not wait for it. (A big block's second slot stays: it means nothing alone.)
+ * Frees of unknown blocks are found by counting, see struct wire_thread.
+ */
 HOOK void rec_freed(void *p)
 {
 	struct wire_header *h = rec_gate.header;
@@ -278,11 +296,12 @@ HOOK void rec_freed(void *p)
 		return;
 	}
 	slot = table_slot(addr);
-	if (unlikely(!slot || !slot_is_plain(*slot, addr))) {
+	if (unlikely(!slot || h->dense_below)) {
 		remove_and_leave(addr);
 		return;
 	}
 	slot_write(slot, 0);
+	w->frees++;
 	if (w->last_block == addr)
 		++*(uint32_t *)w->last_temps;
 	w->last_block = 0;
@@ -292,6 +311,6 @@ HOOK void rec_freed(void *p)
 HOOK void rec_freed_wrapper(void *p)
 {
 	rec_freed(p);
-	if (rec_self)
-		rec_self->last_deleted = (uint64_t)p;
+	if (rec_gate.header && rec_self)
+		thread_private(rec_self)->last_deleted = (uint64_t)p;
 }

@@ -83,6 +83,9 @@ void rec_freed(void *p);
 /* The same for a function that may go on to call another interposed one with p. */
 void rec_freed_wrapper(void *p);
 
+/* One more free, for finding those of unknown blocks. The caller is inside a hook. */
+void record_free_counted(struct wire_header *h, struct wire_thread *w);
+
 #ifdef REC_CHECK
 /* Compares the stack just recorded with libgcc's unwinder, frame by frame. */
 void check_stack(struct wire_header *h, uint64_t pc, uint32_t node);

@@ -131,7 +131,8 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 	if (!slot || !slot_is(*slot, addr)) {
 		slot = h->dense_below ? dense_slot(addr) : NULL;
 		if (!slot || !slot_is(*slot, addr)) {
-			__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
+			if (h->dense_below)
+				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 			return false;
 		}
 	}

@@ -31,13 +31,6 @@ static inline bool slot_is(uint64_t slot, uint64_t addr)
 	       slot >> WIRE_SLOT_NODE_SHIFT;
 }
 
-/* The same, and it can be cleared by one store. A size of WIRE_SIZE_ESCAPE has a second slot. */
-static inline bool slot_is_plain(uint64_t slot, uint64_t addr)
-{
-	return slot && !((slot >> WIRE_SLOT_OFF3_SHIFT ^ addr >> 3) & 3) &&
-	       (~slot & WIRE_SIZE_ESCAPE);
-}
-
 static inline void slot_write(uint64_t *slot, uint64_t value)
 {
 	__atomic_store_n(slot, value, __ATOMIC_RELAXED);

@@ -199,6 +199,17 @@ static void count_stopped(struct snapshot *s)
 	free(root);
 }
 
+/* Frees of blocks that the recorder never saw: all frees, less the blocks that are gone by a free. */
+static uint64_t unknown_frees(const struct snapshot *s, const struct load_input *in)
+{
+	uint64_t gone = s->totals.freed_blocks;
+
+	if (in->header->dense_below)
+		return in->header->unknown_frees;
+	gone = gone > s->losses.lost_frees ? gone - s->losses.lost_frees : 0;
+	return in->frees > gone ? in->frees - gone : 0;
+}
+
 void load_recording(struct snapshot *s, const struct load_input *in)
 {
 	struct loading l = {.s = s, .in = in, .frames = MAP_INIT};
@@ -220,11 +231,11 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	s->allocator = strings_add(&s->strings, h->allocator);
 	s->losses.dropped_blocks = h->dropped_blocks + in->broken_rows;
 	s->losses.dropped_bytes = h->dropped_bytes;
-	s->losses.unknown_frees = h->unknown_frees;
 	s->losses.lost_frees = h->lost_frees;
 	s->losses.missing_stacks = h->missing_stacks;
 	count_stopped(s);
 	snapshot_sum(s);
+	s->losses.unknown_frees = unknown_frees(s, in);
 	map_release(&l.frames);
 	free(l.node_to_stack);
 	free(l.node_to_node);

@@ -20,6 +20,7 @@ struct load_input {
 	const struct wire_module *modules;
 	size_t nr_modules;
 	uint64_t taken_monotonic_ns;
+	uint64_t frees; /* of struct wire_thread, summed */
 	uint64_t broken_rows;
 	const char *exe; /* path of the program itself, "" unknown */
 	int with_blocks; /* 0: counters only */

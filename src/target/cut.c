@@ -30,6 +30,7 @@ struct reading {
 	struct wire_undo *undo;
 	size_t nr_undo;
 	uint32_t nr_chunks;
+	uint64_t late_frees; /* before this cut */
 };
 
 static uint64_t now_ns(void)
@@ -80,7 +81,7 @@ static bool wait_quiet(struct reading *r)
 	struct {
 		int32_t tid;
 		uint32_t busy;
-		uint64_t passes;
+		uint32_t passes;
 	} first, w;
 
 	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++) {
@@ -157,12 +158,30 @@ static void settle_counts(struct reading *r)
 	munmap(extra, bytes);
 }
 
+/* Frees noted during earlier snapshots; it stands still while none is under way. */
+static uint64_t sum_late_frees(struct reading *r)
+{
+	const struct wire_header *l = &r->t->layout;
+	uint32_t nr = __atomic_load_n(&r->t->header->threads_nr, __ATOMIC_ACQUIRE);
+	uint64_t sum = 0;
+	uint32_t late;
+
+	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++)
+		if (read_at(r, &late, sizeof(late),
+			    l->threads_off + i * l->thread_stride +
+				    offsetof(struct wire_thread, late_frees),
+			    NULL) == 0)
+			sum += late;
+	return sum;
+}
+
 static void begin_cut(struct reading *r, bool ended)
 {
 	struct wire_header *h = r->t->header;
 
 	settle_counts(r); /* of a reader that died before it could */
 	clear_undo(r);
+	r->late_frees = sum_late_frees(r);
 	if (!ended) {
 		__atomic_fetch_or(&h->slow, WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
 		barrier_everywhere();
@@ -391,10 +410,12 @@ static int read_threads(struct reading *r, struct error *e)
 	struct wire_thread *w = mem_alloc(sizeof(*w));
 	int err = 0;
 
+	c->frees = r->late_frees;
 	for (uint32_t i = 0; i < nr && i < l->threads_cap && err == 0; i++) {
 		err = read_at(r, w, sizeof(*w), l->threads_off + i * l->thread_stride, e);
 		if (err < 0)
 			break;
+		c->frees += w->frees;
 		if (w->pending_node < c->nr_nodes)
 			c->node_temps[w->pending_node] += w->pending_temps;
 		for (size_t k = 0; k < WIRE_RECORDS_NR; k++) {

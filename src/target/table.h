@@ -40,6 +40,7 @@ struct cut {
 	struct wire_node *nodes; /* parent < own index, checked */
 	uint64_t *node_blocks, *node_bytes, *node_temps;
 	size_t nr_nodes;
+	uint64_t frees; /* all frees, where the recorder counts them (see struct wire_thread) */
 	struct wire_block *blocks; /* live, ascending by file position; node < nr_nodes, checked */
 	size_t nr_blocks;
 	struct wire_module *modules;

@@ -175,19 +175,26 @@ _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 #define WIRE_VARIANTS_BITS 12
 #define WIRE_RECORDS_NR ((1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
 
-/* One thread's state. A reader looks at tid, busy, passes, pending_*, records; the rest is the
- * recorder's. */
+/*
+ * One thread's state. A reader looks at tid, busy, passes, pending_*, frees and records; the rest is
+ * the recorder's.
+ *
+ * frees and late_frees count frees where the table is cleared without looking (dense_below is 0); late
+ * ones came while a snapshot was under way. All frees less all blocks that are gone were of blocks that
+ * the recorder never saw.
+ */
 struct wire_thread {
 	int32_t tid;	       /* 0: slot free */
 	uint32_t busy;	       /* depth of hooks that this thread is inside of */
-	uint64_t passes;       /* changes with every hook that has seen wire_header.slow */
+	uint32_t passes;       /* changes with every hook that has seen wire_header.slow */
 	uint32_t pending_node; /* its temporary blocks not yet in the table: */
 	uint32_t pending_temps;
+	uint32_t late_frees;
+	uint64_t frees;
 	uint64_t last_block;   /* of the last allocation if nothing happened since, else 0 */
 	uint64_t last_temps;   /* recorder's address: counter to bump if the next call frees it */
 	uint64_t hook_sp;      /* stack pointer of the hook that set busy */
 	uint64_t private_part; /* recorder's address */
-	uint64_t last_deleted; /* freed by operator delete, which may go on to free() */
 	struct wire_record records[WIRE_RECORDS_NR];
 };
 _Static_assert(sizeof(struct wire_thread) == 64 + 64 * WIRE_RECORDS_NR, "no holes");
@@ -250,7 +257,8 @@ struct wire_header {
 	_Alignas(64) uint32_t state; /* enum wire_state */
 	int32_t pid;
 	uint64_t dropped_blocks, dropped_bytes;
-	uint64_t unknown_frees, lost_frees;
+	uint64_t unknown_frees; /* where dense_below is not 0; else see struct wire_thread */
+	uint64_t lost_frees;
 	uint64_t cut_stacks, stopped_stacks, missing_stacks;
 	uint64_t checked_stacks, differing_stacks; /* check build only */
 	uint64_t captures, record_hits; /* statistics, not exact; filled by the check build */
