@@ -11,7 +11,8 @@
 	X(realloc)                                                                                 \
 	X(reallocarray)                                                                            \
 	X(memalign)                                                                                \
-	X(aligned_alloc) X(posix_memalign) X(valloc) X(pvalloc) X(free) X(cfree) X(free_sized)     \
+	X(aligned_alloc)                                                                           \
+	X(posix_memalign) X(valloc) X(pvalloc) X(free) X(cfree) X(free_sized)                      \
 		X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) X(_Znwm) X(_Znam) X(   \
 			_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t)        \
 			X(_ZnamSt11align_val_t) X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(           \

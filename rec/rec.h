@@ -59,7 +59,7 @@ struct cfi_scratch;
 /* Private part of a thread's state; the shared part (struct wire_thread) is at *wire. */
 struct thread {
 	struct wire_thread *wire;
-	uint64_t last_deleted; /* freed by operator delete, which may go on to free() */
+	uint64_t last_deleted;		/* freed by operator delete, which may go on to free() */
 	uint64_t stack_low, stack_high; /* mapping that held the stack last */
 	uint8_t *arena, *arena_end;	/* for the words of records */
 	uint32_t epoch;			/* of the cached stack */
@@ -77,7 +77,7 @@ struct thread {
  */
 struct gate {
 	struct wire_header *header;
-	uint64_t *level1; /* slot address = level1[addr >> 26] + (addr >> 5) * 8 */
+	struct wire_level1 *level1; /* by addr >> 26 */
 	uint8_t pad[4096 - 16];
 };
 extern struct gate rec_gate;

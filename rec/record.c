@@ -153,7 +153,7 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
-	uint64_t *slot = table_slot((uint64_t)p);
+	uint64_t *slot = table_slot_ready((uint64_t)p);
 	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
 	uint32_t node;
 
@@ -208,7 +208,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	h->record_hits++;
 	check_stack(h, pc, node);
 #endif
-	slot = table_slot((uint64_t)p);
+	slot = table_slot_ready((uint64_t)p);
 	if (unlikely(!slot_takes(h, slot, size)))
 		return insert_and_leave(p, size, node);
 	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
@@ -275,9 +275,9 @@ static COLD void remove_and_leave(uint64_t addr)
 }
 
 /*
- * The slot is cleared without looking at it: a block's memory is often cold when it is freed, and so is
- * its slot; a store does not wait for it. (A big block's second slot stays: it means nothing alone.)
- * Frees of unknown blocks are found by counting, see struct wire_thread.
+ * The slot is cleared without looking at it: a block's memory is often cold when it is freed, and
+ * so is its slot; a store does not wait for it. (A big block's second slot stays: it means nothing
+ * alone.) Frees of unknown blocks are found by counting, see struct wire_thread.
  */
 HOOK void rec_freed(void *p)
 {

@@ -274,7 +274,7 @@ static void set_places(uint8_t *base)
 		.undo = (struct wire_undo *)(base + h->undo_off),
 		.nodes_cap = h->nodes_cap,
 	};
-	rec_gate.level1 = (uint64_t *)(base + h->level1_off);
+	rec_gate.level1 = (struct wire_level1 *)(base + h->level1_off);
 	for (uint32_t i = WIRE_NODE_UNKNOWN; i < WIRE_NODE_FIRST; i++)
 		rec_places.nodes[i].pc = i;
 	h->nodes_nr = WIRE_NODE_FIRST;

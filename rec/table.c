@@ -2,6 +2,10 @@
  * logging. */
 #include "table.h"
 
+#include "sys.h"
+
+#define POPULATE_MAX (128 << 10)
+
 static inline bool logging(struct wire_header *h)
 {
 	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
@@ -18,35 +22,65 @@ static void change(struct wire_header *h, uint64_t *slot, uint64_t value)
 	slot_write(slot, value);
 }
 
+/* A chunk of the file for the stretch of addresses that begins at base; its address, 0: none left.
+ */
+static uint64_t new_chunk(struct wire_header *h, uint64_t base, bool dense, uint32_t *ret_nr)
+{
+	uint32_t nr = __atomic_load_n(&h->chunks_nr, __ATOMIC_RELAXED);
+
+	do {
+		if (nr >= h->chunks_cap)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&h->chunks_nr, &nr, nr + 1, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	h->chunk_base[nr] = base | (dense ? 1 : 2);
+	*ret_nr = nr;
+	return (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
+}
+
+/* Moves the frontier behind this slot, and has the kernel provide the pages up to there at once. */
+static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
+{
+	uint64_t page = slot & ~4095ull, end = chunk + WIRE_CHUNK_BYTES;
+	uint64_t bytes = ((page - chunk) / 4 & ~4095ull) + 8192;
+
+	if (bytes > POPULATE_MAX)
+		bytes = POPULATE_MAX;
+	if (bytes > end - page)
+		bytes = end - page;
+	sys3(SYS_madvise, (long)page, (long)bytes, 23 /* MADV_POPULATE_WRITE, Linux 5.14 */);
+	__atomic_store_n(&e->frontier, page + bytes, __ATOMIC_RELAXED);
+}
+
 uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense)
 {
 	unsigned span = dense ? WIRE_DENSE_SPAN_SHIFT : WIRE_SPAN_SHIFT;
-	uint64_t i = addr >> span, base = i << span, at, none = 0;
-	uint64_t *entry = dense ? &rec_places.dense1[i] : &rec_gate.level1[i];
-	uint32_t nr;
+	uint64_t i = addr >> span, start = i << span, shift = dense ? start : start >> 2, none = 0;
+	uint64_t *entry, base, *slot;
+	uint32_t nr = 0;
 
 	if (addr >> WIRE_ADDRESS_BITS)
 		return NULL;
-	at = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-	if (!at) {
-		nr = __atomic_load_n(&h->chunks_nr, __ATOMIC_RELAXED);
-		do {
-			if (nr >= h->chunks_cap)
-				return NULL;
-		} while (!__atomic_compare_exchange_n(&h->chunks_nr, &nr, nr + 1, true,
-						      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-		at = (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
-		/* The shifted base is folded in, so that the fast path need not mask. */
-		at -= dense ? base : base >> 2;
-		h->chunk_base[nr] = base | (dense ? 1 : 2);
-		if (!__atomic_compare_exchange_n(entry, &none, at, false, __ATOMIC_RELEASE,
+	/* What masking would take away is taken off the base instead. */
+	entry = dense ? &rec_places.dense1[i] : &rec_gate.level1[i].base;
+	base = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+	if (!base) {
+		base = new_chunk(h, start, dense, &nr) - shift;
+		if (base == 0 - shift)
+			return NULL;
+		if (!__atomic_compare_exchange_n(entry, &none, base, false, __ATOMIC_RELEASE,
 						 __ATOMIC_ACQUIRE)) {
-			h->chunk_base[nr] =
-				0; /* another thread was first; this chunk stays empty */
-			at = none;
+			/* Another thread was first; this chunk stays empty. */
+			h->chunk_base[nr] = 0;
+			base = none;
 		}
 	}
-	return (uint64_t *)(at + (dense ? addr & ~7ull : (addr >> 2) & ~7ull));
+	if (dense)
+		return (uint64_t *)(base + (addr & ~7ull));
+	slot = slot_at(base, addr);
+	if ((uint64_t)slot >= rec_gate.level1[i].frontier)
+		advance(&rec_gate.level1[i], base + shift, (uint64_t)slot);
+	return slot;
 }
 
 static uint64_t *dense_slot(uint64_t addr)

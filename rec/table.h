@@ -4,6 +4,11 @@
 
 #include "rec.h"
 
+static inline uint64_t *slot_at(uint64_t base, uint64_t addr)
+{
+	return (uint64_t *)(base + ((addr >> 2) & ~7ull));
+}
+
 /* Slot of an address in the ordinary table, NULL when its chunk does not exist. */
 static inline uint64_t *table_slot(uint64_t addr)
 {
@@ -11,10 +16,21 @@ static inline uint64_t *table_slot(uint64_t addr)
 
 	if (unlikely(addr >> WIRE_ADDRESS_BITS))
 		return NULL;
-	base = rec_gate.level1[addr >> WIRE_SPAN_SHIFT];
-	if (unlikely(!base))
+	base = rec_gate.level1[addr >> WIRE_SPAN_SHIFT].base;
+	return likely(base) ? slot_at(base, addr) : NULL;
+}
+
+/* The same for a slot to be filled: NULL also beyond the frontier. */
+static inline uint64_t *table_slot_ready(uint64_t addr)
+{
+	const struct wire_level1 *e;
+	uint64_t *slot;
+
+	if (unlikely(addr >> WIRE_ADDRESS_BITS))
 		return NULL;
-	return (uint64_t *)(base + ((addr >> 2) & ~7ull));
+	e = &rec_gate.level1[addr >> WIRE_SPAN_SHIFT];
+	slot = slot_at(e->base, addr);
+	return likely((uint64_t)slot < e->frontier) ? slot : NULL;
 }
 
 static inline uint64_t slot_value(struct wire_header *h, uint64_t addr, uint64_t size,

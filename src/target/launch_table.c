@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -13,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/mem.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
@@ -68,7 +66,7 @@ static void lay_out(struct wire_header *h, const struct caps *c)
 	h->index_off = place(&end, sizeof(uint64_t) << h->index_bits, PAGE);
 	h->threads_off = place(&end, h->threads_cap * h->thread_stride, PAGE);
 	h->undo_off = place(&end, h->undo_cap * sizeof(struct wire_undo), PAGE);
-	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(uint64_t), PAGE);
+	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), PAGE);
 	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint64_t), PAGE);
 	h->chunks_off = place(&end, 0, WIRE_CHUNK_BYTES);
 }
@@ -217,11 +215,15 @@ static int create(uint32_t image, uint64_t address_space_bytes, struct wire_head
 int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct launch_table *ret,
 			struct error *e)
 {
-	struct wire_header *layout = mem_alloc(sizeof(*layout));
+	struct wire_header *layout = mmap(NULL, sizeof(*layout), PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct launch_table t = LAUNCH_TABLE_INIT;
-	int r = create(image, address_space_bytes, layout, &t);
+	int r = -ENOMEM;
 
-	free(layout);
+	if (layout != MAP_FAILED) {
+		r = create(image, address_space_bytes, layout, &t);
+		munmap(layout, sizeof(*layout));
+	}
 	if (r == 0) {
 		*ret = t;
 		return 0;

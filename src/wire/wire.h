@@ -10,7 +10,7 @@
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; private to the recorder
  *   threads_off  struct wire_thread[]          stride thread_stride; starts with counters not yet
  * in nodes undo_off     struct wire_undo[]            what changed since a snapshot began
- *   level1_off   uint64_t[WIRE_LEVEL1_NR]      private to the recorder (holds its own addresses)
+ *   level1_off   struct wire_level1[WIRE_LEVEL1_NR]  private to the recorder (its own addresses)
  *   dense1_off   uint64_t[WIRE_DENSE1_NR]      likewise, for the dense table
  *   chunks_off   slots, WIRE_CHUNK_BYTES each  the live table
  *
@@ -176,12 +176,12 @@ _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 #define WIRE_RECORDS_NR ((1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
 
 /*
- * One thread's state. A reader looks at tid, busy, passes, pending_*, frees and records; the rest is
- * the recorder's.
+ * One thread's state. A reader looks at tid, busy, passes, pending_*, frees and records; the rest
+ * is the recorder's.
  *
- * frees and late_frees count frees where the table is cleared without looking (dense_below is 0); late
- * ones came while a snapshot was under way. All frees less all blocks that are gone were of blocks that
- * the recorder never saw.
+ * frees and late_frees count frees where the table is cleared without looking (dense_below is 0);
+ * late ones came while a snapshot was under way. All frees less all blocks that are gone were of
+ * blocks that the recorder never saw.
  */
 struct wire_thread {
 	int32_t tid;	       /* 0: slot free */
@@ -198,6 +198,16 @@ struct wire_thread {
 	struct wire_record records[WIRE_RECORDS_NR];
 };
 _Static_assert(sizeof(struct wire_thread) == 64 + 64 * WIRE_RECORDS_NR, "no holes");
+
+/*
+ * Where the recorder has mapped the chunk of a 64 MiB stretch of addresses. Pages of slots below
+ * the frontier were asked of the kernel in advance, many at a time: heaps grow upwards, and a page
+ * fault for each page costs more than what is done there.
+ */
+struct wire_level1 {
+	uint64_t base;	   /* slot address = base + (addr >> 5) * 8; 0: no chunk yet */
+	uint64_t frontier; /* slots at and above it take the slow path */
+};
 
 enum wire_undo_kind {
 	WIRE_UNDO_SLOT = 0,  /* key: file offset of the slot; value: what it held */

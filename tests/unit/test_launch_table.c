@@ -36,7 +36,7 @@ static void check_layout(const struct wire_header *h)
 		{h->index_off, sizeof(uint64_t) << h->index_bits},
 		{h->threads_off, h->threads_cap * h->thread_stride},
 		{h->undo_off, h->undo_cap * sizeof(struct wire_undo)},
-		{h->level1_off, WIRE_LEVEL1_NR * sizeof(uint64_t)},
+		{h->level1_off, WIRE_LEVEL1_NR * sizeof(struct wire_level1)},
 		{h->dense1_off, WIRE_DENSE1_NR * sizeof(uint64_t)},
 		{h->chunks_off, h->chunks_cap * WIRE_CHUNK_BYTES},
 	};
@@ -59,9 +59,10 @@ static void check_layout(const struct wire_header *h)
 
 static struct wire_header *layout(uint64_t ram_bytes, uint64_t limit_bytes)
 {
-	struct wire_header *h = calloc(1, sizeof(*h));
+	struct wire_header *h = aligned_alloc(_Alignof(struct wire_header), sizeof(*h));
 
 	assert_non_null(h);
+	memset(h, 0, sizeof(*h));
 	assert_int_equal(launch_table_layout(h, ram_bytes, limit_bytes), 0);
 	check_layout(h);
 	assert_true(h->file_bytes <= limit_bytes);
