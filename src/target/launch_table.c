@@ -45,6 +45,7 @@ static const struct caps caps[] = {
 	{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20},
 	{22, 20, 2048, 1u << 20},
 	{20, 18, 256, 256u << 10},
+	{19, 17, 64, 128u << 10},
 };
 
 /* Everything in front of the live table. */
