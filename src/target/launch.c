@@ -233,14 +233,9 @@ static int start_program(struct launch *l, const struct launch_options *o,
 /* Where 0, 1 or 2 are closed, our own descriptors must not take their places. */
 static int fill_standard(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-		if (fd < 0)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
 			return -errno;
-	} while (fd <= STDERR_FILENO);
-	close(fd);
 	return 0;
 }
 

@@ -104,17 +104,16 @@ int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limi
 /* A free descriptor number that the name can carry before the file exists. */
 static int free_number(void)
 {
-	int null, number;
+	int any = memfd_create("", MFD_CLOEXEC), number;
 
-	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0)
+	if (any < 0)
 		return -errno;
-	number = fcntl(null, F_DUPFD_CLOEXEC, FD_BASE);
+	number = fcntl(any, F_DUPFD_CLOEXEC, FD_BASE);
 	if (number < 0)
-		number = fcntl(null, F_DUPFD_CLOEXEC, 3); /* RLIMIT_NOFILE is low */
+		number = fcntl(any, F_DUPFD_CLOEXEC, 3); /* RLIMIT_NOFILE is low */
 	if (number < 0)
 		number = -errno;
-	close(null);
+	close(any);
 	return number;
 }
 
