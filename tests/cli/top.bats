@@ -28,6 +28,13 @@ start_victim() {
     [ "$word" = pid ]
 }
 
+# The same under a $name that nobody else has, for tests that look for a name.
+start_named_victim() {
+    name=grow-$BASHPID
+    cp "$SEEP_BUILD/tests/victims/victim-grow" "$name"
+    start_victim "./$name"
+}
+
 tell() {
     local word
     echo "$*" >&8
@@ -139,11 +146,11 @@ is_true() {
 }
 
 @test "growth over the budget is status 1" {
-    start_victim
+    start_named_victim
     tell rate 5000000
-    both "$SEEP" top --for 2s --interval 200ms --exit-code --max-growth 1M/s victim-grow
+    both "$SEEP" top --for 2s --interval 200ms --exit-code --max-growth 1M/s "$name"
     [ "$status" -eq 1 ]
-    [[ $err == "seep: process $pid ('victim-grow') grows at "*"; 1.0 MiB/s is allowed" ]]
+    [[ $err == "seep: process $pid ('$name') grows at "*"; 1.0 MiB/s is allowed" ]]
     both "$SEEP" top --for 2s --interval 200ms --exit-code --max-growth 50M "$pid"
     [ "$status" -eq 0 ]
     [ -z "$err" ]
@@ -222,9 +229,9 @@ is_true() {
 }
 
 @test "several targets, names and pids: each process once, in the order asked for" {
-    start_victim
+    start_named_victim
     tell add 30000000
-    both "$SEEP" top --once --format csv --sort pid victim-grow "$pid" $$
+    both "$SEEP" top --once --format csv --sort pid "$name" "$pid" $$
     [ "$status" -eq 0 ]
     [ "$(grep -c '^[0-9]' <<<"$out")" -eq 2 ]
     [ "$(sed -n '2,$p' <<<"$out" | cut -d, -f1)" = "$(printf '%s\n' "$pid" $$ | sort -n)" ]
