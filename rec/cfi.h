@@ -39,8 +39,33 @@ struct walk {
 /* 0: stepped; 1: that was the outermost frame; -1: cannot go on. */
 int cfi_step_complex(uint32_t rule, struct walk *w);
 
-/* rules.c: cached rule of a return address; level 0, or 1 for a hook inside a hook */
-uint32_t rules_find(struct thread *t, struct wire_header *h, uint64_t pc, int level);
+/* ---- rules.c: remembered rules ---- */
+
+#define RULES_BITS 16
+extern uint64_t rules_table[1u << RULES_BITS];
+
+static inline uint32_t rules_index(uint64_t pc)
+{
+	return (uint32_t)(pc ^ (pc >> 17)) & ((1u << RULES_BITS) - 1);
+}
+
+static inline uint32_t rules_tag(uint64_t pc)
+{
+	return (uint32_t)(pc >> RULES_BITS);
+}
+
+uint32_t rules_miss(struct thread *t, struct wire_header *h, uint64_t pc, int level);
+
+/* The rule of a return address; level 0, or 1 for a hook inside a hook. */
+static inline uint32_t rules_find(struct thread *t, struct wire_header *h, uint64_t pc, int level)
+{
+	uint64_t e = __atomic_load_n(&rules_table[rules_index(pc)], __ATOMIC_RELAXED);
+
+	if (likely((uint32_t)(e >> 32) == rules_tag(pc)))
+		return (uint32_t)e;
+	return rules_miss(t, h, pc, level);
+}
+
 uint32_t rules_find_uncached(struct thread *t, struct wire_header *h, uint64_t pc, int level);
 void rules_flush(void);
 

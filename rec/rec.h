@@ -98,6 +98,19 @@ struct places {
 };
 extern struct places rec_places;
 
+/* The child of parent with this pc, made if need be; WIRE_NODE_UNKNOWN when the tree is full. */
+uint32_t tree_child_slow(struct wire_header *h, uint32_t parent, uint64_t pc);
+
+static inline uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64_t pc)
+{
+	const struct wire_node *nodes = rec_places.nodes;
+	uint32_t c = __atomic_load_n(&nodes[parent].child, __ATOMIC_ACQUIRE);
+
+	if (likely(c) && nodes[c].pc == pc)
+		return c;
+	return tree_child_slow(h, parent, pc);
+}
+
 /* session.c */
 void rec_start(void);	    /* resolves the real functions, opens the session; once */
 bool rec_child_start(void); /* in a fork child that is to be followed */
@@ -118,7 +131,6 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 			  uint64_t sp, uint64_t bp);
 
 /* tree.c */
-uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64_t pc); /* UNKNOWN when full */
 void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes);
 void tree_flush_record(struct wire_header *h, struct wire_record *r);
 

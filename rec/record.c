@@ -153,8 +153,8 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
-	uint64_t *slot = table_slot_ready((uint64_t)p);
 	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
+	uint64_t *slot;
 	uint32_t node;
 
 	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
@@ -169,7 +169,8 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 #ifdef REC_CHECK
 	check_stack(h, pc, node);
 #endif
-	if (unlikely(!slot_takes(h, slot, size)))
+	slot = table_free_slot(h, (uint64_t)p, size);
+	if (unlikely(!slot))
 		return insert_and_leave(p, size, node);
 	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
 	w->last_block = (uint64_t)p;
@@ -178,15 +179,16 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 }
 
 /*
- * Every exit but the last is a jump with the arguments as they came, so that the usual way needs no
- * stack frame and saves no registers.
+ * Every exit but the last is a jump with the arguments as they came, and what can be fetched again
+ * is not kept, so that the usual way saves few registers: pc is the word below sp, the header and
+ * the thread are looked up twice.
  */
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
-	uint64_t *slot;
 	struct wire_record *r;
+	uint64_t *slot;
 	uint32_t node;
 
 	if (unlikely(!p))
@@ -202,14 +204,17 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	__asm__(""
 		: "+r"(r)); /* one pointer; not an index to be shifted and added again and again */
 	if (unlikely(!record_matches(r, h->epoch, pc, sp, bp)))
-		return allocated_miss(p, size, pc, sp, bp);
+		return allocated_miss(p, size, *(const uint64_t *)(sp - 8), sp, bp);
+	barrier();
+	h = rec_gate.header;
+	w = rec_self;
 	node = count_in_record(w, r, size);
 #ifdef REC_CHECK
 	h->record_hits++;
 	check_stack(h, pc, node);
 #endif
-	slot = table_slot_ready((uint64_t)p);
-	if (unlikely(!slot_takes(h, slot, size)))
+	slot = table_free_slot(h, (uint64_t)p, size);
+	if (unlikely(!slot))
 		return insert_and_leave(p, size, node);
 	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
 	w->last_block = (uint64_t)p;

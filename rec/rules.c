@@ -8,19 +8,7 @@
 #include "cfi.h"
 #include "modules.h"
 
-#define RULES_BITS 16
-
-static uint64_t table[1u << RULES_BITS] __attribute__((aligned(64)));
-
-static inline uint32_t rule_index(uint64_t pc)
-{
-	return (uint32_t)(pc ^ (pc >> 17)) & ((1u << RULES_BITS) - 1);
-}
-
-static inline uint32_t rule_tag(uint64_t pc)
-{
-	return (uint32_t)(pc >> RULES_BITS);
-}
+uint64_t rules_table[1u << RULES_BITS] __attribute__((aligned(64)));
 
 uint32_t rules_find_uncached(struct thread *t, struct wire_header *h, uint64_t pc, int level)
 {
@@ -34,28 +22,19 @@ uint32_t rules_find_uncached(struct thread *t, struct wire_header *h, uint64_t p
 	return hdr ? cfi_rule(hdr, pc, s) : RULE_NONE;
 }
 
-static COLD uint32_t rule_miss(struct thread *t, struct wire_header *h, uint64_t pc, int level)
+COLD uint32_t rules_miss(struct thread *t, struct wire_header *h, uint64_t pc, int level)
 {
 	uint32_t rule = rules_find_uncached(t, h, pc, level);
 
 	if (!(pc >> WIRE_PC_BITS) &&
 	    !(__atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_UNLOAD))
-		__atomic_store_n(&table[rule_index(pc)], (uint64_t)rule_tag(pc) << 32 | rule,
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&rules_table[rules_index(pc)],
+				 (uint64_t)rules_tag(pc) << 32 | rule, __ATOMIC_RELAXED);
 	return rule;
-}
-
-uint32_t rules_find(struct thread *t, struct wire_header *h, uint64_t pc, int level)
-{
-	uint64_t e = __atomic_load_n(&table[rule_index(pc)], __ATOMIC_RELAXED);
-
-	if (likely((uint32_t)(e >> 32) == rule_tag(pc)))
-		return (uint32_t)e;
-	return rule_miss(t, h, pc, level);
 }
 
 void rules_flush(void)
 {
 	for (uint32_t i = 0; i < 1u << RULES_BITS; i++)
-		__atomic_store_n(&table[i], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&rules_table[i], 0, __ATOMIC_RELAXED);
 }

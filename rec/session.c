@@ -290,6 +290,7 @@ static void open_gate(struct wire_header *h)
 	/* glibc's blocks stand 32 bytes apart or more; others have classes of 8, 16 and 24 bytes.
 	 */
 	h->dense_below = text_equal(name, "glibc") ? 0 : 25;
+	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
 	h->threads_many = sys2(SYS_membarrier, 16 /* REGISTER_PRIVATE_EXPEDITED */, 0) < 0;
 	h->epoch = 1;
 	h->pid = (int32_t)sys0(SYS_getpid);

@@ -20,8 +20,11 @@ static inline uint64_t *table_slot(uint64_t addr)
 	return likely(base) ? slot_at(base, addr) : NULL;
 }
 
-/* The same for a slot to be filled: NULL also beyond the frontier. */
-static inline uint64_t *table_slot_ready(uint64_t addr)
+/*
+ * The slot for a new block if nothing stands in the way of writing it: its page is provided, it is
+ * free, and the size is neither too small for the ordinary table nor too big for a slot. Else NULL.
+ */
+static inline uint64_t *table_free_slot(const struct wire_header *h, uint64_t addr, uint64_t size)
 {
 	const struct wire_level1 *e;
 	uint64_t *slot;
@@ -30,7 +33,10 @@ static inline uint64_t *table_slot_ready(uint64_t addr)
 		return NULL;
 	e = &rec_gate.level1[addr >> WIRE_SPAN_SHIFT];
 	slot = slot_at(e->base, addr);
-	return likely((uint64_t)slot < e->frontier) ? slot : NULL;
+	if (unlikely((uint64_t)slot >= e->frontier || *slot ||
+		     size - h->dense_below >= h->ordinary_sizes))
+		return NULL;
+	return slot;
 }
 
 static inline uint64_t slot_value(struct wire_header *h, uint64_t addr, uint64_t size,
@@ -50,13 +56,6 @@ static inline bool slot_is(uint64_t slot, uint64_t addr)
 static inline void slot_write(uint64_t *slot, uint64_t value)
 {
 	__atomic_store_n(slot, value, __ATOMIC_RELAXED);
-}
-
-/* Can a block of this size simply be written here? One comparison for too small and too big. */
-static inline bool slot_takes(struct wire_header *h, const uint64_t *slot, uint64_t size)
-{
-	return slot && !*slot &&
-	       size - h->dense_below < (uint64_t)WIRE_SIZE_ESCAPE - h->dense_below;
 }
 
 /* Slot of a live block in either table, or NULL. */

@@ -83,7 +83,7 @@ static COLD uint32_t add_child(struct wire_header *h, uint32_t parent, uint64_t 
 	return index_child(h, parent, pc, mine);
 }
 
-uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64_t pc)
+uint32_t tree_child_slow(struct wire_header *h, uint32_t parent, uint64_t pc)
 {
 	const struct wire_node *nodes = rec_places.nodes;
 	uint32_t c = __atomic_load_n(&nodes[parent].child, __ATOMIC_ACQUIRE);

@@ -255,7 +255,8 @@ struct wire_header {
 	uint64_t time_bits;	    /* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
 	uint32_t dense_below;	    /* requested sizes below this go into the dense table */
 	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
-	uint8_t pad1[40];
+	uint64_t ordinary_sizes;    /* WIRE_SIZE_ESCAPE - dense_below */
+	uint8_t pad1[32];
 
 	/* growth: written by the recorder */
 	_Alignas(64) uint32_t nodes_nr;
