@@ -245,6 +245,14 @@ class Background:
         self.process.stdin.write(text.encode() + b'\n')
         self.process.stdin.flush()
 
+    def until(self, what, test):
+        """As wait_until(), and fails as soon as this process is gone."""
+        def alive():
+            if self.process.poll() is not None:
+                raise Wrong(f'ended instead: {what}: {self.errors()[-1000:]}')
+            return test()
+        return wait_until(what, alive)
+
     def wait(self, patience=PATIENCE):
         """Waits for its end; standard input is closed first, so that nobody waits for us."""
         try:

@@ -3,7 +3,7 @@
  * allocates and frees measures the longest time between two calls. Reads commands from standard
  * input, one a line:
  *
- *   watch    starts the thread; answers "watching"
+ *   watch    starts the thread, which answers "watching"
  *   tell     ends it; answers {"calls":N,"longest_ns":N}
  *
  * The end of the input ends the program.
@@ -39,8 +39,10 @@ static uint64_t now_ns(void)
 
 static NOINLINE void *turn(void *arg)
 {
-	uint64_t before = now_ns(), now;
+	uint64_t before, now;
 
+	dprintf(STDOUT_FILENO, "watching\n");
+	before = now_ns();
 	while (!watch.stop) {
 		void *p = malloc(opaque(TURN_BYTES));
 
@@ -72,7 +74,6 @@ static void start_watch(void)
 	watch.stop = false;
 	watch.calls = watch.longest_ns = 0;
 	watch.running = pthread_create(&watch.thread, NULL, turn, NULL) == 0;
-	dprintf(STDOUT_FILENO, "%s\n", watch.running ? "watching" : "no thread");
 }
 
 static void end_watch(void)

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""Servers under load: snapshots are taken while clients work, and no client sees an error."""
+import grp
+import http.client
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import threading
+
+from lab import (BUILD, SEEP, Skip, case, free_port, holds, need, run_all, same, wait_until)
+
+SNAPSHOTS = 5
+ORDINARY_USERS = ('nobody', 'daemon')
+
+
+def ordinary_user():
+    """Somebody else to be, for servers that refuse to run as root; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ORDINARY_USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise Skip('there is no user to change to')
+
+
+def copy_of_seep(lab):
+    """Where everybody may read it, whatever folder the build is in."""
+    os.chmod(lab.folder, 0o755)
+    home = lab.folder / 'seep'
+    (home / 'rec').mkdir(parents=True)
+    shutil.copy(SEEP, home / 'seep')
+    shutil.copy(BUILD / 'rec' / 'libseep-rec.so', home / 'rec')
+    for path in (home, home / 'rec'):
+        path.chmod(0o755)
+    return home / 'seep'
+
+
+class Load:
+    """Clients in threads; whatever goes wrong in one is remembered."""
+
+    def __init__(self, clients, work):
+        self.errors, self.done = [], 0
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.client, args=(work, i))
+                        for i in range(clients)]
+
+    def client(self, work, number):
+        try:
+            for answer in work(number):
+                self.done += 1
+                if self.stop.is_set():
+                    return
+                if answer is not None:
+                    raise ValueError(answer)
+        except Exception as e:  # pylint: disable=broad-except
+            self.errors.append(f'client {number}: {e!r}')
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def snap_while(lab, pid, load, at_least=100):
+    """Snapshots one after the other, with work done between any two of them."""
+    paths = []
+    for i in range(SNAPSHOTS):
+        before = load.done
+        wait_until('clients work', lambda: load.errors or load.done >= before + at_least)  # pylint: disable=cell-var-from-loop
+        same('errors of clients', load.errors, [])
+        paths.append(lab.snap(pid, f'shot{i}'))
+    return paths
+
+
+def judge(lab, paths, allocator=None):
+    """Nothing torn or lost; what was ever allocated grows from one to the next."""
+    before = 0
+    for path in paths:
+        report = lab.report(path).complete(['stopped_stacks'])
+        holds('allocations go on', report.totals['total_blocks'] > before, report.totals)
+        before = report.totals['total_blocks']
+        if allocator:
+            same('allocator', report.data['snapshot']['allocator'], allocator)
+    return lab.diff(paths[0], paths[-1])
+
+
+def child_of(pid):
+    children = pathlib.Path(f'/proc/{pid}/task/{pid}/children')
+    return lambda: (children.read_text().split() or [None])[0]
+
+
+def listening(port):
+    def test():
+        try:
+            socket.create_connection(('127.0.0.1', port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+    return test
+
+
+def redis_client(port):
+    def work(number):
+        with socket.create_connection(('127.0.0.1', port), timeout=30) as s:
+            f = s.makefile('rwb')
+            for i in range(1000000):
+                value = b'x' * (i * 37 % 900)
+                f.write(b'SET k%d:%d %s\r\nGET k%d:%d\r\nINCR n\r\n' % (
+                    number, i % 500, value or b'-', number, i % 500))
+                f.flush()
+                ok, length = f.readline(), f.readline()
+                got, count = f.readline().rstrip(), f.readline()
+                good = ok == b'+OK\r\n' and length[:1] == b'$' and got == (value or b'-') \
+                    and count[:1] == b':'
+                yield None if good else (ok, length, count)
+    return work
+
+
+@case('redis-server: snapshots under load, no client sees an error')
+def redis(lab):
+    server = need('redis-server')
+    port = free_port()
+    running = lab.start(server, '--port', port, '--bind', '127.0.0.1', '--save', '', '--dir',
+                        lab.folder, '--daemonize', 'no')
+    running.until('redis listens', listening(port))
+    pid = running.until('its pid', child_of(running.process.pid))
+    with Load(8, redis_client(port)) as load:
+        paths = snap_while(lab, pid, load)
+    same('errors of clients', load.errors, [])
+    judge(lab, paths)
+    os.kill(int(pid), signal.SIGTERM)
+    running.wait().must()
+
+
+@case('redis-benchmark while snapshots are taken: runs to its end without an error')
+def redis_benchmark(lab):
+    server, bench, client = need('redis-server', 'redis-benchmark', 'redis-cli')
+    port = free_port()
+    running = lab.start(server, '--port', port, '--bind', '127.0.0.1', '--save', '', '--dir',
+                        lab.folder, options=['--at-exit', lab.path('end')])
+    running.until('redis listens', listening(port))
+    pid = running.until('its pid', child_of(running.process.pid))
+    load = lab.background(bench, '-p', port, '-n', '6000', '-d', '200', '-r', '5000', '-q', '-t',
+                          'set,get,lpush,rpop,sadd,hset,zadd')
+    taken = []
+    while load.process.poll() is None and len(taken) < 20:
+        taken.append(lab.snap(pid, f'shot{len(taken)}', '--no-symbols'))
+    said = load.wait().must()
+    holds('no error', 'rror' not in said.out + said.err, said)
+    holds('snapshots were taken meanwhile', len(taken) > 2, len(taken))
+    judge(lab, taken)
+    lab.run(client, '-p', port, 'shutdown', 'nosave')
+    running.wait().must()
+    lab.report(lab.path('end')).complete(['stopped_stacks'])
+
+
+NGINX = '''
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}
+events {{ worker_connections 256; }}
+http {{
+    access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{ listen 127.0.0.1:{port}; root {folder}/www; gzip on; gzip_types *; gzip_min_length 1; }}
+}}
+'''
+
+
+def http_client(port, page):
+    def work(_):
+        connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+        for _ in range(1000000):
+            connection.request('GET', '/page.txt', headers={'Accept-Encoding': 'identity'})
+            answer = connection.getresponse()
+            body = answer.read()
+            good = answer.status == 200 and body == page
+            yield None if good else (answer.status, body[:50])
+    return work
+
+
+@case('nginx: master and worker, snapshots under load, no client sees an error')
+def nginx(lab):
+    server = need('nginx')
+    user = ordinary_user()
+    port, page = free_port(), b'a line of text\n' * 200
+    os.chmod(lab.folder, 0o755)
+    (lab.folder / 'www').mkdir()
+    (lab.folder / 'www' / 'page.txt').write_bytes(page)
+    (lab.folder / 'nginx.conf').write_text(NGINX.format(
+        folder=lab.folder, port=port, user=f'user {user.pw_name} {grp.getgrgid(user.pw_gid).gr_name};' if user else ''))
+    running = lab.start(server, '-p', lab.folder, '-c', lab.folder / 'nginx.conf', '-e',
+                        lab.folder / 'error.log', options=['--follow', '-q'])
+    running.until('nginx listens', listening(port))
+    master = running.until('its pid', child_of(running.process.pid))
+    worker = running.until('its worker', child_of(int(master)))
+    with Load(4, http_client(port, page)) as load:
+        paths = snap_while(lab, worker, load, 50)
+    same('errors of clients', load.errors, [])
+    judge(lab, paths, 'glibc')
+    lab.report(lab.snap(master, 'master')).complete(['stopped_stacks'])
+    os.kill(int(master), signal.SIGQUIT)
+    running.wait().must()
+
+
+def memcached_client(port):
+    def work(number):
+        with socket.create_connection(('127.0.0.1', port), timeout=30) as s:
+            f = s.makefile('rwb')
+            for i in range(1000000):
+                value = b'v' * (i * 53 % 3000)
+                f.write(b'set k%d:%d 0 0 %d\r\n%s\r\n' % (number, i % 300, len(value), value))
+                f.write(b'get k%d:%d\r\n' % (number, i % 300))
+                f.flush()
+                lines = [f.readline() for _ in range(4)]
+                good = lines[0] == b'STORED\r\n' and lines[2] == value + b'\r\n' \
+                    and lines[3] == b'END\r\n'
+                yield None if good else lines
+    return work
+
+
+@case('memcached: snapshots under load, no client sees an error')
+def memcached(lab):
+    server = need('memcached')
+    user = ordinary_user()
+    port = free_port()
+    running = lab.start(server, '-l', '127.0.0.1', '-p', port, '-U', '0', '-t', '3', '-m', '32',
+                        *(['-u', user.pw_name] if user else []))
+    running.until('memcached listens', listening(port))
+    pid = running.until('its pid', child_of(running.process.pid))
+
+    def work(number):
+        # A new connection now and then: an established one allocates nothing more.
+        while True:
+            for i, answer in enumerate(memcached_client(port)(number)):
+                yield answer
+                if i == 200:
+                    break
+    with Load(6, work) as load:
+        paths = snap_while(lab, pid, load, 2000)
+    same('errors of clients', load.errors, [])
+    lab.report(paths[-1]).complete(['stopped_stacks'])
+    os.kill(int(pid), signal.SIGTERM)
+    running.wait().must()
+
+
+def postgres_tool(name):
+    found = shutil.which(name)
+    if found:
+        return found
+    for folder in sorted(pathlib.Path('/usr/lib/postgresql').glob('*/bin'), reverse=True):
+        if (folder / name).exists():
+            return str(folder / name)
+    raise Skip(f'{name} is not installed')
+
+
+@case('postgres: all its processes, a snapshot under load, no client sees an error')
+def postgres(lab):
+    server, initdb, pgbench = (postgres_tool(n) for n in ('postgres', 'initdb', 'pgbench'))
+    user, drop = ordinary_user(), []
+    seep = copy_of_seep(lab)
+    data = lab.folder / 'data'
+    data.mkdir()
+    if user:
+        drop = [need('setpriv'), f'--reuid={user.pw_uid}', f'--regid={user.pw_gid}',
+                '--clear-groups', '--']
+        os.chown(data, user.pw_uid, user.pw_gid)
+        os.chown(lab.folder, user.pw_uid, user.pw_gid)
+    lab.run(*drop, initdb, '-D', data / 'db', '-U', 'lab', '-A', 'trust', '--no-sync', '--no-locale',
+            '-E', 'UTF8').must()
+    port = free_port()
+    running = lab.background(*drop, seep, 'run', '--follow', '-q', '--', server, '-D', data / 'db',
+                             '-p', port, '-h', '127.0.0.1', '-k', data, '-F')
+    client = ['-h', '127.0.0.1', '-p', str(port), '-U', 'lab', 'postgres']
+    psql = postgres_tool('psql')
+    running.until('postgres answers',
+                  lambda: lab.run(psql, '-c', 'select 1', *client).status == 0)
+    lab.run(pgbench, '-i', '-q', *client).must()
+    load = lab.background(pgbench, '-c', '4', '-t', '400', '-n', *client)
+    pid = running.until('its pid', child_of(running.process.pid))
+    backends = running.until('backends', lambda: backends_of(int(pid)))
+    for number, one in enumerate([pid, *backends]):
+        result = lab.seep('snap', '-o', lab.path(f'shot{number}'), one)
+        if number == 0 or os.path.exists(f'/proc/{one}'):
+            result.must()
+            lab.report(lab.path(f'shot{number}')).complete(['stopped_stacks'])
+    said = load.wait().must()
+    holds('no error', 'rror' not in said.err and '1600/1600' in said.out, said)
+    os.kill(int(pid), signal.SIGINT)
+    running.wait().must()
+
+
+def backends_of(pid):
+    """Those that serve a client now."""
+    found = []
+    for child in pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
+        try:
+            if b'127.0.0.1' in pathlib.Path(f'/proc/{child}/cmdline').read_bytes():
+                found.append(child)
+        except OSError:
+            continue
+    return found[:2]
+
+
+run_all()
