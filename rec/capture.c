@@ -24,8 +24,11 @@
 
 #include "bytes.h"
 #include "cfi.h"
+#include "modules.h"
 #include "record.h"
 #include "sys.h"
+
+#define RED_ZONE 128 /* System V ABI AMD64, 3.2.2 */
 
 struct capture {
 	struct thread *t;
@@ -95,8 +98,14 @@ static inline bool step_simple(struct capture *c, struct frame *f, uint32_t rule
 	struct thread *t = c->t;
 	uint64_t cfa = ((rule & 2) ? w->bp : w->sp) + RULE_CFA(rule);
 
-	if (unlikely(cfa <= w->sp || w->sp < t->stack_low || cfa > t->stack_high) &&
-	    (cfa <= w->sp || !stackmap_find(t, w->sp, cfa))) {
+	/*
+	 * The saved bp lies in the frame, too, or just below it where an epilogue was interrupted
+	 * that had popped it already.
+	 */
+	if (unlikely(cfa <= w->sp || RULE_BP_BELOW(rule) > cfa - w->sp + RED_ZONE ||
+		     w->sp < t->stack_low || cfa > t->stack_high) &&
+	    (cfa <= w->sp || RULE_BP_BELOW(rule) > cfa - w->sp + RED_ZONE ||
+	     !stackmap_find(t, w->sp, cfa))) {
 		f->rule = RULE_BAD;
 		c->root = WIRE_NODE_NO_CFI;
 		c->repeatable = false;
@@ -141,6 +150,15 @@ static COLD bool step_other(struct capture *c, struct frame *f, uint32_t rule)
 	return false;
 }
 
+/*
+ * A stack that ended where no module was known: there may be one now. (One that ends at its
+ * outermost frame never changes its mind.)
+ */
+static inline bool is_outdated(struct capture *c)
+{
+	return unlikely(c->t->frames[0].rule == RULE_NONE) && modules_appeared(c->h);
+}
+
 /* Walks until a cached frame holds or the stack ends; fills t->fresh, innermost first. */
 static void walk_fresh(struct capture *c)
 {
@@ -158,17 +176,24 @@ static void walk_fresh(struct capture *c)
 		    (!cached[j].bp_live || cached[j].bp == c->w.bp)) {
 			int32_t k = check_words(t->words, (int32_t)cached[j].words_end);
 
-			if (k < 0) {
+			if (k < 0 && !is_outdated(c)) {
 				c->join = j;
 				return;
 			}
+			if (k < 0) {
+				j = -1;
+				goto step;
+			}
 			j = keep_inner(c, j, k, &i) ? i - 1 : -1;
 		}
+	step:
 		if (unlikely(c->fresh_nr >= FRAMES_MAX - 1)) {
 			c->root = WIRE_NODE_CUT;
 			return;
 		}
 		rule = rules_find(t, c->h, c->w.pc, 0);
+		if (unlikely(rule == RULE_NONE) && modules_appeared(c->h))
+			rule = rules_find(t, c->h, c->w.pc, 0);
 		f = &t->fresh[c->fresh_nr++];
 		*f = (struct frame){.pc = c->w.pc, .sp = c->w.sp, .bp = c->w.bp, .rule = rule};
 		if (likely(RULE_KIND(rule) <= RULE_BP_BP) ? !step_simple(c, f, rule)
@@ -364,7 +389,8 @@ uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_reco
 	node = push_fresh(&c);
 	if (unlikely(c.root == WIRE_NODE_CUT || !c.repeatable))
 		t->frames_nr = 0;
-	else if (r && !(h->slow & (WIRE_SLOW_SNAPSHOT | WIRE_SLOW_UNLOAD)))
+	else if (r && t->frames[0].rule != RULE_NONE &&
+		 !(h->slow & (WIRE_SLOW_SNAPSHOT | WIRE_SLOW_UNLOAD)))
 		remember(&c, r, pc, sp, bp, node);
 	return node;
 }
@@ -380,6 +406,7 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 		.h = h,
 		.w = {.pc = pc, .sp = sp, .bp = bp, .extra = extra, .extra_cap = 16, .thread = t},
 	};
+	uint64_t *pcs = t->nested_pcs + (size_t)level * FRAMES_MAX;
 	uint32_t nr = 0, node;
 
 	for (;;) {
@@ -390,7 +417,7 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 			c.root = WIRE_NODE_CUT;
 			break;
 		}
-		t->nested_pcs[nr++] = c.w.pc;
+		pcs[nr++] = c.w.pc;
 		rule = h->slow & WIRE_SLOW_UNLOAD ? rules_find_uncached(t, h, c.w.pc, level)
 						  : rules_find(t, h, c.w.pc, level);
 		c.w.extra_nr = 0;
@@ -402,6 +429,6 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 	t->stack_high = high;
 	node = c.root;
 	while (nr)
-		node = tree_child(h, node, t->nested_pcs[--nr]);
+		node = tree_child(h, node, pcs[--nr]);
 	return node;
 }

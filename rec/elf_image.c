@@ -1,8 +1,12 @@
 /* ELF images in memory; see elf_image.h. Layouts: System V gABI chapter 5, GNU hash: binutils. */
 #include "elf_image.h"
 
+#include <sys/uio.h>
+
 #include "bytes.h"
 #include "sys.h"
+
+#define HEADER_SEARCH_PAGES 65536 /* 256 MiB */
 
 extern struct r_debug _r_debug __attribute__((weak));
 extern void *__libc_stack_end __attribute__((weak));
@@ -41,6 +45,11 @@ static uint64_t aux_value(uint64_t type)
 	return 0;
 }
 
+uint64_t elf_stack_top(void)
+{
+	return aux_value(AT_EXECFN); /* the kernel puts the program's name at the very end */
+}
+
 static const Elf64_Dyn *dynamic_entry(const Elf64_Dyn *d, int64_t tag)
 {
 	for (; d && d->d_tag != DT_NULL; d++)
@@ -75,6 +84,43 @@ struct link_map *elf_link_maps(void)
 	return debug ? debug->r_map : NULL;
 }
 
+/* Copies from our own memory; false where it is not mapped. */
+static bool read_safely(uint64_t addr, void *to, size_t n)
+{
+	struct iovec local = {to, n}, remote = {(void *)addr, n};
+
+	return arch_syscall6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&local, 1, (long)&remote,
+			     1, 0) == (long)n;
+}
+
+/*
+ * Where the ELF header of a loaded object is. Usually at l_addr; but that is what was added to the
+ * file's addresses, and a file need not begin at address 0.
+ */
+static const Elf64_Ehdr *find_header(struct link_map *lm)
+{
+	uint64_t at = (uint64_t)lm->l_ld & ~4095ull;
+	Elf64_Ehdr e;
+
+	if (lm->l_addr && lm->l_addr <= at && read_safely(lm->l_addr, &e, sizeof(e)) &&
+	    bytes_equal(e.e_ident, ELFMAG, SELFMAG))
+		return (const Elf64_Ehdr *)lm->l_addr;
+	for (int pages = 0; pages < HEADER_SEARCH_PAGES && at; pages++, at -= 4096) {
+		const Elf64_Ehdr *found = (const Elf64_Ehdr *)at;
+		const Elf64_Phdr *p;
+
+		if (!read_safely(at, &e, sizeof(e)) || !bytes_equal(e.e_ident, ELFMAG, SELFMAG) ||
+		    e.e_phoff > 4096 - sizeof(e) || e.e_phnum > 32)
+			continue;
+		p = (const Elf64_Phdr *)((const uint8_t *)found + e.e_phoff);
+		for (size_t i = 0; i < e.e_phnum; i++)
+			if (p[i].p_type == PT_DYNAMIC &&
+			    p[i].p_vaddr + lm->l_addr == (uint64_t)lm->l_ld)
+				return found;
+	}
+	return NULL;
+}
+
 bool elf_image_of(struct link_map *lm, struct elf_image *ret)
 {
 	struct elf_image m = {.link_map = lm, .bias = lm->l_addr, .start = ~0ull};
@@ -83,9 +129,9 @@ bool elf_image_of(struct link_map *lm, struct elf_image *ret)
 		m.phdr = (const Elf64_Phdr *)aux_value(AT_PHDR);
 		m.phdr_nr = aux_value(AT_PHNUM);
 	} else {
-		const Elf64_Ehdr *e = (const Elf64_Ehdr *)lm->l_addr;
+		const Elf64_Ehdr *e = find_header(lm);
 
-		if (!e || !bytes_equal(e->e_ident, ELFMAG, SELFMAG))
+		if (!e)
 			return false;
 		m.phdr = (const Elf64_Phdr *)((const uint8_t *)e + e->e_phoff);
 		m.phdr_nr = e->e_phnum;

@@ -24,6 +24,50 @@
 	.size	\name, . - \name
 	.endm
 
+	/*
+	 * Takes the place of a real function that no module has yet: a C program may load C++
+	 * plugins later, and then the function is looked for as that caller would find it.
+	 */
+	.macro	LATE name
+	.section .rodata.str, "aMS", @progbits, 1
+rec_name_\name:
+	.asciz	"\name"
+	.text
+	.globl	rec_late_\name
+	.hidden	rec_late_\name
+	.type	rec_late_\name, @function
+	.p2align 4
+rec_late_\name:
+	.cfi_startproc
+	_CET_ENDBR
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	push	%rdx
+	.cfi_adjust_cfa_offset 8
+	push	%rcx
+	.cfi_adjust_cfa_offset 8
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	lea	rec_name_\name(%rip), %rdi
+	mov	40(%rsp), %rsi	/* the caller */
+	call	rec_resolve_late
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	pop	%rdx
+	.cfi_adjust_cfa_offset -8
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	*%rax
+	.cfi_endproc
+	.size	rec_late_\name, . - rec_late_\name
+	.endm
+
 	/* rec_real_NAME, pointing at its boot stub until rec_start() has run */
 	.macro	REAL name
 	.section .data.rel, "aw", @progbits
@@ -56,6 +100,7 @@ rec_boot_\name:
 	jmp	*rec_real_\name(%rip)
 	.cfi_endproc
 	.size	rec_boot_\name, . - rec_boot_\name
+	LATE	\name
 	.endm
 
 	/* size: register that holds the requested bytes; %rax after computing a product */

@@ -46,6 +46,7 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 	struct wire_header *h = NULL;
 	struct wire_thread *w = old ? begin(&h, sp) : NULL;
 	uint64_t *slot = NULL, marked = 0;
+	bool seen = false;
 	void *p;
 
 	if (w) {
@@ -59,15 +60,18 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 		if (p || size == 0) {
 			record_free_counted(h, w);
 			if (marked && (!p || p != old || table_slot_for(h, p, size) != slot))
-				table_moved(h, slot, marked, (uint64_t)old);
+				table_moved(h, slot, marked);
 			else if (!marked && h->dense_below)
 				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 		} else if (marked) {
 			table_unmark(h, slot, marked);
 		}
+		/* A realloc that calls malloc and free by their symbols: they have been seen. */
+		if (p && p != old && table_find(h, (uint64_t)p))
+			seen = true;
 		end(w);
 	}
-	return rec_allocated_wrapper(p, size, pc, sp, bp);
+	return seen ? p : rec_allocated_wrapper(p, size, pc, sp, bp);
 }
 
 HOOK void *hook_reallocarray(void *old, size_t nr, size_t size, uint64_t pc, uint64_t sp,
@@ -121,19 +125,23 @@ HOOK int hook_iconv_close(void *cd)
 
 /*
  * Locking all that is mapped would make the kernel fill our sparse tables. So: lock what is there
- * mapping by mapping, ours excepted, and leave the future to the real function.
+ * mapping by mapping, ours excepted, and leave the future to the real function. What it would
+ * refuse, it is asked to refuse.
  */
 HOOK int hook_mlockall(int flags)
 {
 	int (*real)(int) = REAL(mlockall, int (*)(int));
 	int r;
 
-	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & MCL_ONFAULT))
+	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
 		return real(flags);
 	if (flags & MCL_FUTURE) {
 		r = real(flags & ~MCL_CURRENT);
 		if (r)
 			return r;
 	}
-	return rec_lock_mappings() ? real(flags) : 0;
+	if (rec_lock_mappings())
+		return 0;
+	sys0(SYS_munlockall);
+	return real(flags); /* fails as it would have: the limit is on what is mapped */
 }

@@ -15,22 +15,30 @@
 	X(posix_memalign)                                                                          \
 	X(valloc)                                                                                  \
 	X(pvalloc)                                                                                 \
-	X(free) X(cfree) X(free_sized) X(free_aligned_sized) X(dlclose) X(iconv_close) X(          \
-		mlockall) X(_Znwm) X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t)          \
-		X(_ZnwmSt11align_val_t) X(_ZnamSt11align_val_t) X(                                 \
-			_ZnwmSt11align_val_tRKSt9nothrow_t) X(_ZnamSt11align_val_tRKSt9nothrow_t)  \
-			X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) X(_ZdaPvm) X(_ZdlPvRKSt9nothrow_t)          \
-				X(_ZdaPvRKSt9nothrow_t) X(_ZdlPvSt11align_val_t)                   \
-					X(_ZdaPvSt11align_val_t) X(_ZdlPvmSt11align_val_t)         \
-						X(_ZdaPvmSt11align_val_t) X(                       \
-							_ZdlPvSt11align_val_tRKSt9nothrow_t)       \
+	X(free)                                                                                    \
+	X(cfree)                                                                                   \
+	X(free_sized) X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) X(_Znwm)         \
+		X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t)     \
+			X(_ZnamSt11align_val_t) X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(           \
+				_ZnamSt11align_val_tRKSt9nothrow_t) X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) \
+				X(_ZdaPvm) X(_ZdlPvRKSt9nothrow_t) X(_ZdaPvRKSt9nothrow_t)         \
+					X(_ZdlPvSt11align_val_t) X(_ZdaPvSt11align_val_t) X(       \
+						_ZdlPvmSt11align_val_t) X(_ZdaPvmSt11align_val_t)  \
+						X(_ZdlPvSt11align_val_tRKSt9nothrow_t)             \
 							X(_ZdaPvSt11align_val_tRKSt9nothrow_t)
 
-#define REC_DECLARE(name) extern void *rec_real_##name;
+#define REC_DECLARE(name)                                                                          \
+	extern void *rec_real_##name;                                                              \
+	void rec_late_##name(void);
 REC_FUNCTIONS(REC_DECLARE)
 #undef REC_DECLARE
 
 void rec_missing(void);
+/*
+ * A function that was nowhere when the program started: in the caller's own module, then in what
+ * has been loaded since, else something that does the same by malloc and free. Never NULL.
+ */
+void *rec_resolve_late(const char *name, uint64_t caller);
 
 /* The allocator supplies operator new itself, not by way of malloc's symbol. */
 extern unsigned char rec_new_records;

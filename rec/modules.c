@@ -79,6 +79,40 @@ static void retire(struct wire_header *h, struct wire_module *m)
 	retire_nodes(h, i, m->start, m->end);
 }
 
+/* What tells a module from another; without its path, which is long for a program's stack. */
+struct mark {
+	uint64_t start, end, bias;
+	uint8_t build_id[20];
+	uint8_t build_id_len;
+};
+
+/* The same file, back at the same place: its retired nodes are in use again. */
+static bool revive(struct wire_header *h, const struct mark *like)
+{
+	uint32_t nr = __atomic_load_n(&h->modules_nr, __ATOMIC_ACQUIRE), nodes;
+
+	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
+		struct wire_module *m = &rec_places.modules[i];
+		uint64_t tag = (uint64_t)(i + 1) << WIRE_PC_BITS;
+
+		if (m->state != WIRE_MODULE_UNLOADED || m->start != like->start ||
+		    m->end != like->end || m->bias != like->bias || !m->build_id_len ||
+		    m->build_id_len != like->build_id_len ||
+		    !bytes_equal(m->build_id, like->build_id, m->build_id_len))
+			continue;
+		nodes = __atomic_load_n(&h->nodes_nr, __ATOMIC_ACQUIRE);
+		for (uint32_t id = WIRE_NODE_FIRST; id < nodes; id++) {
+			struct wire_node *n = &rec_places.nodes[id];
+
+			if ((n->pc & ~WIRE_PC_MASK) == tag)
+				__atomic_store_n(&n->pc, n->pc & WIRE_PC_MASK, __ATOMIC_RELAXED);
+		}
+		__atomic_store_n(&m->state, WIRE_MODULE_LOADED, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
 /* Every thread's cached stack and records, and every rule, may speak of code that is gone. */
 static void new_epoch(struct wire_header *h)
 {
@@ -87,30 +121,75 @@ static void new_epoch(struct wire_header *h)
 		__atomic_add_fetch(&h->epoch, 1, __ATOMIC_RELEASE);
 }
 
+static struct mark mark_of(const struct find_result *f)
+{
+	struct mark m = {
+		.start = (uint64_t)f->map_start,
+		.end = (uint64_t)f->map_end,
+		.bias = f->link_map ? f->link_map->l_addr : 0,
+	};
+	struct elf_image image;
+
+	if (f->link_map && elf_image_of(f->link_map, &image))
+		m.build_id_len = elf_image_build_id(&image, m.build_id, sizeof(m.build_id));
+	return m;
+}
+
+static void describe(const struct find_result *f, const struct mark *mark, struct wire_module *m)
+{
+	m->start = mark->start;
+	m->end = mark->end;
+	m->bias = mark->bias;
+	m->build_id_len = mark->build_id_len;
+	bytes_copy(m->build_id, mark->build_id, sizeof(m->build_id));
+	if (f->link_map && f->link_map->l_name)
+		text_copy(m->path, f->link_map->l_name, sizeof(m->path));
+	m->is_main = !m->path[0];
+	m->is_recorder = (uint64_t)&rec_gate >= m->start && (uint64_t)&rec_gate < m->end;
+	m->is_allocator = m->start <= rec_allocator_addr && rec_allocator_addr < m->end;
+}
+
+/*
+ * The end of the loader's list when we looked last; NULL: nobody needs to know. dlopen appends to
+ * it. An unload may free the entry; every one that we are told of makes us look again.
+ */
+static struct link_map *list_end;
+
+static void find_list_end(void)
+{
+	struct link_map *lm = elf_link_maps();
+
+	while (lm && lm->l_next)
+		lm = lm->l_next;
+	__atomic_store_n(&list_end, lm, __ATOMIC_RELEASE);
+}
+
+bool modules_appeared(struct wire_header *h)
+{
+	struct link_map *end = __atomic_load_n(&list_end, __ATOMIC_ACQUIRE);
+
+	if (end && !__atomic_load_n(&end->l_next, __ATOMIC_ACQUIRE))
+		return false;
+	find_list_end();
+	new_epoch(h);
+	return true;
+}
+
 static COLD void add_module(struct wire_header *h, const struct find_result *f)
 {
-	struct elf_image image;
-	struct wire_module *m;
-	uint32_t i = __atomic_load_n(&h->modules_nr, __ATOMIC_RELAXED);
+	struct mark mark = mark_of(f);
+	uint32_t i;
 
+	if (revive(h, &mark))
+		return;
+	i = __atomic_load_n(&h->modules_nr, __ATOMIC_RELAXED);
 	do {
 		if (i >= h->modules_cap)
 			return;
 	} while (!__atomic_compare_exchange_n(&h->modules_nr, &i, i + 1, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
-	m = &rec_places.modules[i];
-	m->state = WIRE_MODULE_WRITING;
-	m->start = (uint64_t)f->map_start;
-	m->end = (uint64_t)f->map_end;
-	m->bias = f->link_map ? f->link_map->l_addr : 0;
-	if (f->link_map && f->link_map->l_name)
-		text_copy(m->path, f->link_map->l_name, sizeof(m->path));
-	m->is_main = !m->path[0];
-	m->is_recorder = (uint64_t)&rec_gate >= m->start && (uint64_t)&rec_gate < m->end;
-	if (f->link_map && elf_image_of(f->link_map, &image))
-		m->build_id_len = elf_image_build_id(&image, m->build_id, sizeof(m->build_id));
-	m->is_allocator = m->start <= rec_allocator_addr && rec_allocator_addr < m->end;
-	__atomic_store_n(&m->state, WIRE_MODULE_LOADED, __ATOMIC_RELEASE);
+	describe(f, &mark, &rec_places.modules[i]);
+	__atomic_store_n(&rec_places.modules[i].state, WIRE_MODULE_LOADED, __ATOMIC_RELEASE);
 }
 
 const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr)
@@ -159,12 +238,20 @@ void modules_unloaded(struct wire_header *h)
 		retire(h, m);
 		any = true;
 	}
-	if (any)
+	if (any || nr >= h->modules_cap)
 		new_epoch(h);
+	if (list_end)
+		find_list_end();
 	if (__atomic_sub_fetch(&unloading, 1, __ATOMIC_SEQ_CST) == 0) {
 		__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
 		/* Somebody may have begun in between. */
 		if (__atomic_load_n(&unloading, __ATOMIC_SEQ_CST))
 			__atomic_fetch_or(&h->slow, WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
 	}
+}
+
+void modules_forget(void)
+{
+	__atomic_store_n(&unloading, 0, __ATOMIC_RELAXED);
+	rules_flush();
 }

@@ -34,6 +34,7 @@
 
 #define FRAMES_MAX 4096 /* deeper stacks are cut: the innermost frames are kept */
 #define WORDS_MAX (8 * FRAMES_MAX)
+#define MAPS_BUFFER 512
 #define EXTRA_MAX (4 * FRAMES_MAX) /* words read by complex unwinding steps in one walk */
 
 /* A word of the stack that an unwinder reads, and what it held. */
@@ -59,16 +60,19 @@ struct cfi_scratch;
 /* Private part of a thread's state; the shared part (struct wire_thread) is at *wire. */
 struct thread {
 	struct wire_thread *wire;
-	uint64_t last_deleted;		/* freed by operator delete, which may go on to free() */
-	uint64_t stack_low, stack_high; /* mapping that held the stack last */
-	uint8_t *arena, *arena_end;	/* for the words of records */
-	uint32_t epoch;			/* of the cached stack */
+	uint32_t scratch_temps;		  /* counted here, it counts for nobody */
+	uint32_t nested_nr;		  /* hooks inside a hook since anything else happened */
+	uint64_t nested_block, nested_sp; /* last_block and hook_sp meanwhile */
+	uint64_t last_deleted;		  /* freed by operator delete, which may go on to free() */
+	uint64_t stack_low, stack_high;	  /* mapping that held the stack last */
+	uint8_t *arena, *arena_end;	  /* for the words of records */
+	uint32_t epoch;			  /* of the cached stack */
 	uint32_t frames_nr;
 	struct cfi_scratch *scratch;  /* [2]: own and for a hook inside a hook */
 	struct frame *frames, *fresh; /* [FRAMES_MAX] each */
 	struct word *words;	      /* [WORDS_MAX] */
 	struct word *extra;	      /* [EXTRA_MAX] */
-	uint64_t *nested_pcs;	      /* [FRAMES_MAX] */
+	uint64_t *nested_pcs;	      /* [2 * FRAMES_MAX]: by level */
 };
 
 /*
@@ -143,14 +147,28 @@ uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense);
 void modules_saw(struct wire_header *h, uint64_t pc);
 void modules_unloading(struct wire_header *h);
 void modules_unloaded(struct wire_header *h);
+void modules_forget(void);
 
 /* stackmap.c: the readable mapping that holds [sp, top); false: not all of it is mapped */
 bool stackmap_find(struct thread *t, uint64_t sp, uint64_t top);
+/* The main thread's stack ends below top; it is mapped from any stack pointer in it up to there. */
+void stackmap_learn_main(uint64_t top);
+/* From sp up to here memory is mapped, certainly: to the end of the main stack, or of sp's page. */
+extern uint64_t stackmap_main_low, stackmap_main_high;
+static inline uint64_t stackmap_certain(uint64_t sp)
+{
+	if (sp >= stackmap_main_low && sp < stackmap_main_high)
+		return stackmap_main_high;
+	return (sp | 4095) + 1;
+}
+
+/* glibc 2.32: true while the process has one thread only; set by pthread_create in the creator */
+extern char __libc_single_threaded __attribute__((weak));
 
 /* session.c: where the real malloc is */
 extern uint64_t rec_allocator_addr;
 
-/* mappings.c: mlock of every mapping but ours; true: could not find out what is mapped */
+/* mappings.c: mlock of every mapping but ours; false: not all of it was allowed */
 bool rec_lock_mappings(void);
 
 /* undo.c */

@@ -1,6 +1,8 @@
 /* What happens at an allocation and at a free; see record.h. */
 #include "record.h"
 
+#define NESTED_MAX 65536 /* hooks inside one hook before that one is taken for dead */
+
 static inline bool logging(struct wire_header *h)
 {
 	return h->slow & WIRE_SLOW_SNAPSHOT;
@@ -16,22 +18,37 @@ static inline void enter(struct wire_thread *w, uint64_t sp)
 static inline void leave(struct wire_thread *w)
 {
 	barrier();
-	w->busy = 0;
+	__atomic_store_n(&w->busy, 0, __ATOMIC_RELEASE);
 }
 
 /*
- * busy is set: a hook inside a hook (a signal handler that allocates), or a flag left behind by a
- * handler that was left by siglongjmp. A hook inside a hook is deeper in the same stack, or on
- * another.
+ * busy is set: a hook inside a hook, in a signal handler that allocates. Or a handler was left by
+ * siglongjmp, and the hook that it interrupted will never end. Stack pointers do not tell these
+ * apart (alternate stacks, coroutines); that nothing but nested hooks happens any more does, in
+ * time. Until then every stack is walked without the cache: right, but slow.
  */
-static void heal_if_stale(struct wire_thread *w, uint64_t sp)
+static void heal_if_stale(struct wire_thread *w)
 {
 	struct thread *t = thread_private(w);
 
-	if (sp < w->hook_sp || sp > t->stack_high || w->hook_sp < t->stack_low)
+	if (t->nested_block != w->last_block || t->nested_sp != w->hook_sp) {
+		t->nested_block = w->last_block;
+		t->nested_sp = w->hook_sp;
+		t->nested_nr = 0;
+	}
+	if (++t->nested_nr < NESTED_MAX)
 		return;
+	t->nested_nr = 0;
 	t->frames_nr = 0;
 	w->busy = 0;
+}
+
+/* A wrapper's hook may follow: it must know that this block is seen. But it is not a temporary one.
+ */
+static void set_last_block(struct wire_thread *w, uint64_t addr)
+{
+	w->last_temps = (uint64_t)&thread_private(w)->scratch_temps;
+	w->last_block = addr;
 }
 
 /* While a snapshot is taken, counters stand still and its reader adds what the log says afterwards.
@@ -56,7 +73,9 @@ static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint6
 {
 	uint32_t node;
 
-	if (w->busy > 1) { /* a handler in a handler in a hook: no scratch memory left */
+	uint32_t outer = w->busy;
+
+	if (outer > 1) { /* a handler in a handler in a hook: no scratch memory left */
 		without_stack(h, addr, size);
 		return;
 	}
@@ -65,7 +84,7 @@ static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint6
 	node = capture_uncached(thread_private(w), h, 1, pc, sp, bp);
 	count_and_insert(h, addr, size, node);
 	barrier();
-	w->busy = 1;
+	w->busy = outer;
 }
 
 /* Everything but "nothing special is going on". */
@@ -85,7 +104,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 		return p;
 	}
 	if (w->busy)
-		heal_if_stale(w, sp);
+		heal_if_stale(w);
 	if (w->busy) {
 		allocated_nested(h, w, addr, size, pc, sp, bp);
 		return p;
@@ -102,7 +121,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 		check_stack(h, pc, node);
 #endif
 		count_and_insert(h, addr, size, node);
-		w->last_block = 0;
+		set_last_block(w, addr);
 	}
 	leave(w);
 	return p;
@@ -249,7 +268,7 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	if (!h || ((!w && !(w = thread_get(h)))))
 		return;
 	if (w->busy)
-		heal_if_stale(w, sp);
+		heal_if_stale(w);
 	if (w->busy) {
 		record_free_counted(h, w);
 		table_remove_slow(h, addr);

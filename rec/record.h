@@ -39,20 +39,20 @@ static inline bool record_holds(const struct wire_record *r, uint64_t sp)
 /*
  * A site that is reached with the same pc and sp from many places has many stacks, and its record
  * holds one of them. The others have records of their own, found by a hash of the words that stand
- * where the first one's words stand: a guess, like everything here checked afterwards. Reads the
- * whole list, so it must lie inside the stack's mapping; NULL if it does not.
+ * where the first one's words stand: a guess, like everything here checked afterwards. Only words
+ * that are mapped for certain are read: behind a difference nothing says that the stack is as long
+ * as it was.
  */
 static inline struct wire_record *record_variant(struct wire_thread *w, const struct wire_record *r,
 						 uint64_t sp)
 {
 	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
-	const struct thread *t = thread_private(w);
 	const char *s = (const char *)sp;
-	uint64_t a = 0, b = 0, c = 0, d = 0;
+	uint64_t room = stackmap_certain(sp) - sp, a = 0, b = 0, c = 0, d = 0;
 
-	if (!r->is_shape || sp < t->stack_low || sp + (end[-1].offsets[1] >> 32) >= t->stack_high)
+	if (!r->is_shape)
 		return NULL;
-	for (; g < end; g++) {
+	for (; g < end && (g->offsets[1] >> 32) + 8 <= room; g++) {
 		a = a * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[0]);
 		b = b * 31 + *(const uint64_t *)(s + (g->offsets[0] >> 32));
 		c = c * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);

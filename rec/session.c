@@ -41,10 +41,11 @@ static struct {
 struct function {
 	const char *name;
 	void **real;
+	void *late;
 };
 
 static const struct function functions[] = {
-#define X(name) {#name, &rec_real_##name},
+#define X(name) {#name, &rec_real_##name, (void *)rec_late_##name},
 	REC_FUNCTIONS(X)
 #undef X
 };
@@ -65,17 +66,34 @@ static void resolve_all(struct link_map *after)
 
 		for (struct link_map *lm = after->l_next; lm && !at; lm = lm->l_next)
 			at = elf_symbol(lm, f->name);
-		*f->real = at ? (void *)at : NULL;
+		*f->real = at ? (void *)at : f->late;
 	}
-	if (!rec_real_free_sized)
+	/* C23 and old names: their meaning is free's, whoever supplies it. */
+	if (rec_real_free_sized == (void *)rec_late_free_sized)
 		rec_real_free_sized = rec_real_free;
-	if (!rec_real_free_aligned_sized)
+	if (rec_real_free_aligned_sized == (void *)rec_late_free_aligned_sized)
 		rec_real_free_aligned_sized = rec_real_free;
-	if (!rec_real_cfree)
+	if (rec_real_cfree == (void *)rec_late_cfree)
 		rec_real_cfree = rec_real_free;
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-		if (!*functions[i].real)
-			*functions[i].real = (void *)rec_missing;
+}
+
+HOOK void *rec_resolve_late(const char *name, uint64_t caller)
+{
+	struct elf_image image;
+	uint64_t at = 0;
+
+	if (elf_image_at(caller, &image) && !is_ours(image.link_map))
+		at = elf_symbol(image.link_map, name);
+	for (struct link_map *lm = elf_link_maps(); lm && !at; lm = lm->l_next)
+		if (!is_ours(lm))
+			at = elf_symbol(lm, name);
+	if (at)
+		return (void *)at;
+	if (text_starts(name, "_Znw") || text_starts(name, "_Zna"))
+		return rec_real_malloc;
+	if (text_starts(name, "_Zdl") || text_starts(name, "_Zda"))
+		return rec_real_free;
+	return (void *)rec_missing;
 }
 
 static bool same_module(uint64_t a, uint64_t b)
@@ -291,10 +309,13 @@ static void open_gate(struct wire_header *h)
 	 */
 	h->dense_below = text_equal(name, "glibc") ? 0 : 25;
 	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
-	h->threads_many = sys2(SYS_membarrier, 16 /* REGISTER_PRIVATE_EXPEDITED */, 0) < 0;
+	h->threads_many = !&__libc_single_threaded;
 	h->epoch = 1;
 	h->pid = (int32_t)sys0(SYS_getpid);
 	__atomic_store_n(&h->state, WIRE_STATE_RECORDING, __ATOMIC_RELEASE);
+	/* This thread's state now, so that a sandbox entered later sees no system calls of ours. */
+	stackmap_learn_main(elf_stack_top());
+	thread_get(h);
 	__atomic_store_n(&rec_gate.header, h, __ATOMIC_RELEASE);
 }
 
@@ -302,6 +323,7 @@ static void begin(long fd)
 {
 	struct wire_header *head = map_header(fd);
 	uint8_t *base;
+	uint64_t bytes;
 
 	if (!head)
 		return;
@@ -313,10 +335,10 @@ static void begin(long fd)
 	sys2(SYS_munmap, (long)head, sizeof(*head));
 	if (!base || ((struct wire_header *)base)->state == WIRE_STATE_FAILED)
 		return;
-	sys3(SYS_madvise, (long)base, (long)((struct wire_header *)base)->file_bytes,
-	     MADV_DONTFORK);
-	sys3(SYS_madvise, (long)base, (long)((struct wire_header *)base)->file_bytes,
-	     16 /* MADV_DONTDUMP */);
+	bytes = ((struct wire_header *)base)->chunks_off +
+		((struct wire_header *)base)->chunks_cap * WIRE_CHUNK_BYTES;
+	sys3(SYS_madvise, (long)base, (long)bytes, MADV_DONTFORK);
+	sys3(SYS_madvise, (long)base, (long)bytes, 16 /* MADV_DONTDUMP */);
 	set_places(base);
 	open_gate((struct wire_header *)base);
 }
@@ -388,6 +410,7 @@ static bool child_start(void)
 							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
 	rec_self = NULL;
+	modules_forget(); /* the new table knows of none */
 	session(false);
 	return rec_gate.header != NULL;
 }

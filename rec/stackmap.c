@@ -18,6 +18,8 @@
 /* first page:36 | pages:28 */
 static uint64_t cache[1u << CACHE_BITS];
 
+uint64_t stackmap_main_low, stackmap_main_high;
+
 static bool use(struct thread *t, uint64_t range, uint64_t sp, uint64_t top)
 {
 	uint64_t low = range >> PAGES_BITS << PAGE_SHIFT;
@@ -54,17 +56,34 @@ static COLD uint64_t look_up(uint64_t addr)
 	return found;
 }
 
-/* Without /proc: a thread's descriptor lies at the upper end of its stack (glibc, musl). */
+/*
+ * A thread's descriptor lies at the upper end of its stack (glibc, musl). A coroutine's stack may
+ * lie just below a thread's, and is then given more room upwards than it has: the limit is a second
+ * line of defence only.
+ */
 static uint64_t guess(uint64_t sp)
 {
-	extern void *__libc_stack_end __attribute__((weak));
-	uint64_t high = arch_thread_pointer();
+	uint64_t high = arch_thread_pointer() >> PAGE_SHIFT << PAGE_SHIFT;
 
-	if (sp > high || high - sp > 64ull << 20)
-		high = &__libc_stack_end ? (uint64_t)__libc_stack_end + 4096 : 0;
-	if (sp > high || high - sp > 64ull << 20)
+	if (sp >= high || high - sp > 8ull << 20)
 		return 0;
-	return sp >> PAGE_SHIFT << PAGES_BITS | ((high - sp) >> PAGE_SHIFT);
+	return sp >> PAGE_SHIFT << PAGES_BITS |
+	       ((high - (sp >> PAGE_SHIFT << PAGE_SHIFT)) >> PAGE_SHIFT);
+}
+
+void stackmap_learn_main(uint64_t top)
+{
+	struct {
+		uint64_t now, max;
+	} limit = {8 << 20, 8 << 20};
+
+	if (!top)
+		return;
+	arch_syscall6(SYS_prlimit64, 0, 3 /* RLIMIT_STACK */, 0, (long)&limit, 0, 0);
+	if (limit.now < 8 << 20 || limit.now > 1 << 30)
+		limit.now = limit.now < 8 << 20 ? 8 << 20 : 1 << 30;
+	stackmap_main_high = (top + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT << PAGE_SHIFT;
+	stackmap_main_low = stackmap_main_high - limit.now;
 }
 
 bool stackmap_find(struct thread *t, uint64_t sp, uint64_t top)
@@ -73,11 +92,17 @@ bool stackmap_find(struct thread *t, uint64_t sp, uint64_t top)
 
 	if (top <= sp || sp >> 47)
 		return false;
+	if (sp >= stackmap_main_low && sp < stackmap_main_high) {
+		t->stack_low = stackmap_main_low;
+		t->stack_high = stackmap_main_high;
+		return top <= stackmap_main_high;
+	}
 	if (use(t, __atomic_load_n(entry, __ATOMIC_RELAXED), sp, top))
 		return true;
-	range = look_up(sp);
+	/* The guess asks nobody; a thread in a sandbox may not be allowed to open files. */
+	range = guess(sp);
 	if (!range)
-		range = guess(sp);
+		range = look_up(sp);
 	if (!range)
 		return false;
 	__atomic_store_n(entry, range, __ATOMIC_RELAXED);

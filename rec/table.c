@@ -19,7 +19,7 @@ static void change(struct wire_header *h, uint64_t *slot, uint64_t value)
 			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
 				 (uint64_t)((uint8_t *)slot - rec_places.base),
 			 *slot);
-	slot_write(slot, value);
+	__atomic_store_n(slot, value, __ATOMIC_RELEASE); /* not before its note */
 }
 
 /* A chunk of the file for the stretch of addresses that begins at base; its address, 0: none left.
@@ -117,17 +117,10 @@ static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t
 	return true;
 }
 
-static void leave(struct wire_header *h, uint64_t *slot, uint64_t addr)
+/* A big block's second slot keeps the size: alone it means nothing, and may be another's by now. */
+static void leave(struct wire_header *h, uint64_t *slot)
 {
-	bool big = (*slot & WIRE_SIZE_ESCAPE) == WIRE_SIZE_ESCAPE;
-	uint64_t *size_slot;
-
 	change(h, slot, 0);
-	if (!big)
-		return;
-	size_slot = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
-	if (size_slot && !(*size_slot >> WIRE_SLOT_NODE_SHIFT))
-		change(h, size_slot, 0);
 }
 
 uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size)
@@ -148,7 +141,7 @@ void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint
 		 * freed it. */
 		if (!(*slot & WIRE_SLOT_MOVING))
 			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
-		leave(h, slot, addr);
+		leave(h, slot);
 	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
 		drop(h, size); /* two blocks in one granule: they stand closer than this allocator's
 				  do */
@@ -170,7 +163,7 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 			return false;
 		}
 	}
-	leave(h, slot, addr);
+	leave(h, slot);
 	return true;
 }
 
@@ -196,12 +189,10 @@ uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_
 	return marked;
 }
 
-void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_t addr)
+void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked)
 {
-	uint64_t *size_slot = NULL, seen = marked;
+	uint64_t seen = marked;
 
-	if ((marked & WIRE_SIZE_ESCAPE) == WIRE_SIZE_ESCAPE)
-		size_slot = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
 	/* Whoever was given the address meanwhile has overwritten the mark: then it is theirs. */
 	if (__atomic_load_n(slot, __ATOMIC_RELAXED) != marked)
 		return;
@@ -210,10 +201,7 @@ void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_
 			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
 				 (uint64_t)((uint8_t *)slot - rec_places.base),
 			 marked);
-	if (__atomic_compare_exchange_n(slot, &seen, 0, false, __ATOMIC_RELAXED,
-					__ATOMIC_RELAXED) &&
-	    size_slot && !(*size_slot >> WIRE_SLOT_NODE_SHIFT))
-		change(h, size_slot, 0);
+	__atomic_compare_exchange_n(slot, &seen, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked)

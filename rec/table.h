@@ -66,7 +66,7 @@ uint64_t *table_find(struct wire_header *h, uint64_t addr);
  * caller writes the slot again.
  */
 uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_slot);
-void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked, uint64_t addr);
+void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked);
 /* Where a block of this size at this address would be entered; NULL: no room. */
 uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size);
 void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked);

@@ -13,6 +13,8 @@ __thread struct wire_thread *rec_self __attribute__((tls_model("initial-exec")))
 /* Private parts, by slot; set once, kept for the next owner. */
 static struct thread *privates[WIRE_THREADS_MAX];
 
+#define ARENA_BYTES (1 << 20) /* words of records; more is mapped when it is used up */
+
 static struct wire_thread *slot_at(struct wire_header *h, uint32_t i)
 {
 	return (struct wire_thread *)(rec_places.base + h->threads_off + i * h->thread_stride);
@@ -63,8 +65,8 @@ static struct thread *new_private(void)
 {
 	size_t frames = FRAMES_MAX * sizeof(struct frame);
 	size_t bytes = sizeof(struct thread) + 2 * frames + WORDS_MAX * sizeof(struct word) +
-		       EXTRA_MAX * sizeof(struct word) + FRAMES_MAX * sizeof(uint64_t) +
-		       2 * cfi_scratch_bytes() + 64;
+		       EXTRA_MAX * sizeof(struct word) + 2 * FRAMES_MAX * sizeof(uint64_t) +
+		       2 * cfi_scratch_bytes() + 128 + ARENA_BYTES;
 	uint8_t *p = sys_mmap(bytes, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	struct thread *t = (struct thread *)p;
@@ -80,25 +82,12 @@ static struct thread *new_private(void)
 	t->extra = (struct word *)p;
 	p += EXTRA_MAX * sizeof(struct word);
 	t->nested_pcs = (uint64_t *)p;
-	p += FRAMES_MAX * sizeof(uint64_t);
+	p += 2 * FRAMES_MAX * sizeof(uint64_t);
 	t->scratch = (struct cfi_scratch *)p;
+	p += (2 * cfi_scratch_bytes() + 63) & ~63ul;
+	t->arena = p;
+	t->arena_end = p + ARENA_BYTES;
 	return t;
-}
-
-/*
- * From one thread to several: counters of nodes are now added to atomically. The first thread may
- * be in the middle of a plain addition; the barrier makes it see the flag, then one pass lets it
- * finish.
- */
-static void announce_second_thread(struct wire_header *h)
-{
-	struct wire_thread *first = slot_at(h, 0);
-
-	__atomic_store_n(&h->threads_many, 1, __ATOMIC_SEQ_CST);
-	if (sys2(SYS_membarrier, 8 /* PRIVATE_EXPEDITED */, 0) < 0)
-		return; /* then the flag was set from the start */
-	for (int i = 0; i < 1000 && __atomic_load_n(&first->busy, __ATOMIC_ACQUIRE); i++)
-		sys0(SYS_sched_yield);
 }
 
 struct wire_thread *thread_get(struct wire_header *h)
@@ -122,8 +111,6 @@ struct wire_thread *thread_get(struct wire_header *h)
 		w = new_slot(h, tid, &i);
 	if (!w)
 		return NULL;
-	if (i > 0 && !__atomic_load_n(&h->threads_many, __ATOMIC_RELAXED))
-		announce_second_thread(h);
 	t = privates[i];
 	if (!t)
 		t = privates[i] = new_private();

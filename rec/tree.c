@@ -101,7 +101,7 @@ static void count(struct wire_header *h, uint32_t node, uint32_t blocks, uint64_
 	struct wire_node *n = &rec_places.nodes[node];
 	uint32_t before;
 
-	if (likely(!h->threads_many)) {
+	if (likely(!h->threads_many && __libc_single_threaded)) {
 		before = n->blocks;
 		n->blocks = before + blocks;
 		n->bytes += bytes;

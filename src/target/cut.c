@@ -17,6 +17,7 @@
 #define PIECE_BYTES (1u << 20)
 #define QUIET_PATIENCE_NS 200000000ull
 #define ATTEMPTS 3
+#define SLOTS_MAX (1u << 30) /* no honest table has more blocks */
 
 struct slot {
 	uint64_t offset, value; /* position in the file, what stood there */
@@ -71,6 +72,13 @@ static int read_at(struct reading *r, void *to, size_t bytes, uint64_t offset, s
 
 /* ---- the cut ---- */
 
+/* A thread that ended inside a hook (killed, or by a system call of its own) stands in nobody's
+ * way. */
+static bool is_gone(const struct reading *r, int32_t tid)
+{
+	return syscall(SYS_tgkill, r->t->header->pid, tid, 0) < 0 && errno == ESRCH;
+}
+
 /* Waits until no hook is under way that began before the flag was seen. False: one is stuck. */
 static bool wait_quiet(struct reading *r)
 {
@@ -90,8 +98,10 @@ static bool wait_quiet(struct reading *r)
 		if (read_at(r, &first, sizeof(first), at, NULL) < 0)
 			return false;
 		for (w = first; w.busy && w.passes == first.passes;) {
-			if (now_ns() > deadline)
+			if (now_ns() > deadline && !is_gone(r, w.tid))
 				return false;
+			if (now_ns() > deadline)
+				break;
 			sleep_ns(20000);
 			if (read_at(r, &w, sizeof(w), at, NULL) < 0)
 				return false;
@@ -179,7 +189,14 @@ static void begin_cut(struct reading *r, bool ended)
 {
 	struct wire_header *h = r->t->header;
 
-	settle_counts(r); /* of a reader that died before it could */
+	if (!ended && (__atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT)) {
+		/* A reader died while it took its snapshot: its cut has to end first. */
+		__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
+		barrier_everywhere();
+		if (!wait_quiet(r))
+			r->cut->torn = true;
+	}
+	settle_counts(r);
 	clear_undo(r);
 	r->late_frees = sum_late_frees(r);
 	if (!ended) {
@@ -197,7 +214,10 @@ static void end_cut(struct reading *r, bool ended)
 		return;
 	__atomic_fetch_and(&r->t->header->slow, ~(uint32_t)WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
 	barrier_everywhere();
-	wait_quiet(r); /* so that nobody writes into the log any more */
+	if (!wait_quiet(r)) { /* somebody may still write into the log: the next reader clears it */
+		r->cut->torn = true;
+		return;
+	}
 	settle_counts(r);
 	clear_undo(r);
 }
@@ -206,7 +226,7 @@ static void end_cut(struct reading *r, bool ended)
 
 static void keep_slots(struct reading *r, const uint64_t *words, size_t nr, uint64_t offset)
 {
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr && r->nr_slots < SLOTS_MAX; i++)
 		if (words[i])
 			ARRAY_PUSH(r->slots, r->nr_slots, r->cap_slots,
 				   ((struct slot){offset + i * 8, words[i]}));
@@ -291,7 +311,8 @@ static void undo_slots(struct reading *r)
 			ARRAY_PUSH(r->slots, r->nr_slots, r->cap_slots,
 				   ((struct slot){key, value}));
 	map_release(&before);
-	qsort(r->slots, r->nr_slots, sizeof(*r->slots), by_offset);
+	if (r->nr_slots)
+		qsort(r->slots, r->nr_slots, sizeof(*r->slots), by_offset);
 }
 
 /* The slot that holds the size of a big block, by its address; 0: not found. */
@@ -388,7 +409,9 @@ static int read_nodes(struct reading *r, struct error *e)
 	for (size_t i = 0; i < nr && err == 0; i++) {
 		struct wire_node *n = &c->nodes[i];
 
-		if (i >= WIRE_NODE_FIRST && n->parent >= i) {
+		if (i < WIRE_NODE_FIRST) {
+			n->parent = WIRE_NODE_ROOT;
+		} else if (n->parent >= i) {
 			n->parent = WIRE_NODE_ROOT;
 			c->broken_rows++;
 		}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -25,7 +26,8 @@ static bool area_fits(const struct wire_header *h, uint64_t off, uint64_t nr, ui
 static bool layout_fits(const struct wire_header *h)
 {
 	return h->nodes_cap >= WIRE_NODE_FIRST && h->nodes_cap <= 1u << WIRE_NODE_BITS &&
-	       h->index_bits <= 30 && h->thread_stride >= sizeof(struct wire_thread) &&
+	       h->index_bits <= 30 && h->undo_cap <= 1u << 26 && h->modules_cap <= 1u << 16 &&
+	       h->thread_stride >= sizeof(struct wire_thread) &&
 	       h->threads_cap <= WIRE_THREADS_MAX && h->chunks_cap <= WIRE_CHUNKS_MAX &&
 	       area_fits(h, h->modules_off, h->modules_cap, sizeof(struct wire_module)) &&
 	       area_fits(h, h->nodes_off, h->nodes_cap, sizeof(struct wire_node)) &&
@@ -72,20 +74,27 @@ static int open_table(int fd, struct table *ret, struct error *e)
 	return 0;
 }
 
+static bool is_mapped_file(const struct stat *st, const struct map *m)
+{
+	return S_ISREG(st->st_mode) && st->st_ino == m->inode &&
+	       major(st->st_dev) == m->dev_major && minor(st->st_dev) == m->dev_minor;
+}
+
 /* "/memfd:seep-rec.LAUNCHER.FD": the launcher's descriptor, opened anew. -1: not there any more. */
-static int open_by_launcher(const char *path, ino_t inode)
+static int open_by_launcher(const struct map *m)
 {
 	struct stat st;
 	char proc[64];
 	int launcher, number, fd;
 
-	if (sscanf(path, "/memfd:" WIRE_NAME ".%d.%d", &launcher, &number) != 2)
+	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%d.%d", &launcher, &number) != 2)
 		return -1;
 	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", launcher, number);
-	fd = open(proc, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
+	/* The name is the target's word: nothing but the very file that it has mapped is opened. */
+	if (stat(proc, &st) < 0 || !is_mapped_file(&st, m))
 		return -1;
-	if (fstat(fd, &st) < 0 || st.st_ino != inode) { /* the number serves something else now */
+	fd = open(proc, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_mapped_file(&st, m))) {
 		close(fd);
 		return -1;
 	}
@@ -116,7 +125,7 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 		error_hint(e, "start it with 'seep run -- COMMAND'");
 		goto out;
 	}
-	fd = open_by_launcher(m->path, m->inode);
+	fd = open_by_launcher(m);
 	if (fd < 0)
 		fd = open_by_mapping(pid, m);
 	if (fd < 0) {
