@@ -14,8 +14,6 @@
 #include "base/text.h"
 #include "cmd/help.h"
 
-#pragma weak cmd_run
-
 const struct command commands[] = {
 	{"top", "watch processes grow: memory, slope, and a plain sentence", "Look", cmd_top},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
@@ -161,7 +159,7 @@ int cmd_main(int argc, char **argv)
 	if (first == argc)
 		return help_overview();
 	command = command_find(argv[first]);
-	if (!command || !command->run)
+	if (!command)
 		return command_unknown(argv[first]);
 	return command->run(argc - first, argv + first);
 }

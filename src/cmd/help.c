@@ -41,8 +41,6 @@ static void add_commands(struct str *out)
 	const char *group = "";
 
 	for (const struct command *c = commands; c->name; c++) {
-		if (!c->run)
-			continue;
 		if (strcmp(group, c->group))
 			add_heading(out, c->group);
 		group = c->group;
@@ -187,7 +185,7 @@ int cmd_help(int argc, char **argv)
 	if (first == argc)
 		return help_overview();
 	command = command_find(argv[first]);
-	if (!command || !command->run)
+	if (!command)
 		return command_unknown(argv[first]);
 	help_argv[0] = argv[first];
 	return command->run(2, help_argv);
