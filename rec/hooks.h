@@ -17,8 +17,9 @@
 	X(pvalloc)                                                                                 \
 	X(free)                                                                                    \
 	X(cfree)                                                                                   \
-	X(free_sized) X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) X(_Znwm)         \
-		X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t)     \
+	X(free_sized)                                                                              \
+	X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) X(_Znwm) X(_Znam)              \
+		X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t)              \
 			X(_ZnamSt11align_val_t) X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(           \
 				_ZnamSt11align_val_tRKSt9nothrow_t) X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) \
 				X(_ZdaPvm) X(_ZdlPvRKSt9nothrow_t) X(_ZdaPvRKSt9nothrow_t)         \

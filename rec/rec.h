@@ -10,6 +10,7 @@
  *   record.h           the fast path: same stack as before? count, enter into the live table
  *   capture.c          the verified stack cache: unwinds what changed, checks what did not
  *   rules.c, cfi.c     return address → unwinding rule, from .eh_frame
+ *   complex.c          the rules that are not simple
  *   tree.c             stack tree
  *   table.c            live table: chunks, big and dense blocks
  *   thread.c           per-thread state
