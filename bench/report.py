@@ -137,7 +137,10 @@ def markdown(results):
                   ratios(workloads, 'peak')]
     if results.get('memory'):
         parts += ['### Memory of the recorder\n', memory_table(results['memory'])]
-    parts += [f'- {name}: {why}' for name, why in results['left_out'].items()]
+    if results['left_out']:
+        parts.append('Left out:\n')
+        parts += [f'- {name}: {why}' for name, why in results['left_out'].items()]
+        parts.append('')
     parts += ['### Bars\n', verdict_table(results['verdicts'])]
     return '\n'.join(parts)
 
