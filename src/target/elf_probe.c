@@ -147,6 +147,45 @@ static int is_static_pie(const struct file *f, const Elf64_Phdr *ph)
 	return 0;
 }
 
+/* Where in the file an address of the loaded program comes from; 0: nowhere. */
+static uint64_t offset_of(const struct file *f, const Elf64_Ehdr *eh, uint64_t addr)
+{
+	for (unsigned int i = 0; i < eh->e_phnum; i++) {
+		Elf64_Phdr ph;
+
+		if (read_at(f, eh->e_phoff + (uint64_t)i * sizeof(ph), &ph, sizeof(ph)) <= 0)
+			return 0;
+		if (ph.p_type == PT_LOAD && addr >= ph.p_vaddr && addr - ph.p_vaddr < ph.p_filesz)
+			return ph.p_offset + (addr - ph.p_vaddr);
+	}
+	return 0;
+}
+
+static bool needs_asan(const struct file *f, const Elf64_Ehdr *eh, const Elf64_Phdr *dynamic)
+{
+	static const char name[] = "libasan.so";
+	uint64_t nr = dynamic->p_filesz / sizeof(Elf64_Dyn), names = 0;
+	char found[sizeof(name)] = "";
+	Elf64_Dyn dyn;
+
+	/* First the table of names, then who is named. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint64_t i = 0; i < nr && i < DYNAMIC_MAX; i++) {
+			if (read_at(f, dynamic->p_offset + i * sizeof(dyn), &dyn, sizeof(dyn)) <=
+				    0 ||
+			    dyn.d_tag == DT_NULL)
+				break;
+			if (!pass && dyn.d_tag == DT_STRTAB)
+				names = offset_of(f, eh, dyn.d_un.d_ptr);
+			if (pass && names && dyn.d_tag == DT_NEEDED &&
+			    read_at(f, names + dyn.d_un.d_val, found, sizeof(name) - 1) > 0 &&
+			    !memcmp(found, name, sizeof(name) - 1))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* The program headers one by one; r > 0 as long as all is well. */
 static int probe_segments(const struct file *f, const Elf64_Ehdr *eh, struct elf_probe *p)
 {
@@ -175,6 +214,7 @@ static int probe_segments(const struct file *f, const Elf64_Ehdr *eh, struct elf
 		named = true;
 	}
 	p->kind = named ? ELF_KIND_DYNAMIC : ELF_KIND_STATIC;
+	p->needs_asan = named && needs_asan(f, eh, &dynamic);
 	if (!loads)
 		p->kind = ELF_KIND_NO_PROGRAM;
 	if (!loads || named || eh->e_type == ET_EXEC)

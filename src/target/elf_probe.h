@@ -7,6 +7,8 @@
 #ifndef SEEP_TARGET_ELF_PROBE_H
 #define SEEP_TARGET_ELF_PROBE_H
 
+#include <stdbool.h>
+
 enum elf_kind {
 	ELF_KIND_DYNAMIC, /* runs here and names a dynamic loader: interpreter */
 	ELF_KIND_STATIC,  /* runs here without any loader */
@@ -24,6 +26,7 @@ enum elf_kind {
 struct elf_probe {
 	enum elf_kind kind;
 	char machine[32]; /* FOREIGN: "32-bit x86", "64-bit ARM" … */
+	bool needs_asan;  /* DYNAMIC: wants AddressSanitizer's library to be the very first */
 	char interpreter[ELF_INTERPRETER_MAX];
 };
 

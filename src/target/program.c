@@ -182,6 +182,12 @@ static int check_kind(const char *image, const struct elf_probe *p, struct error
 {
 	switch (p->kind) {
 	case ELF_KIND_DYNAMIC:
+		if (p->needs_asan) {
+			cannot("record", image, "it is built with AddressSanitizer", e);
+			error_hint(e, "it brings its own malloc and finds leaks itself; build it "
+				      "without -fsanitize=address");
+			return -ENOEXEC;
+		}
 		if (!access(p->interpreter, F_OK))
 			return 0;
 		error_set(e, -ENOENT, EXIT_TARGET, "cannot run '%s': its loader '%s' is missing",

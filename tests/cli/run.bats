@@ -401,6 +401,13 @@ refused() {
     refused ./foreign "cannot record './foreign': it is a program for 32-bit x86" "64-bit"
 }
 
+@test "a program built with AddressSanitizer is refused" {
+    echo 'int main(void) { return 0; }' >main.c
+    gcc -fsanitize=address main.c -o sanitized || skip "gcc has no AddressSanitizer here"
+    refused ./sanitized "cannot record './sanitized': it is built with AddressSanitizer" \
+        "-fsanitize=address"
+}
+
 @test "set-user-ID, set-group-ID and capabilities are refused" {
     needs_root
     open=$(mktemp -d)
