@@ -134,7 +134,6 @@ def musl(name, *arguments):
 musl('growers')
 musl('threads', '8', '200')
 musl('big')
-musl('allapi')
 musl('forker', 'fork')
 musl('execer', '2')
 musl('sighandler')

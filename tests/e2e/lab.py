@@ -253,6 +253,10 @@ class Background:
             return test()
         return wait_until(what, alive)
 
+    def until_zombie(self):
+        """Until it has ended, without collecting it."""
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+
     def wait(self, patience=PATIENCE):
         """Waits for its end; standard input is closed first, so that nobody waits for us."""
         try:

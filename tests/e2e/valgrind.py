@@ -147,7 +147,6 @@ def same_on_victim(name, *arguments, allowed=()):
 same_on_victim('growers', '5')
 same_on_victim('deep', '2000')
 same_on_victim('execer', '0')
-same_on_victim('mlocker')
 same_on_victim('coro')
 
 
