@@ -448,7 +448,7 @@ static void usage_counts_our_memory(void **state)
 	const size_t bytes = 24u << 20;
 	struct process_info p;
 	struct usage before, after;
-	uint64_t own_before, own_after;
+	uint64_t own_before = 0, own_after = 0;
 	char *memory;
 	int fd;
 
