@@ -5,28 +5,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REC_FUNCTIONS(X)                                                                           \
-	X(malloc)                                                                                  \
-	X(calloc)                                                                                  \
-	X(realloc)                                                                                 \
-	X(reallocarray)                                                                            \
-	X(memalign)                                                                                \
-	X(aligned_alloc)                                                                           \
-	X(posix_memalign)                                                                          \
-	X(valloc)                                                                                  \
-	X(pvalloc)                                                                                 \
-	X(free)                                                                                    \
-	X(cfree)                                                                                   \
-	X(free_sized)                                                                              \
-	X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) X(_Znwm) X(_Znam)              \
-		X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) X(_ZnwmSt11align_val_t)              \
-			X(_ZnamSt11align_val_t) X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(           \
-				_ZnamSt11align_val_tRKSt9nothrow_t) X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) \
-				X(_ZdaPvm) X(_ZdlPvRKSt9nothrow_t) X(_ZdaPvRKSt9nothrow_t)         \
-					X(_ZdlPvSt11align_val_t) X(_ZdaPvSt11align_val_t) X(       \
-						_ZdlPvmSt11align_val_t) X(_ZdaPvmSt11align_val_t)  \
-						X(_ZdlPvSt11align_val_tRKSt9nothrow_t)             \
-							X(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+/* clang-format off */
+#define REC_FUNCTIONS(X) \
+	X(malloc) X(calloc) X(realloc) X(reallocarray) X(memalign) X(aligned_alloc) \
+	X(posix_memalign) X(valloc) X(pvalloc) X(free) X(cfree) X(free_sized) \
+	X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) \
+	X(_Znwm) X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) \
+	X(_ZnwmSt11align_val_t) X(_ZnamSt11align_val_t) \
+	X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(_ZnamSt11align_val_tRKSt9nothrow_t) \
+	X(_ZdlPv) X(_ZdaPv) X(_ZdlPvm) X(_ZdaPvm) \
+	X(_ZdlPvRKSt9nothrow_t) X(_ZdaPvRKSt9nothrow_t) \
+	X(_ZdlPvSt11align_val_t) X(_ZdaPvSt11align_val_t) \
+	X(_ZdlPvmSt11align_val_t) X(_ZdaPvmSt11align_val_t) \
+	X(_ZdlPvSt11align_val_tRKSt9nothrow_t) X(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+/* clang-format on */
 
 #define REC_DECLARE(name)                                                                          \
 	extern void *rec_real_##name;                                                              \

@@ -176,7 +176,8 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	uint64_t *slot;
 	uint32_t node;
 
-	/* A block that has not just been freed is cold, and so is its slot: let it come meanwhile. */
+	/* A block that has not just been freed is cold, and so is its slot: let it come meanwhile.
+	 */
 	__builtin_prefetch(table_slot((uint64_t)p), 1);
 	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
 		v = record_variant(w, r, sp);

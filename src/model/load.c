@@ -199,7 +199,7 @@ static void count_stopped(struct snapshot *s)
 	free(root);
 }
 
-/* Frees of blocks that the recorder never saw: all frees, less the blocks that are gone by a free. */
+/* Frees of blocks that the recorder never saw: all frees, less those of blocks it knew. */
 static uint64_t unknown_frees(const struct snapshot *s, const struct load_input *in)
 {
 	uint64_t gone = s->totals.freed_blocks;
