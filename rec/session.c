@@ -298,6 +298,20 @@ static void set_places(uint8_t *base)
 	h->nodes_nr = WIRE_NODE_FIRST;
 }
 
+/*
+ * Requested sizes below this may get blocks that stand closer than 32 bytes: glibc's never do
+ * (minimal chunk); jemalloc has classes of 8 and 16 bytes, then 32; musl slots of 16 with 4 bytes
+ * of its own, then 32; the others, or their next versions, may have 24 as well.
+ */
+static uint32_t dense_below(const char *allocator)
+{
+	if (text_equal(allocator, "glibc"))
+		return 0;
+	if (text_equal(allocator, "jemalloc"))
+		return 17;
+	return text_equal(allocator, "musl") ? 13 : 25;
+}
+
 /* Everything is ready: from the next call on we record. */
 static void open_gate(struct wire_header *h)
 {
@@ -305,9 +319,7 @@ static void open_gate(struct wire_header *h)
 	const char *name = allocator_name(&lm);
 
 	text_copy(h->allocator, name, sizeof(h->allocator));
-	/* glibc's blocks stand 32 bytes apart or more; others have classes of 8, 16 and 24 bytes.
-	 */
-	h->dense_below = text_equal(name, "glibc") ? 0 : 25;
+	h->dense_below = dense_below(name);
 	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
 	h->threads_many = !&__libc_single_threaded;
 	h->epoch = 1;

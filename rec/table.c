@@ -42,8 +42,10 @@ static uint64_t new_chunk(struct wire_header *h, uint64_t base, bool dense, uint
 static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 {
 	uint64_t page = slot & ~4095ull, end = chunk + WIRE_CHUNK_BYTES;
-	uint64_t bytes = ((page - chunk) / 4 & ~4095ull) + 8192;
+	uint64_t bytes = ((page - chunk) / 16 & ~4095ull) + 4096;
 
+	if (e > rec_gate.level1 && e[-1].base) /* a heap that has come up from below */
+		bytes = POPULATE_MAX;
 	if (bytes > POPULATE_MAX)
 		bytes = POPULATE_MAX;
 	if (bytes > end - page)

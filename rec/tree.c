@@ -31,29 +31,94 @@ static uint64_t mix(uint64_t pc, uint32_t parent)
 	return x ^ x >> 32;
 }
 
+/*
+ * The overflow index is a row of hash tables, each four times as large as the one before; new
+ * entries go into the first that is less than half full, so that little memory is touched as long
+ * as there is little in them. Entries stay where they are.
+ */
+#define INDEX_FIRST_BITS 12
+#define INDEX_STEP_BITS 2
+
+struct level {
+	uint64_t *slots;
+	uint32_t mask;
+};
+
+/* False: there is no such level in the area. */
+static bool index_level(const struct wire_header *h, uint32_t number, struct level *ret)
+{
+	uint64_t first = 0, nr = 1u << INDEX_FIRST_BITS;
+
+	for (; number; number--) {
+		first += nr;
+		nr <<= INDEX_STEP_BITS;
+	}
+	if (first + nr > 1ull << h->index_bits)
+		return false;
+	ret->slots = rec_places.index + first;
+	ret->mask = (uint32_t)nr - 1;
+	return true;
+}
+
+static uint32_t index_current(const struct wire_header *h)
+{
+	uint64_t held = __atomic_load_n(&h->index_nr, __ATOMIC_RELAXED), room = 0;
+	uint64_t nr = 1u << INDEX_FIRST_BITS;
+	uint32_t number = 0;
+
+	for (;; number++, nr <<= INDEX_STEP_BITS) {
+		room += nr / 2;
+		if (held < room)
+			return number;
+	}
+}
+
+/* The entry's node, or 0 and *ret_free: where the search ended, a free slot unless the table is
+ * full. */
+static uint32_t index_find(const struct level *l, uint32_t parent, uint64_t pc, uint64_t hash,
+			   uint32_t *ret_free)
+{
+	uint32_t tag = (uint32_t)(hash >> 32), i = (uint32_t)hash & l->mask;
+
+	for (uint32_t tries = 0; tries <= l->mask; tries++, i = (i + 1) & l->mask) {
+		uint64_t e = __atomic_load_n(&l->slots[i], __ATOMIC_ACQUIRE);
+		const struct wire_node *n = &rec_places.nodes[(uint32_t)e];
+
+		if (!e)
+			break;
+		if ((uint32_t)(e >> 32) == tag && n->pc == pc && n->parent == parent)
+			return (uint32_t)e;
+	}
+	*ret_free = i;
+	return 0;
+}
+
 /* In the overflow index; `mine` is a node made for this purpose that was not linked yet, or 0. */
 static uint32_t index_child(struct wire_header *h, uint32_t parent, uint64_t pc, uint32_t mine)
 {
-	uint64_t hash = mix(pc, parent);
-	uint32_t mask = (1u << h->index_bits) - 1, i = (uint32_t)hash & mask;
-	uint32_t tag = (uint32_t)(hash >> 32);
+	uint64_t hash = mix(pc, parent), none;
+	uint32_t current = index_current(h), at = 0, found;
+	struct level l;
 
-	for (uint32_t tries = 0; tries <= mask; tries++, i = (i + 1) & mask) {
-		uint64_t e = __atomic_load_n(&rec_places.index[i], __ATOMIC_ACQUIRE);
-
-		if (!e) {
+	for (uint32_t number = current + 1; number-- > 0;)
+		if (index_level(h, number, &l) && (found = index_find(&l, parent, pc, hash, &at)))
+			return found;
+	for (; index_level(h, current, &l); current++) {
+		for (;;) {
+			found = index_find(&l, parent, pc, hash, &at);
+			if (found)
+				return found;
+			none = 0;
+			if (__atomic_load_n(&l.slots[at], __ATOMIC_RELAXED))
+				break; /* full */
 			if (!mine && !(mine = new_node(h, parent, pc)))
 				return 0;
-			if (__atomic_compare_exchange_n(&rec_places.index[i], &e,
-							(uint64_t)tag << 32 | mine, false,
-							__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
-				return mine;
-		}
-		if ((uint32_t)(e >> 32) == tag) {
-			const struct wire_node *n = &rec_places.nodes[(uint32_t)e];
-
-			if (n->pc == pc && n->parent == parent)
-				return (uint32_t)e;
+			if (!__atomic_compare_exchange_n(&l.slots[at], &none,
+							 (hash >> 32) << 32 | mine, false,
+							 __ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+				continue;
+			__atomic_fetch_add(&h->index_nr, 1, __ATOMIC_RELAXED);
+			return mine;
 		}
 	}
 	return 0;

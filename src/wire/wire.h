@@ -1,18 +1,19 @@
+/* clang-format off */
 /*
  * Layout of the recorder's shared tables: one file (a memfd), mapped by the recorded process, held
  * by the launcher, read by whoever takes a snapshot. Plain structs, fixed widths, little endian.
  *
  *   0            struct wire_header            configuration, control, status
- *   modules_off  struct wire_module[]          modules that appeared in a stack, in order of
- * appearance nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
+ *   modules_off  struct wire_module[]          modules that appeared in a stack, in that order
+ *   nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
  *   temps_off    uint32_t[nodes_cap]           per node: temporary blocks (sparse)
  *   extra_off    struct wire_extra[nodes_cap]  per node: counts that are kept elsewhere (sparse)
- *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; private to the recorder
- *   threads_off  struct wire_thread[]          stride thread_stride; starts with counters not yet
- * in nodes undo_off     struct wire_undo[]            what changed since a snapshot began
- *   level1_off   struct wire_level1[WIRE_LEVEL1_NR]  private to the recorder (its own addresses)
- *   dense1_off   uint64_t[WIRE_DENSE1_NR]      likewise, for the dense table
- *   chunks_off   slots, WIRE_CHUNK_BYTES each  the live table
+ *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; the recorder's own
+ *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
+ *   undo_off     struct wire_undo[]            what changed since a snapshot began
+ *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
+ *   dense1_off   uint64_t[]                    [WIRE_DENSE1_NR]; likewise, for the dense table
+ *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
  *
  * Live table: a shadow of the heap. A chunk shadows 64 MiB of addresses, one 8-byte slot for each
  * 32 bytes (allocators whose blocks may stand closer than 32 bytes put the small ones into dense
@@ -28,6 +29,7 @@
  *   size   requested bytes; WIRE_SIZE_ESCAPE: the slot of address + 32 holds the size (such a block
  *          covers that granule itself, so nobody else needs the slot)
  */
+/* clang-format on */
 #ifndef SEEP_WIRE_WIRE_H
 #define SEEP_WIRE_WIRE_H
 
@@ -262,7 +264,8 @@ struct wire_header {
 	_Alignas(64) uint32_t nodes_nr;
 	uint32_t threads_nr, chunks_nr, modules_nr;
 	uint32_t undo_nr, undo_lost;
-	uint8_t pad2[40];
+	uint32_t index_nr; /* entries of the overflow index */
+	uint8_t pad2[36];
 
 	/* status and losses: written by the recorder */
 	_Alignas(64) uint32_t state; /* enum wire_state */
