@@ -294,6 +294,7 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 	}
 	g = (struct word_group *)r->words;
 	r->is_shape = 1;
+	r->many = 0;
 	for (uint32_t i = 0; i < groups * 4; i++) {
 		/* The last group is filled up with its last word: no tail loop. */
 		const struct word *w = &t->words[nr - 1 - (i < nr ? i : nr - 1)];

@@ -182,6 +182,7 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
 		v = record_variant(w, r, sp);
 	if (v && record_matches(v, h->epoch, pc, sp, bp)) {
+		r->many = 1;
 		node = count_in_record(w, v, size);
 	} else {
 		node = capture_stack(thread_private(w), h, v ? v : r, pc, sp, bp);
@@ -225,7 +226,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	r = record_slot(w, pc, sp);
 	__asm__(""
 		: "+r"(r)); /* one pointer; not an index to be shifted and added again and again */
-	if (unlikely(!record_matches(r, h->epoch, pc, sp, bp)))
+	if (unlikely(r->many || !record_matches(r, h->epoch, pc, sp, bp)))
 		return allocated_miss(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	barrier();
 	h = rec_gate.header;

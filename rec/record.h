@@ -48,17 +48,16 @@ static inline struct wire_record *record_variant(struct wire_thread *w, const st
 {
 	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
 	const char *s = (const char *)sp;
-	uint64_t room = stackmap_certain(sp) - sp, a = 0, b = 0, c = 0, d = 0;
+	uint64_t room = stackmap_certain(sp) - sp, a = 0, b = 0;
 
 	if (!r->is_shape)
 		return NULL;
+	/* Every other word: a call path differs in more than one, or soon will. */
 	for (; g < end && (g->offsets[1] >> 32) + 8 <= room; g++) {
 		a = a * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[0]);
-		b = b * 31 + *(const uint64_t *)(s + (g->offsets[0] >> 32));
-		c = c * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);
-		d = d * 31 + *(const uint64_t *)(s + (g->offsets[1] >> 32));
+		b = b * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);
 	}
-	a = (a + b * 0x9e3779b97f4a7c15ull) ^ (c + d * 0xff51afd7ed558ccdull) ^ r->pc << 7 ^ sp;
+	a = (a + b * 0x9e3779b97f4a7c15ull) ^ r->pc << 7 ^ sp;
 	a = a * 0x9e3779b97f4a7c15ull >> (64 - WIRE_VARIANTS_BITS);
 	return &w->records[(1u << WIRE_SITES_BITS) + a];
 }

@@ -484,8 +484,10 @@ static int read_all(struct reading *r, struct error *e)
 		err = read_undo(r, e);
 	if (err == 0)
 		err = read_modules(r, e);
+	/* Not from the mapping: looking at a hole there would fill it. */
+	if (err == 0)
+		err = read_at(r, &r->cut->header, sizeof(r->cut->header), 0, e);
 	if (err == 0) {
-		memcpy(&r->cut->header, r->t->header, sizeof(r->cut->header));
 		r->cut->header.allocator[sizeof(r->cut->header.allocator) - 1] = '\0';
 		r->cut->header.status_error[sizeof(r->cut->header.status_error) - 1] = '\0';
 	}

@@ -182,7 +182,8 @@ static uint64_t monotonic_ns(void)
 static void fill_header(struct wire_header *h, const struct wire_header *layout, uint32_t image,
 			uint64_t began_ns)
 {
-	*h = *layout;
+	/* What is behind stays a hole of the sparse file. */
+	memcpy(h, layout, offsetof(struct wire_header, chunk_base));
 	h->version = WIRE_VERSION;
 	h->header_bytes = sizeof(*h);
 	h->launcher_pid = getpid();

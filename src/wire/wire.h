@@ -163,7 +163,7 @@ struct wire_record {
 	uint16_t words_cap;
 	uint8_t bp_live, confidence;
 	uint8_t is_shape; /* its offsets ascend: may serve to tell variants apart */
-	uint8_t pad;
+	uint8_t many;	  /* the site has many stacks: look among the variants first */
 	uint64_t bytes;
 	uint32_t blocks, temps;
 };
