@@ -126,7 +126,7 @@ rec_boot_\name:
 	END	\name
 	.endm
 
-	/* operator new: recorded only where it does not come down to malloc through its symbol */
+	/* operator new, where there was one when the program started: else the late one is found */
 	.macro	NEW name
 	REAL	\name
 	FUNCTION \name
@@ -163,10 +163,11 @@ rec_boot_\name:
 	END	\name
 	.endm
 
+	/* operator delete: only the allocator's own; others come down to free, which sees it */
 	.macro	DELETE name
 	REAL	\name
 	FUNCTION \name
-	cmpb	$0, rec_new_records(%rip)
+	cmpb	$0, rec_delete_records(%rip)
 	je	2f
 	FREES_BODY \name, rec_freed_wrapper
 	END	\name

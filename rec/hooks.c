@@ -10,7 +10,7 @@
 
 #define REAL(name, type) ((type)rec_real_##name)
 
-unsigned char rec_new_records;
+unsigned char rec_new_records, rec_delete_records;
 
 /* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording.
  */

@@ -33,8 +33,12 @@ void rec_missing(void);
  */
 void *rec_resolve_late(const char *name, uint64_t caller);
 
-/* The allocator supplies operator new itself, not by way of malloc's symbol. */
-extern unsigned char rec_new_records;
+/*
+ * operator new is an outermost function: its caller asked for so many bytes, whatever it asks
+ * malloc for. operator delete is one only where the allocator supplies it, not by way of free's
+ * symbol.
+ */
+extern unsigned char rec_new_records, rec_delete_records;
 
 /* entry_x86_64.S jumps here; pc, sp, bp: of the caller, as in rec_allocated(). */
 void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);

@@ -96,7 +96,7 @@ struct places {
 	uint32_t *temps;
 	struct wire_extra *extra;
 	uint64_t *index;
-	uint64_t *dense1;
+	uint32_t *dense1; /* number + 1 of the dense chunk, by addr >> 24 */
 	struct wire_module *modules;
 	struct wire_undo *undo;
 	uint32_t nodes_cap;

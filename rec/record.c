@@ -247,12 +247,21 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 
 HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
+	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
 
-	/* The inner function's own hook has just recorded it, with a stack that holds ours. */
-	if (rec_gate.header && w && p && w->last_block == (uint64_t)p &&
-	    table_find(rec_gate.header, (uint64_t)p))
-		return p;
+	/*
+	 * The inner function's own hook has just recorded it, with a stack that holds ours; it may
+	 * have been asked for more than our caller wanted.
+	 */
+	if (h && w && p && w->last_block == (uint64_t)p && !w->busy) {
+		enter(w, sp);
+		if (table_resize(h, (uint64_t)p, size)) {
+			leave(w);
+			return p;
+		}
+		leave(w);
+	}
 	return rec_allocated(p, size, pc, sp, bp);
 }
 

@@ -262,7 +262,7 @@ static uint8_t *map_table(struct wire_header *h, long fd)
 {
 	uint64_t room = address_space();
 
-	for (uint32_t chunks = h->chunks_cap; chunks >= 4; chunks /= 2) {
+	for (uint32_t chunks = h->chunks_cap; chunks >= 2; chunks /= 2) {
 		uint64_t bytes = h->chunks_off + chunks * WIRE_CHUNK_BYTES;
 		uint8_t *base;
 
@@ -287,7 +287,7 @@ static void set_places(uint8_t *base)
 		.temps = (uint32_t *)(base + h->temps_off),
 		.extra = (struct wire_extra *)(base + h->extra_off),
 		.index = (uint64_t *)(base + h->index_off),
-		.dense1 = (uint64_t *)(base + h->dense1_off),
+		.dense1 = (uint32_t *)(base + h->dense1_off),
 		.modules = (struct wire_module *)(base + h->modules_off),
 		.undo = (struct wire_undo *)(base + h->undo_off),
 		.nodes_cap = h->nodes_cap,
@@ -400,7 +400,9 @@ HOOK void rec_start(void)
 		__builtin_trap(); /* not loaded by any dynamic loader: nothing could be called */
 	resolve_all(ours);
 	rec_allocator_addr = (uint64_t)rec_real_malloc;
-	rec_new_records = same_module((uint64_t)rec_real_malloc, (uint64_t)rec_real__Znwm);
+	rec_new_records = rec_real__Znwm != (void *)rec_late__Znwm;
+	rec_delete_records =
+		rec_new_records && same_module((uint64_t)rec_real_malloc, (uint64_t)rec_real__Znwm);
 	read_config();
 	if (config.wanted && (config.follow || config.pid == sys0(SYS_getpid))) {
 		if (is_bypassed(first, ours))

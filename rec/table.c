@@ -22,20 +22,20 @@ static void change(struct wire_header *h, uint64_t *slot, uint64_t value)
 	__atomic_store_n(slot, value, __ATOMIC_RELEASE); /* not before its note */
 }
 
-/* A chunk of the file for the stretch of addresses that begins at base; its address, 0: none left.
+/* Takes a chunk of the file for the stretch of addresses that begins at base; false: none is left.
  */
-static uint64_t new_chunk(struct wire_header *h, uint64_t base, bool dense, uint32_t *ret_nr)
+static bool new_chunk(struct wire_header *h, uint64_t base, bool dense, uint32_t *ret_nr)
 {
 	uint32_t nr = __atomic_load_n(&h->chunks_nr, __ATOMIC_RELAXED);
 
 	do {
 		if (nr >= h->chunks_cap)
-			return 0;
+			return false;
 	} while (!__atomic_compare_exchange_n(&h->chunks_nr, &nr, nr + 1, true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
 	h->chunk_base[nr] = base | (dense ? 1 : 2);
 	*ret_nr = nr;
-	return (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
+	return true;
 }
 
 /* Moves the frontier behind this slot, and has the kernel provide the pages up to there at once. */
@@ -54,45 +54,74 @@ static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 	__atomic_store_n(&e->frontier, page + bytes, __ATOMIC_RELAXED);
 }
 
-uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense)
+static uint64_t chunk_address(struct wire_header *h, uint32_t nr)
 {
-	unsigned span = dense ? WIRE_DENSE_SPAN_SHIFT : WIRE_SPAN_SHIFT;
-	uint64_t i = addr >> span, start = i << span, shift = dense ? start : start >> 2, none = 0;
-	uint64_t *entry, base, *slot;
-	uint32_t nr = 0;
+	return (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
+}
 
-	if (addr >> WIRE_ADDRESS_BITS)
-		return NULL;
-	/* What masking would take away is taken off the base instead. */
-	entry = dense ? &rec_places.dense1[i] : &rec_gate.level1[i].base;
-	base = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-	if (!base) {
-		base = new_chunk(h, start, dense, &nr) - shift;
-		if (base == 0 - shift)
+static uint64_t *dense_slot_in(struct wire_header *h, uint32_t entry, uint64_t addr)
+{
+	return (uint64_t *)(chunk_address(h, entry - 1) + (addr & (WIRE_CHUNK_BYTES - 1) & ~7ull));
+}
+
+static uint64_t *dense_chunk(struct wire_header *h, uint64_t addr)
+{
+	uint64_t i = addr >> WIRE_DENSE_SPAN_SHIFT;
+	uint32_t entry = __atomic_load_n(&rec_places.dense1[i], __ATOMIC_ACQUIRE), none = 0, nr;
+
+	if (!entry) {
+		if (!new_chunk(h, i << WIRE_DENSE_SPAN_SHIFT, true, &nr))
 			return NULL;
-		if (!__atomic_compare_exchange_n(entry, &none, base, false, __ATOMIC_RELEASE,
+		entry = nr + 1;
+		if (!__atomic_compare_exchange_n(&rec_places.dense1[i], &none, entry, false,
+						 __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+			h->chunk_base[nr] = 0; /* another thread was first; it stays empty */
+			entry = none;
+		}
+	}
+	return dense_slot_in(h, entry, addr);
+}
+
+static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr)
+{
+	uint64_t i = addr >> WIRE_SPAN_SHIFT, start = i << WIRE_SPAN_SHIFT, base, none = 0;
+	struct wire_level1 *e = &rec_gate.level1[i];
+	uint64_t *slot;
+	uint32_t nr;
+
+	base = __atomic_load_n(&e->base, __ATOMIC_ACQUIRE);
+	if (!base) {
+		if (!new_chunk(h, start, false, &nr))
+			return NULL;
+		/* What masking would take away is taken off the base instead. */
+		base = chunk_address(h, nr) - (start >> 2);
+		if (!__atomic_compare_exchange_n(&e->base, &none, base, false, __ATOMIC_RELEASE,
 						 __ATOMIC_ACQUIRE)) {
-			/* Another thread was first; this chunk stays empty. */
 			h->chunk_base[nr] = 0;
 			base = none;
 		}
 	}
-	if (dense)
-		return (uint64_t *)(base + (addr & ~7ull));
 	slot = slot_at(base, addr);
-	if ((uint64_t)slot >= rec_gate.level1[i].frontier)
-		advance(&rec_gate.level1[i], base + shift, (uint64_t)slot);
+	if ((uint64_t)slot >= e->frontier)
+		advance(e, base + (start >> 2), (uint64_t)slot);
 	return slot;
 }
 
-static uint64_t *dense_slot(uint64_t addr)
+uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense)
 {
-	uint64_t base;
+	if (addr >> WIRE_ADDRESS_BITS)
+		return NULL;
+	return dense ? dense_chunk(h, addr) : ordinary_chunk(h, addr);
+}
+
+static uint64_t *dense_slot(struct wire_header *h, uint64_t addr)
+{
+	uint32_t entry;
 
 	if (addr >> WIRE_ADDRESS_BITS)
 		return NULL;
-	base = rec_places.dense1[addr >> WIRE_DENSE_SPAN_SHIFT];
-	return base ? (uint64_t *)(base + (addr & ~7ull)) : NULL;
+	entry = rec_places.dense1[addr >> WIRE_DENSE_SPAN_SHIFT];
+	return entry ? dense_slot_in(h, entry, addr) : NULL;
 }
 
 static void drop(struct wire_header *h, uint64_t size)
@@ -158,7 +187,7 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 	uint64_t *slot = table_slot(addr);
 
 	if (!slot || !slot_is(*slot, addr)) {
-		slot = h->dense_below ? dense_slot(addr) : NULL;
+		slot = h->dense_below ? dense_slot(h, addr) : NULL;
 		if (!slot || !slot_is(*slot, addr)) {
 			if (h->dense_below)
 				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
@@ -175,7 +204,7 @@ uint64_t *table_find(struct wire_header *h, uint64_t addr)
 
 	if (slot && slot_is(*slot, addr))
 		return slot;
-	slot = h->dense_below ? dense_slot(addr) : NULL;
+	slot = h->dense_below ? dense_slot(h, addr) : NULL;
 	return slot && slot_is(*slot, addr) ? slot : NULL;
 }
 
@@ -209,4 +238,34 @@ void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked)
 void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked)
 {
 	change(h, slot, marked & ~WIRE_SLOT_MOVING);
+}
+
+/* Both sizes are near each other, so this is about where the block is entered, seldom about a slot.
+ */
+bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
+{
+	uint64_t *slot = table_find(h, addr), *better, old;
+	uint32_t node;
+
+	if (!slot)
+		return false;
+	node = (uint32_t)(*slot >> WIRE_SLOT_NODE_SHIFT);
+	old = *slot & WIRE_SIZE_ESCAPE;
+	if (old == size && size < WIRE_SIZE_ESCAPE)
+		return true;
+	if (old == WIRE_SIZE_ESCAPE) {
+		const uint64_t *second = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
+
+		old = second ? *second : size;
+	}
+	if (old == size)
+		return true;
+	better = table_slot_for(h, (void *)addr, size);
+	if (!better)
+		return true;
+	__atomic_fetch_add(&rec_places.extra[node].bytes, size - old, __ATOMIC_RELAXED);
+	if (better != slot)
+		leave(h, slot);
+	enter(h, better, addr, size, node);
+	return true;
 }

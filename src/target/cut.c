@@ -16,6 +16,8 @@
 
 #define PIECE_BYTES (1u << 20)
 #define QUIET_PATIENCE_NS 200000000ull
+#define POLL_MIN_NS 20000
+#define POLL_MAX_NS 2000000
 #define ATTEMPTS 3
 #define SLOTS_MAX (1u << 30) /* no honest table has more blocks */
 
@@ -79,7 +81,11 @@ static bool is_gone(const struct reading *r, int32_t tid)
 	return syscall(SYS_tgkill, r->t->header->pid, tid, 0) < 0 && errno == ESRCH;
 }
 
-/* Waits until no hook is under way that began before the flag was seen. False: one is stuck. */
+/*
+ * Waits until no hook is under way that began before the flag was seen. False: one is stuck. A hook
+ * that takes long is one whose thread was preempted: waking up all the time would keep the
+ * scheduler from going on with it.
+ */
 static bool wait_quiet(struct reading *r)
 {
 	const struct wire_header *l = &r->t->layout;
@@ -94,6 +100,7 @@ static bool wait_quiet(struct reading *r)
 
 	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++) {
 		uint64_t at = l->threads_off + i * l->thread_stride;
+		long pause_ns = POLL_MIN_NS;
 
 		if (read_at(r, &first, sizeof(first), at, NULL) < 0)
 			return false;
@@ -102,7 +109,9 @@ static bool wait_quiet(struct reading *r)
 				return false;
 			if (now_ns() > deadline)
 				break;
-			sleep_ns(20000);
+			sleep_ns(pause_ns);
+			if (pause_ns < POLL_MAX_NS)
+				pause_ns *= 2;
 			if (read_at(r, &w, sizeof(w), at, NULL) < 0)
 				return false;
 		}

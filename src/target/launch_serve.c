@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "target/descent.h"
 #include "target/launch_private.h"
 
@@ -115,6 +116,7 @@ static void answer(struct launch *l, int s)
 {
 	struct launch_process *known;
 	struct launch_table table;
+	struct error e = {0};
 	struct ucred who;
 	socklen_t len = sizeof(who);
 	uint32_t image;
@@ -125,8 +127,11 @@ static void answer(struct launch *l, int s)
 	if ((known && has_ended(known)) || !may_have_one(l, &who, known))
 		return;
 	image = known ? known->seen.image + 1 : 1;
-	if (launch_table_create(image, address_space_of(who.pid), &table, NULL) < 0)
+	if (launch_table_create(image, address_space_of(who.pid), &table, &e) < 0) {
+		if (known) /* the table of the image before must not pass for this one's */
+			launch_table_fail(&known->seen.table, e.message);
 		return;
+	}
 	if (known)
 		serve_again(&known->seen, s, &table);
 	else

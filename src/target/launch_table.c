@@ -20,7 +20,7 @@
 
 #define PAGE 4096ull
 #define MODULES_CAP 4096u
-#define CHUNKS_MIN 4u /* the recorder does not go below that */
+#define CHUNKS_MIN 2u /* the recorder does not go below that */
 #define CHUNKS_LEAST_WANTED 1024u
 #define RAM_FACTOR 4	      /* address space shadowed, in machine memories: heaps have holes */
 #define ADDRESS_SPACE_SHARE 3 /* the table takes a third of a limited address space */
@@ -47,6 +47,7 @@ static const struct caps caps[] = {
 	{22, 20, 2048, 1u << 20},
 	{20, 18, 256, 256u << 10},
 	{19, 17, 64, 128u << 10},
+	{17, 15, 16, 32u << 10},
 };
 
 /* Everything in front of the live table. */
@@ -69,7 +70,7 @@ static void lay_out(struct wire_header *h, const struct caps *c)
 	h->threads_off = place(&end, h->threads_cap * h->thread_stride, PAGE);
 	h->undo_off = place(&end, h->undo_cap * sizeof(struct wire_undo), PAGE);
 	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), PAGE);
-	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint64_t), PAGE);
+	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), PAGE);
 	h->chunks_off = place(&end, 0, WIRE_CHUNK_BYTES);
 }
 
@@ -260,6 +261,12 @@ bool launch_table_tick(struct launch_table *t, uint64_t now_ns)
 	__atomic_store_n(&t->header->time_bits,
 			 (uint64_t)wire_time_encode(ms) << WIRE_SLOT_TIME_SHIFT, __ATOMIC_RELAXED);
 	return ms < WIRE_MS_FINE;
+}
+
+void launch_table_fail(struct launch_table *t, const char *why)
+{
+	snprintf(t->header->status_error, sizeof(t->header->status_error), "%s", why);
+	__atomic_store_n(&t->header->state, WIRE_STATE_FAILED, __ATOMIC_RELEASE);
 }
 
 void launch_table_status(const struct launch_table *t, struct launch_table_status *ret)

@@ -44,6 +44,8 @@ void launch_table_release(struct launch_table *t);
 /* Sets the table's clock. False once a step of the clock is longer than a second: no hurry then. */
 bool launch_table_tick(struct launch_table *t, uint64_t now_ns);
 
+/* Nothing is recorded in it any more, and why: for an image that got no table of its own. */
+void launch_table_fail(struct launch_table *t, const char *why);
 /* What the recorder says about itself; copied, and made safe to print as text. */
 struct launch_table_status {
 	enum wire_state state;

@@ -12,7 +12,7 @@
  *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
  *   undo_off     struct wire_undo[]            what changed since a snapshot began
  *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
- *   dense1_off   uint64_t[]                    [WIRE_DENSE1_NR]; likewise, for the dense table
+ *   dense1_off   uint32_t[]                    [WIRE_DENSE1_NR]; dense chunk number + 1, 0 none
  *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
  *
  * Live table: a shadow of the heap. A chunk shadows 64 MiB of addresses, one 8-byte slot for each
