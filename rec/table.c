@@ -240,8 +240,16 @@ void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked)
 	change(h, slot, marked & ~WIRE_SLOT_MOVING);
 }
 
-/* Both sizes are near each other, so this is about where the block is entered, seldom about a slot.
- */
+static uint64_t size_in(uint64_t slot, uint64_t addr)
+{
+	const uint64_t *second;
+
+	if ((slot & WIRE_SIZE_ESCAPE) != WIRE_SIZE_ESCAPE)
+		return slot & WIRE_SIZE_ESCAPE;
+	second = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
+	return second ? *second : 0;
+}
+
 bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 {
 	uint64_t *slot = table_find(h, addr), *better, old;
@@ -250,13 +258,12 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	if (!slot)
 		return false;
 	node = (uint32_t)(*slot >> WIRE_SLOT_NODE_SHIFT);
-	old = *slot & WIRE_SIZE_ESCAPE;
-	if (old == size && size < WIRE_SIZE_ESCAPE)
-		return true;
-	if (old == WIRE_SIZE_ESCAPE) {
-		const uint64_t *second = table_slot(addr + (1 << WIRE_GRANULE_SHIFT));
-
-		old = second ? *second : size;
+	old = size_in(*slot, addr);
+	if (rec_places.nodes[node].parent == WIRE_NODE_NO_CFI) {
+		__atomic_fetch_sub(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&rec_places.extra[node].bytes, old, __ATOMIC_RELAXED);
+		leave(h, slot);
+		return false;
 	}
 	if (old == size)
 		return true;

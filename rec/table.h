@@ -69,7 +69,12 @@ uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_
 void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked);
 /* Where a block of this size at this address would be entered; NULL: no room. */
 uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size);
-/* A live block's requested size is this; its site's bytes are put right. False: no such block. */
+/*
+ * For the outer of two functions that were both seen to allocate this block: what was asked for is
+ * `size`, and its site's bytes are put right. False: not in the table, or taken out of it because
+ * its stack ends at the inner function, in code without unwind information: the outer one's is
+ * better.
+ */
 bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size);
 void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked);
 
