@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-int io_write_all(int fd, const void *data, size_t len)
+static int write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;
 
@@ -29,6 +30,21 @@ int io_write_all(int fd, const void *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+/*
+ * Beyond the limit on file sizes (RLIMIT_FSIZE) write() is to fail and not to end the program. The
+ * signal is ignored only meanwhile: what a child inherits is the user's.
+ */
+int io_write_all(int fd, const void *data, size_t len)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+	int r;
+
+	sigaction(SIGXFSZ, &ignore, &before);
+	r = write_all(fd, data, len);
+	sigaction(SIGXFSZ, &before, NULL);
+	return r;
 }
 
 long io_read_all(int fd, void *data, size_t len)

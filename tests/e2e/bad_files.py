@@ -297,7 +297,7 @@ def file_limit(lab):
     target.write_bytes(b'what was good')
 
     def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
     for command in writers(lab, target):
         old_one_survives(lab, command, target, {'preexec_fn': limited})
 

@@ -264,7 +264,8 @@ def postgres(lab):
         result = lab.seep('snap', '-o', lab.path(f'shot{number}'), one)
         if number == 0 or os.path.exists(f'/proc/{one}'):
             result.must()
-            lab.report(lab.path(f'shot{number}')).complete(['stopped_stacks'])
+        # Children free blocks that they have from their parent.
+        lab.report(lab.path(f'shot{number}')).complete(['stopped_stacks', 'unknown_frees'])
     said = load.wait().must()
     holds('no error', 'rror' not in said.err and '1600/1600' in said.out, said)
     os.kill(int(pid), signal.SIGINT)
