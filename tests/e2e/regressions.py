@@ -213,7 +213,7 @@ def mlock_limit(lab):
 def dead_readers(lab):
     running = lab.start(regress('busy'), options=['-q', '--at-exit', lab.path('end')])
     pid = running.truth()['pid']
-    for turn in range(8):
+    for turn in range(5):
         lab.run(TOOLS / 'dead_reader', pid).must()
         lab.snap(pid, f'turn{turn}')
     running.say('')
