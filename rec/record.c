@@ -184,8 +184,14 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	if (v && record_matches(v, h->epoch, pc, sp, bp)) {
 		r->many = 1;
 		node = count_in_record(w, v, size);
+#ifdef REC_CHECK
+		h->record_hits++;
+#endif
 	} else {
 		node = capture_stack(thread_private(w), h, v ? v : r, pc, sp, bp);
+#ifdef REC_CHECK
+		h->captures++;
+#endif
 		tree_count(h, node, size);
 		use_pending_temps(w, node);
 	}
