@@ -272,6 +272,7 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 	uint32_t groups = (nr + 3) / 4;
 	size_t bytes = groups * sizeof(struct word_group), arena = 1 << 16;
 	struct word_group *g;
+	bool ascending = true;
 	uint64_t last = 0;
 
 	if (nr > UINT16_MAX)
@@ -293,8 +294,6 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 		t->arena += bytes;
 	}
 	g = (struct word_group *)r->words;
-	r->is_shape = 1;
-	r->many = 0;
 	for (uint32_t i = 0; i < groups * 4; i++) {
 		/* The last group is filled up with its last word: no tail loop. */
 		const struct word *w = &t->words[nr - 1 - (i < nr ? i : nr - 1)];
@@ -302,8 +301,7 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 
 		if (offset >> 31)
 			return false;
-		if (offset < last)
-			r->is_shape = 0;
+		ascending = ascending && offset >= last;
 		last = offset;
 		if (i % 2)
 			g[i / 4].offsets[i / 2 % 2] |= offset << 32;
@@ -312,6 +310,11 @@ static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uin
 		g[i / 4].value[i % 4] = w->value;
 	}
 	r->words_nr = (uint16_t)groups;
+	/* A variant has its tag there. */
+	if (r < &t->wire->records[1u << WIRE_SITES_BITS]) {
+		r->is_shape = ascending;
+		r->many = 0;
+	}
 	return true;
 }
 

@@ -100,8 +100,13 @@ static bool read_safely(uint64_t addr, void *to, size_t n)
 static const Elf64_Ehdr *find_header(struct link_map *lm)
 {
 	uint64_t at = (uint64_t)lm->l_ld & ~4095ull;
+	struct elf_found found_object;
 	Elf64_Ehdr e;
 
+	/* glibc knows where its mapping begins; no system call, for a sandbox may forbid it. */
+	if (elf_glibc_find_object && elf_glibc_find_object(lm->l_ld, &found_object) == 0 &&
+	    bytes_equal(found_object.map_start, ELFMAG, SELFMAG))
+		return found_object.map_start;
 	if (lm->l_addr && lm->l_addr <= at && read_safely(lm->l_addr, &e, sizeof(e)) &&
 	    bytes_equal(e.e_ident, ELFMAG, SELFMAG))
 		return (const Elf64_Ehdr *)lm->l_addr;

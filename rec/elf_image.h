@@ -19,6 +19,18 @@ struct elf_image {
 	uint64_t eh_frame_hdr;	   /* 0: none */
 };
 
+/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers.
+ */
+struct elf_found {
+	unsigned long long flags;
+	void *map_start, *map_end;
+	struct link_map *link_map;
+	void *eh_frame_hdr;
+	unsigned long long reserved[7];
+};
+extern int elf_glibc_find_object(void *pc, struct elf_found *result) __asm__("_dl_find_object")
+	__attribute__((weak));
+
 /* First entry of the loader's list, in symbol search order; NULL: not found. */
 struct link_map *elf_link_maps(void);
 bool elf_image_of(struct link_map *lm, struct elf_image *ret);

@@ -15,24 +15,12 @@
 #include "elf_image.h"
 #include "modules.h"
 
-/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers.
- */
-struct find_result {
-	unsigned long long flags;
-	void *map_start, *map_end;
-	struct link_map *link_map;
-	void *eh_frame_hdr;
-	unsigned long long reserved[7];
-};
-extern int glibc_find_object(void *pc, struct find_result *result) __asm__("_dl_find_object")
-	__attribute__((weak));
-
-static bool find_object(uint64_t addr, struct find_result *f)
+static bool find_object(uint64_t addr, struct elf_found *f)
 {
 	struct elf_image image;
 
-	if (glibc_find_object)
-		return glibc_find_object((void *)addr, f) == 0;
+	if (elf_glibc_find_object)
+		return elf_glibc_find_object((void *)addr, f) == 0;
 	if (!elf_image_at(addr, &image))
 		return false;
 	f->map_start = (void *)image.start;
@@ -121,7 +109,7 @@ static void new_epoch(struct wire_header *h)
 		__atomic_add_fetch(&h->epoch, 1, __ATOMIC_RELEASE);
 }
 
-static struct mark mark_of(const struct find_result *f)
+static struct mark mark_of(const struct elf_found *f)
 {
 	struct mark m = {
 		.start = (uint64_t)f->map_start,
@@ -135,7 +123,7 @@ static struct mark mark_of(const struct find_result *f)
 	return m;
 }
 
-static void describe(const struct find_result *f, const struct mark *mark, struct wire_module *m)
+static void describe(const struct elf_found *f, const struct mark *mark, struct wire_module *m)
 {
 	m->start = mark->start;
 	m->end = mark->end;
@@ -175,7 +163,7 @@ bool modules_appeared(struct wire_header *h)
 	return true;
 }
 
-static COLD void add_module(struct wire_header *h, const struct find_result *f)
+static COLD void add_module(struct wire_header *h, const struct elf_found *f)
 {
 	struct mark mark = mark_of(f);
 	uint32_t i;
@@ -194,7 +182,7 @@ static COLD void add_module(struct wire_header *h, const struct find_result *f)
 
 const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr)
 {
-	struct find_result f;
+	struct elf_found f;
 	struct wire_module *m;
 
 	if (!find_object(addr, &f))
@@ -228,7 +216,7 @@ void modules_unloaded(struct wire_header *h)
 
 	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
 		struct wire_module *m = &rec_places.modules[i];
-		struct find_result f;
+		struct elf_found f;
 
 		if (m->state != WIRE_MODULE_LOADED)
 			continue;

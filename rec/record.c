@@ -166,6 +166,36 @@ static inline uint32_t count_in_record(struct wire_thread *w, struct wire_record
 	return r->node;
 }
 
+/*
+ * Among the other stacks of this site: the record of the present one (*ret_known), or the one to
+ * use for it: a free one, else the one that was least used of late. NULL: there can be none.
+ */
+static inline struct wire_record *find_variant(struct wire_thread *w, struct wire_header *h,
+					       const struct wire_record *site, uint64_t sp,
+					       uint64_t bp, bool *ret_known)
+{
+	uint16_t tag;
+	struct wire_record *v = record_variants(w, site, sp, &tag), *spare = v;
+
+	for (int i = 0; v && i < VARIANT_WAYS; i++, v++) {
+		if (v->tag == tag && record_matches(v, h->epoch, site->pc, sp, bp)) {
+			*ret_known = true;
+			return v;
+		}
+		if (v->tag == tag && v->pc == site->pc && v->sp == sp)
+			return v; /* a candidate, or its stack has changed where nobody looked */
+		if (v->epoch != h->epoch || v->confidence < spare->confidence)
+			spare = v;
+	}
+	if (spare && spare->tag != tag) {
+		tree_flush_record(h, spare);
+		spare->epoch = 0;
+		spare->pc = 0;
+		spare->tag = tag;
+	}
+	return spare;
+}
+
 /* The stack is not the one of the site's record: another that is known, or one to be walked. */
 static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint64_t pc,
 						      uint64_t sp, uint64_t bp)
@@ -173,6 +203,7 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
 	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
+	bool known = false;
 	uint64_t *slot;
 	uint32_t node;
 
@@ -180,8 +211,8 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	 */
 	__builtin_prefetch(table_slot((uint64_t)p), 1);
 	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
-		v = record_variant(w, r, sp);
-	if (v && record_matches(v, h->epoch, pc, sp, bp)) {
+		v = find_variant(w, h, r, sp, bp, &known);
+	if (known) {
 		r->many = 1;
 		node = count_in_record(w, v, size);
 #ifdef REC_CHECK

@@ -42,9 +42,16 @@ static inline bool record_holds(const struct wire_record *r, uint64_t sp)
  * where the first one's words stand: a guess, like everything here checked afterwards. Only words
  * that are mapped for certain are read: behind a difference nothing says that the stack is as long
  * as it was.
+ *
+ * Returns the first of VARIANT_WAYS records that it may be in, and the tag that it then has; NULL:
+ * this site's words do not lend themselves to it.
  */
-static inline struct wire_record *record_variant(struct wire_thread *w, const struct wire_record *r,
-						 uint64_t sp)
+#define VARIANT_WAYS_BITS 2
+#define VARIANT_WAYS (1 << VARIANT_WAYS_BITS)
+
+static inline struct wire_record *record_variants(struct wire_thread *w,
+						  const struct wire_record *r, uint64_t sp,
+						  uint16_t *ret_tag)
 {
 	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
 	const char *s = (const char *)sp;
@@ -58,8 +65,10 @@ static inline struct wire_record *record_variant(struct wire_thread *w, const st
 		b = b * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);
 	}
 	a = (a + b * 0x9e3779b97f4a7c15ull) ^ r->pc << 7 ^ sp;
-	a = a * 0x9e3779b97f4a7c15ull >> (64 - WIRE_VARIANTS_BITS);
-	return &w->records[(1u << WIRE_SITES_BITS) + a];
+	a *= 0x9e3779b97f4a7c15ull;
+	*ret_tag = (uint16_t)(a >> 16);
+	a >>= 64 - (WIRE_VARIANTS_BITS - VARIANT_WAYS_BITS);
+	return &w->records[(1u << WIRE_SITES_BITS) + (a << VARIANT_WAYS_BITS)];
 }
 
 /* Is this record's stack the present one? */

@@ -162,8 +162,13 @@ struct wire_record {
 	uint16_t words_nr;
 	uint16_t words_cap;
 	uint8_t bp_live, confidence;
-	uint8_t is_shape; /* its offsets ascend: may serve to tell variants apart */
-	uint8_t many;	  /* the site has many stacks: look among the variants first */
+	union {
+		struct {		  /* of a site */
+			uint8_t is_shape; /* its offsets ascend: may tell variants apart */
+			uint8_t many;	  /* look among the variants first */
+		};
+		uint16_t tag; /* of a variant */
+	};
 	uint64_t bytes;
 	uint32_t blocks, temps;
 };
