@@ -81,6 +81,8 @@ def clean_environment(home):
 
 def run_all():
     words = sys.argv[1:]
+    if not SEEP.exists():
+        sys.exit(f'{SEEP} does not exist: set SEEP_BUILD to the build folder')
     chosen = [(n, f) for n, f in CASES if all(w in n for w in words)]
     failed = 0
     print(f'1..{len(chosen)}', flush=True)
