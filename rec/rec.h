@@ -35,7 +35,6 @@
 
 #define FRAMES_MAX 4096 /* deeper stacks are cut: the innermost frames are kept */
 #define WORDS_MAX (8 * FRAMES_MAX)
-#define MAPS_BUFFER 512
 #define EXTRA_MAX (4 * FRAMES_MAX) /* words read by complex unwinding steps in one walk */
 
 /* A word of the stack that an unwinder reads, and what it held. */
@@ -117,9 +116,8 @@ static inline uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64
 }
 
 /* session.c */
-void rec_start(void);	    /* resolves the real functions, opens the session; once */
-bool rec_child_start(void); /* in a fork child that is to be followed */
-bool rec_wake(void);	    /* gate closed: is there anything to do? true: it is open now */
+void rec_start(void); /* resolves the real functions, opens the session; once */
+bool rec_wake(void);  /* gate closed: is there anything to do? true: it is open now */
 
 /* thread.c */
 struct wire_thread *thread_get(struct wire_header *h); /* sets rec_self; NULL: no room */

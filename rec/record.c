@@ -111,18 +111,15 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	}
 	enter(w, sp);
 	w->passes++;
-	if (!(h->slow & WIRE_SLOW_OFF)) {
-		if (h->slow & WIRE_SLOW_UNLOAD)
-			node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
-		else
-			node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp,
-					     bp);
+	if (h->slow & WIRE_SLOW_UNLOAD)
+		node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
+	else
+		node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp, bp);
 #ifdef REC_CHECK
-		check_stack(h, pc, node);
+	check_stack(h, pc, node);
 #endif
-		count_and_insert(h, addr, size, node);
-		set_last_block(w, addr);
-	}
+	count_and_insert(h, addr, size, node);
+	set_last_block(w, addr);
 	leave(w);
 	return p;
 }
@@ -151,6 +148,20 @@ static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
 	struct wire_thread *w = rec_self;
 
 	table_insert_slow(rec_gate.header, (uint64_t)p, size, node);
+	w->last_block = (uint64_t)p;
+	leave(w);
+	return p;
+}
+
+/* Enters the block into the live table, and ends the hook. */
+static inline void *enter_block(struct wire_header *h, struct wire_thread *w, void *p, size_t size,
+				uint32_t node)
+{
+	uint64_t *slot = table_free_slot(h, (uint64_t)p, size);
+
+	if (unlikely(!slot))
+		return insert_and_leave(p, size, node);
+	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
 	w->last_block = (uint64_t)p;
 	leave(w);
 	return p;
@@ -204,11 +215,9 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 	struct wire_thread *w = rec_self;
 	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
 	bool known = false;
-	uint64_t *slot;
 	uint32_t node;
 
-	/* A block that has not just been freed is cold, and so is its slot: let it come meanwhile.
-	 */
+	/* A block that was not just freed is cold, and so is its slot: let it come meanwhile. */
 	__builtin_prefetch(table_slot((uint64_t)p), 1);
 	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
 		v = find_variant(w, h, r, sp, bp, &known);
@@ -229,13 +238,7 @@ static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint
 #ifdef REC_CHECK
 	check_stack(h, pc, node);
 #endif
-	slot = table_free_slot(h, (uint64_t)p, size);
-	if (unlikely(!slot))
-		return insert_and_leave(p, size, node);
-	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
-	w->last_block = (uint64_t)p;
-	leave(w);
-	return p;
+	return enter_block(h, w, p, size, node);
 }
 
 /*
@@ -248,7 +251,6 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self;
 	struct wire_record *r;
-	uint64_t *slot;
 	uint32_t node;
 
 	if (unlikely(!p))
@@ -273,13 +275,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	h->record_hits++;
 	check_stack(h, pc, node);
 #endif
-	slot = table_free_slot(h, (uint64_t)p, size);
-	if (unlikely(!slot))
-		return insert_and_leave(p, size, node);
-	slot_write(slot, slot_value(h, (uint64_t)p, size, node));
-	w->last_block = (uint64_t)p;
-	leave(w);
-	return p;
+	return enter_block(h, w, p, size, node);
 }
 
 HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)

@@ -232,7 +232,6 @@ struct wire_undo {
 enum wire_slow {
 	WIRE_SLOW_SNAPSHOT = 1, /* log changes to the undo area */
 	WIRE_SLOW_UNLOAD = 2,	/* a module is being unloaded: no cached unwinding rules */
-	WIRE_SLOW_OFF = 4,	/* forward only; frees still clear slots */
 };
 
 enum wire_state {
