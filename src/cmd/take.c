@@ -51,7 +51,8 @@ static void look_at_process(struct snapshot *s, int32_t pid)
 			struct region r = {.start = m->start,
 					   .end = m->end,
 					   .offset = m->offset,
-					   .prot = m->prot};
+					   .prot = m->prot,
+					   .owner = NO_INDEX};
 
 			r.path = strings_add(&s->strings, m->path);
 			ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, r);
@@ -66,10 +67,12 @@ static void look_at_process(struct snapshot *s, int32_t pid)
 	}
 	if (process_threads(pid, &threads, &nr, NULL) == 0) {
 		for (size_t i = 0; i < nr; i++)
-			ARRAY_PUSH(
-				s->threads, s->nr_threads, s->cap_threads,
-				((struct thread_info){threads[i].tid,
-						      strings_add(&s->strings, threads[i].name)}));
+			ARRAY_PUSH(s->threads, s->nr_threads, s->cap_threads,
+				   ((struct thread_info){
+					   .tid = threads[i].tid,
+					   .name = strings_add(&s->strings, threads[i].name),
+					   .heap = NO_INDEX,
+				   }));
 		free(threads);
 	}
 }

@@ -176,6 +176,7 @@ static void load_blocks(struct loading *l)
 				.size = b->size,
 				.stack = k,
 				.age_ms = age_ms(in, b->time_code),
+				.heap = NO_INDEX,
 			};
 	}
 	if (in->with_blocks)

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/heaps.h"
 #include "model/strings.h"
 
 struct error;
@@ -102,20 +103,35 @@ struct stack {
 
 struct block {
 	uint64_t addr;
-	uint64_t size;	 /* bytes, as requested */
-	uint32_t stack;	 /* index into stacks */
+	uint64_t size;	 /* bytes, as requested; known from a heap walk only: usable bytes */
+	uint32_t stack;	 /* index into stacks; NO_INDEX: the recorder did not see it */
 	uint32_t age_ms; /* since allocation, UINT32_MAX unknown; resolution: see wire/ */
+	uint32_t heap;	 /* index into heaps; NO_INDEX: not found by a heap walk */
+	uint8_t state;	 /* enum block_state */
 };
 
 struct thread_info {
 	int32_t tid;
 	uint32_t name; /* string */
+	uint32_t heap; /* the heap it allocates from; NO_INDEX unknown */
+	uint64_t sp;   /* stack pointer at the look; 0 unknown */
 };
 
-struct region { /* one line of /proc/PID/maps */
+struct region { /* one line of /proc/PID/maps, or a part of one */
 	uint64_t start, end, offset;
-	uint32_t path; /* string */
-	uint8_t prot;  /* 1 r, 2 w, 4 x, 8 shared */
+	uint32_t path;	   /* string */
+	uint8_t prot;	   /* 1 r, 2 w, 4 x, 8 shared */
+	uint8_t kind;	   /* enum region_kind of model/regions.h */
+	uint32_t owner;	   /* what it belongs to, by kind: module, heap or thread; NO_INDEX none */
+	uint32_t vm_flags; /* enum region_vm_flags */
+	/* Bytes, of smaps; all zero unless the snapshot has has_region_use. */
+	uint64_t rss, pss, shared_clean, shared_dirty, private_clean, private_dirty;
+	uint64_t anonymous, lazy_free, swap, locked, huge;
+};
+
+/* Of the whole process, as the kernel counts them; bytes. All zero: not known. */
+struct process_figures {
+	uint64_t rss, peak_rss, anonymous, file, shared_memory, swap, page_tables;
 };
 
 /* Whatever keeps this snapshot from being the whole truth. All zero: nothing was lost. */
@@ -146,9 +162,13 @@ struct snapshot {
 	uint64_t pause_ns;	     /* how long the target stood still for this snapshot */
 	bool has_recorder;
 	bool has_blocks;
-	bool at_exit; /* taken when the process had ended */
+	bool has_heaps;	     /* heaps were walked: heaps, spans, checks */
+	bool has_region_use; /* regions know their resident bytes */
+	bool at_exit;	     /* taken when the process had ended */
 	bool symbols_resolved;
 	uint32_t allocator; /* string: "glibc", "jemalloc", … "" unknown */
+	uint32_t method; /* string: how it was looked at ("frozen clone", "stopped", "live"); "" */
+	struct process_figures figures;
 
 	struct module *modules;
 	size_t nr_modules, cap_modules;
@@ -166,6 +186,12 @@ struct snapshot {
 	size_t nr_threads, cap_threads;
 	struct region *regions;
 	size_t nr_regions, cap_regions;
+	struct heap_row *heaps;
+	size_t nr_heaps, cap_heaps;
+	struct heap_span *spans; /* ascending by address; a sub-heap's lie within its parent's */
+	size_t nr_spans, cap_spans;
+	struct heap_check *checks;
+	size_t nr_checks, cap_checks;
 	struct losses losses;
 	struct totals totals; /* sums over stacks; snapshot_sum() fills them */
 };

@@ -115,14 +115,16 @@ static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rn
 	for (int i = 0; i < 3; i++)
 		ARRAY_PUSH(s->threads, s->nr_threads, s->cap_threads,
 			   ((struct thread_info){.tid = i ? 4242 + i : -1,
-						 .name = sample_text(s, "worker", (size_t)i)}));
+						 .name = sample_text(s, "worker", (size_t)i),
+						 .heap = NO_INDEX}));
 	for (uint64_t i = 0; i < 5; i++)
 		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions,
 			   ((struct region){.start = 0x555500000000ull + i * 0x10000,
 					    .end = 0x555500008000ull + i * 0x10000,
 					    .offset = i * 4096,
 					    .path = sample_text(s, "[region]", (size_t)i),
-					    .prot = (uint8_t)(i * 3)}));
+					    .prot = (uint8_t)(i * 3),
+					    .owner = NO_INDEX}));
 	for (size_t i = 0; i < blocks; i++) {
 		uint64_t size = sample_random(rnd) % 512;
 
@@ -130,7 +132,8 @@ static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rn
 			   ((struct block){.addr = addr,
 					   .size = size,
 					   .stack = (uint32_t)(sample_random(rnd) % s->nr_stacks),
-					   .age_ms = i % 5 ? (uint32_t)(i * 16) : UINT32_MAX}));
+					   .age_ms = i % 5 ? (uint32_t)(i * 16) : UINT32_MAX,
+					   .heap = NO_INDEX}));
 		addr += (size + 31) / 16 * 16;
 	}
 }

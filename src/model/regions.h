@@ -1,0 +1,52 @@
+/*
+ * What a region of the address space is for, as VMMap and vmmap tell it. The classification is made
+ * of the snapshot's own rows (regions, modules, heaps, spans, threads), so it can be made again for
+ * a snapshot that was read from a file.
+ */
+#ifndef SEEP_MODEL_REGIONS_H
+#define SEEP_MODEL_REGIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct snapshot;
+
+enum region_kind {
+	REGION_UNKNOWN, /* private anonymous memory nobody claims */
+	REGION_IMAGE,	/* code, constants, data of a program or library */
+	REGION_MAPPED_FILE,
+	REGION_SHARED, /* shared memory: shm, memfd, shared anonymous */
+	REGION_HEAP,   /* of a heap: brk, arenas, an allocator's extents */
+	REGION_BLOCK,  /* one big block with a mapping of its own */
+	REGION_STACK,
+	REGION_GUARD,	 /* no access, beside a stack or inside a heap's reservation */
+	REGION_RESERVED, /* no access, nothing in it */
+	REGION_TLS,
+	REGION_JIT,	 /* anonymous and executable */
+	REGION_DEVICE,	 /* /dev/…: graphics, infiniband, io_uring rings … */
+	REGION_KERNEL,	 /* vdso, vvar, vsyscall */
+	REGION_RECORDER, /* seep's own, while recording */
+	REGION_KINDS
+};
+
+enum region_vm_flags {
+	REGION_VM_LOCKED = 1 << 0,     /* lo */
+	REGION_VM_HUGE = 1 << 1,       /* hg: MADV_HUGEPAGE */
+	REGION_VM_NO_HUGE = 1 << 2,    /* nh */
+	REGION_VM_NO_DUMP = 1 << 3,    /* dd */
+	REGION_VM_NO_FORK = 1 << 4,    /* dc */
+	REGION_VM_WIPE_FORK = 1 << 5,  /* wf */
+	REGION_VM_IO = 1 << 6,	       /* io, pf */
+	REGION_VM_NO_RESERVE = 1 << 7, /* nr */
+	REGION_VM_GROWS_DOWN = 1 << 8, /* gd */
+	REGION_VM_HUGETLB = 1 << 9,    /* ht */
+	REGION_VM_SEALED = 1 << 10,    /* sl */
+	REGION_VM_USERFAULT = 1 << 11, /* um, uw, ui */
+};
+
+/* "heap", "image" …: what a filter and a column say. */
+const char *region_kind_name(enum region_kind kind);
+/* Sets kind and owner of every region; splits none. */
+void regions_classify(struct snapshot *s);
+
+#endif
