@@ -56,6 +56,13 @@ struct target_thread {
 	/* All words of general and vector registers, for whoever looks for pointers in them. */
 	const uint8_t *registers;
 	size_t registers_bytes;
+	/*
+	 * The same as the kernel gave them, for whoever writes a core: gp is struct
+	 * user_regs_struct (NT_PRSTATUS), xstate the xsave area (NT_X86_XSTATE; aarch64:
+	 * NT_FPREGSET). NULL: unknown.
+	 */
+	const uint8_t *gp, *xstate;
+	size_t gp_bytes, xstate_bytes;
 };
 
 enum target_module_flags {

@@ -37,6 +37,13 @@ struct target_thread *target_add_thread(struct target *t, int32_t tid, const cha
 /* Copies the words that a thread's registers are made of. */
 void target_set_registers(struct target_thread *thread, const void *bytes, size_t len);
 /*
+ * Copies the raw register sets, see struct target_thread; either may be NULL. One allocation, which
+ * gp or else xstate points to; target_release_raw_registers() frees it.
+ */
+void target_set_raw_registers(struct target_thread *thread, const void *gp, size_t gp_bytes,
+			      const void *xstate, size_t xstate_bytes);
+void target_release_raw_registers(struct target_thread *thread);
+/*
  * Fills modules from maps and the ELF headers in memory (target_read must work). Also settles
  * word_bytes and machine from the main program where the backend left them 0.
  */
