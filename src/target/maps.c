@@ -101,8 +101,9 @@ static size_t strip_deleted(char *path, size_t len, bool *ret_deleted)
 	return len - suffix_len;
 }
 
-static bool parse_line(struct cursor c, struct map *m, char *path, size_t *ret_path_len)
+bool maps_parse_line(const char *line, size_t len, struct map *m, char *path, size_t *ret_path_len)
 {
+	struct cursor c = {line, line + len};
 	uint64_t major, minor;
 
 	if (!read_number(&c, 16, '-', &m->start) || !read_number(&c, 16, ' ', &m->end) ||
@@ -142,7 +143,8 @@ void maps_parse(const char *text, size_t len, struct maps *ret)
 		text = newline ? newline + 1 : end;
 		if (c.at == c.end)
 			continue;
-		if (!parse_line(c, &m, path, &path_len) || m.start < last_end) {
+		if (!maps_parse_line(c.at, (size_t)(c.end - c.at), &m, path, &path_len) ||
+		    m.start < last_end) {
 			ret->bad_lines++;
 			continue;
 		}

@@ -55,6 +55,12 @@ int maps_read_at(int dir, struct maps *ret);
 /* From text in the kernel's form. Never fails: what is not understood is counted in bad_lines. */
 void maps_parse(const char *text, size_t len, struct maps *ret);
 void maps_release(struct maps *m);
+/*
+ * One line without its newline, as smaps has it too. Sets all of *m but the path, which goes to
+ * `path` (room for len + 1 bytes) with its length. False: not of the kernel's form; *m and path may
+ * be half filled then.
+ */
+bool maps_parse_line(const char *line, size_t len, struct map *m, char *path, size_t *ret_path_len);
 
 /* The mapping that holds addr, or NULL. */
 const struct map *maps_find(const struct maps *m, uint64_t addr);

@@ -1,0 +1,319 @@
+/* /proc/PID/smaps, read in pieces: a header line as in maps, then "Key:  123 kB" lines. */
+#include "target/smaps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* The kernel gives a few KiB at a time; what is not a whole line yet stays for the next piece. */
+#define PIECE_BYTES (256u << 10)
+/* A line that long is none of the kernel's: a path has at most 4 KiB, four times when escaped. */
+#define LINE_MAX_BYTES (64u << 10)
+
+/*
+ * paths grows, so while reading a row knows its path as an offset (path_at, row by row); pointers
+ * are set at the end. Neighbours mostly have the same path, which is then kept once.
+ */
+struct parser {
+	struct smaps out;
+	size_t paths_len, paths_cap;
+	size_t *path_at;
+	size_t path_at_cap;
+	uint64_t last_end;
+	bool in_region; /* key lines belong to the last row; false: to one that was left out */
+};
+
+static const struct key {
+	const char *name;
+	uint8_t len;
+	uint16_t offset; /* of the field in struct smaps_region; several keys may add up to one */
+} keys[] = {
+#define KEY(name, field)                                                                           \
+	{                                                                                          \
+		name, sizeof(name) - 1, offsetof(struct smaps_region, field)                       \
+	}
+	/* In the kernel's order, so that the search goes on where it last ended. */
+	KEY("Rss", rss),
+	KEY("Pss", pss),
+	KEY("Shared_Clean", shared_clean),
+	KEY("Shared_Dirty", shared_dirty),
+	KEY("Private_Clean", private_clean),
+	KEY("Private_Dirty", private_dirty),
+	KEY("Anonymous", anonymous),
+	KEY("LazyFree", lazy_free),
+	KEY("AnonHugePages", huge),
+	KEY("ShmemPmdMapped", huge),
+	KEY("FilePmdMapped", huge),
+	KEY("Shared_Hugetlb", huge),
+	KEY("Private_Hugetlb", huge),
+	KEY("Swap", swap),
+	KEY("Locked", locked),
+#undef KEY
+};
+#define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static const struct {
+	char name[3];
+	uint32_t flag;
+} vm_flags[] = {
+	{"lo", SMAPS_VM_LOCKED},     {"hg", SMAPS_VM_HUGE},	 {"nh", SMAPS_VM_NO_HUGE},
+	{"dd", SMAPS_VM_NO_DUMP},    {"dc", SMAPS_VM_NO_FORK},	 {"wf", SMAPS_VM_WIPE_FORK},
+	{"io", SMAPS_VM_IO},	     {"pf", SMAPS_VM_IO},	 {"nr", SMAPS_VM_NO_RESERVE},
+	{"gd", SMAPS_VM_GROWS_DOWN}, {"ht", SMAPS_VM_HUGETLB},	 {"sl", SMAPS_VM_SEALED},
+	{"um", SMAPS_VM_USERFAULT},  {"uw", SMAPS_VM_USERFAULT}, {"ui", SMAPS_VM_USERFAULT},
+};
+
+static const struct key *find_key(const char *name, size_t len)
+{
+	for (size_t i = 0; i < NR_KEYS; i++) {
+		if (keys[i].len == len && keys[i].name[0] == name[0] &&
+		    !memcmp(keys[i].name, name, len))
+			return &keys[i];
+	}
+	return NULL;
+}
+
+/* "   123 kB"; no more than that, and no more than fits. */
+static bool read_kib(const char *at, const char *end, uint64_t *ret)
+{
+	uint64_t value = 0;
+	bool any = false;
+
+	while (at < end && *at == ' ')
+		at++;
+	for (; at < end && *at >= '0' && *at <= '9'; at++, any = true) {
+		if (value > UINT64_MAX >> 14)
+			return false;
+		value = value * 10 + (uint64_t)(*at - '0');
+	}
+	if (!any || end - at != 3 || memcmp(at, " kB", 3))
+		return false;
+	*ret = value << 10;
+	return true;
+}
+
+static uint32_t read_flags(const char *at, const char *end)
+{
+	uint32_t flags = 0;
+
+	for (; end - at >= 2; at++) {
+		if (*at == ' ' || (end - at > 2 && at[2] != ' '))
+			continue;
+		for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
+			if (at[0] == vm_flags[i].name[0] && at[1] == vm_flags[i].name[1])
+				flags |= vm_flags[i].flag;
+		}
+		at++;
+	}
+	return flags;
+}
+
+/* Keys that are not known are the business of another kernel, not a damage. */
+static bool take_key(struct smaps_region *row, const char *line, const char *end)
+{
+	const char *colon = memchr(line, ':', (size_t)(end - line));
+	const struct key *key;
+	uint64_t bytes, sum;
+	char *field;
+
+	if (!colon)
+		return false;
+	if (colon - line == 7 && !memcmp(line, "VmFlags", 7)) {
+		row->vm_flags |= read_flags(colon + 1, end);
+		return true;
+	}
+	key = find_key(line, (size_t)(colon - line));
+	if (!key)
+		return true;
+	if (!read_kib(colon + 1, end, &bytes))
+		return false;
+	field = (char *)row + key->offset;
+	memcpy(&sum, field, sizeof(sum));
+	if (__builtin_add_overflow(sum, bytes, &sum))
+		return false;
+	memcpy(field, &sum, sizeof(sum));
+	return true;
+}
+
+/* Room for a path of a line of that length. */
+static char *path_room(struct parser *p, size_t len)
+{
+	if (p->paths_cap - p->paths_len < len + 1) {
+		p->paths_cap = p->paths_cap * 2 + len + 1;
+		p->out.paths = mem_realloc(p->out.paths, p->paths_cap);
+	}
+	return p->out.paths + p->paths_len;
+}
+
+/* The offset of the path that was just written to path_room(), or of the same one before it. */
+static size_t keep_path(struct parser *p, size_t len)
+{
+	size_t at = p->paths_len, last;
+
+	if (len == 0)
+		return 0;
+	last = p->out.nr ? p->path_at[p->out.nr - 1] : 0;
+	if (!strcmp(p->out.paths + last, p->out.paths + at))
+		return last;
+	p->paths_len += len + 1;
+	return at;
+}
+
+static bool take_header(struct parser *p, const char *line, size_t len)
+{
+	struct smaps_region row = {0};
+	char *path = path_room(p, len);
+	size_t path_len, at;
+
+	p->in_region = false;
+	if (!maps_parse_line(line, len, &row.map, path, &path_len) || row.map.start < p->last_end)
+		return false;
+	p->in_region = true;
+	p->last_end = row.map.end;
+	at = keep_path(p, path_len);
+	p->path_at = array_grow(p->path_at, p->out.nr, &p->path_at_cap, sizeof(*p->path_at));
+	p->path_at[p->out.nr] = at;
+	ARRAY_PUSH(p->out.items, p->out.nr, p->out.cap, row);
+	return true;
+}
+
+/* A header begins with a small hexadecimal digit, a key with a capital letter. */
+static void take_line(struct parser *p, const char *line, size_t len)
+{
+	bool good;
+
+	if (len == 0)
+		return;
+	if (line[0] < 'A' || line[0] > 'Z')
+		good = take_header(p, line, len);
+	else if (p->in_region)
+		good = take_key(&p->out.items[p->out.nr - 1], line, line + len);
+	else
+		return; /* of a mapping that was counted as bad already */
+	if (!good)
+		p->out.bad_lines++;
+}
+
+/* Takes all whole lines and returns how many bytes that were. */
+static size_t take_lines(struct parser *p, const char *text, size_t len)
+{
+	const char *at = text, *end = text + len, *newline;
+
+	while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+		take_line(p, at, (size_t)(newline - at));
+		at = newline + 1;
+	}
+	return (size_t)(at - text);
+}
+
+static void parser_init(struct parser *p)
+{
+	*p = (struct parser){.out.items = NULL};
+	path_room(p, 0)[0] = 0; /* offset 0: no path */
+	p->paths_len = 1;
+}
+
+static void parser_finish(struct parser *p, struct smaps *ret)
+{
+	for (size_t i = 0; i < p->out.nr; i++)
+		p->out.items[i].map.path = p->out.paths + p->path_at[i];
+	free(p->path_at);
+	*ret = p->out;
+}
+
+void smaps_parse(const char *text, size_t len, struct smaps *ret)
+{
+	struct parser p;
+	size_t taken;
+
+	parser_init(&p);
+	taken = take_lines(&p, text, len);
+	take_line(&p, text + taken, len - taken);
+	parser_finish(&p, ret);
+}
+
+/* Reads on until the end: *ret_len is what is left without a newline. */
+static int read_lines(int fd, struct parser *p, char *piece, size_t *ret_len)
+{
+	size_t len = 0, taken;
+
+	for (;;) {
+		ssize_t got = read(fd, piece + len, PIECE_BYTES - len);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		len += (size_t)got;
+		taken = take_lines(p, piece, len);
+		len -= taken;
+		memmove(piece, piece + taken, len);
+		if (len > LINE_MAX_BYTES)
+			return -EFBIG;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+static int read_file(int dir, const char *name, struct smaps *ret)
+{
+	struct smaps out;
+	struct parser p;
+	size_t len = 0;
+	char *piece;
+	int fd, r;
+
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	piece = mem_alloc(PIECE_BYTES);
+	parser_init(&p);
+	r = read_lines(fd, &p, piece, &len);
+	if (r == 0)
+		take_line(&p, piece, len);
+	parser_finish(&p, &out);
+	if (r == 0)
+		*ret = out;
+	else
+		smaps_release(&out);
+	free(piece);
+	close(fd);
+	return r;
+}
+
+int smaps_read_at(int dir, struct smaps *ret)
+{
+	return read_file(dir, "smaps", ret);
+}
+
+int smaps_read_rollup_at(int dir, struct smaps_region *ret)
+{
+	struct smaps s;
+	int r = read_file(dir, "smaps_rollup", &s);
+
+	if (r < 0)
+		return r;
+	if (s.nr) {
+		*ret = s.items[0];
+		ret->map.path = "";
+	}
+	r = s.nr ? 0 : -ESRCH;
+	smaps_release(&s);
+	return r;
+}
+
+void smaps_release(struct smaps *s)
+{
+	if (!s)
+		return;
+	free(s->items);
+	free(s->paths);
+	*s = (struct smaps){.items = NULL};
+}
