@@ -38,7 +38,7 @@ struct target_how {
 	bool consistent;
 	uint64_t pause_ns; /* how long the process has stood still so far */
 	/* Why it is not what AUTO tries first ("it has a seccomp filter"), or "". */
-	char why[256];
+	char why[512];
 };
 
 struct target_options {
