@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TABLE_COLUMNS 16
+#define TABLE_COLUMNS 32
 
 struct palette;
 struct str;
