@@ -2,7 +2,6 @@
 #include "file/columns.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "file/buffer.h"
@@ -203,16 +202,26 @@ static int decode_numbers(const struct column *c, bool delta, const uint8_t *p, 
 	return p == end ? 0 : -EBADMSG;
 }
 
+static void fill_column(const struct column *c, uint8_t *field, size_t row_bytes, size_t nr)
+{
+	for (; nr && c->missing; nr--, field += row_bytes)
+		store_field(field, c->width, c->missing);
+}
+
 static int decode_column(const struct column *c, const uint8_t *payload, size_t len, uint8_t *rows,
 			 size_t row_bytes, size_t nr)
 {
 	const uint8_t *head = find_header(payload, len, c->id);
 	size_t bytes;
 
+	rows += c->offset;
+	if (!head && c->optional) {
+		fill_column(c, rows, row_bytes, nr);
+		return 0;
+	}
 	if (!head)
 		return -EBADMSG;
 	bytes = get_le32(head + 4);
-	rows += c->offset;
 	if (c->encoding != COLUMN_BYTES) {
 		if (head[2] != COLUMN_VARINT && head[2] != COLUMN_DELTA)
 			return -EBADMSG;

@@ -3,11 +3,13 @@
  *
  *   u16 id | u8 encoding | u8 width | u32 bytes | that many bytes        (once for each column)
  *
- * A reader takes the columns it knows by id and skips the others, so later writers may add some.
+ * A reader takes the columns it knows by id and skips the others, so later writers may add some; a
+ * column that was added later is optional to a reader and has a value where it is missing.
  */
 #ifndef SEEP_FILE_COLUMNS_H
 #define SEEP_FILE_COLUMNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +27,10 @@ enum { COLUMN_HEADER_BYTES = 8 };
 struct column {
 	uint16_t id;
 	uint8_t encoding;
-	uint8_t width;	 /* bytes of the field: 1, 2, 4, 8; COLUMN_BYTES: any */
-	uint16_t offset; /* of the field in the row */
+	uint8_t width;	  /* bytes of the field: 1, 2, 4, 8; COLUMN_BYTES: any */
+	uint16_t offset;  /* of the field in the row */
+	bool optional;	  /* files of earlier writers lack it; COLUMN_BYTES never is */
+	uint32_t missing; /* what the field is then */
 };
 
 /* How to find the columns of rows. */
@@ -39,8 +43,8 @@ struct row_layout {
 /* Appends the columns of nr rows. */
 void columns_encode(const struct row_layout *l, const void *rows, size_t nr, struct buffer *out);
 /*
- * Fills nr rows of zeroes from a payload. -EBADMSG: a column is missing, too short or too long for
- * nr rows, or holds a number that does not fit the field.
+ * Fills nr rows of zeroes from a payload. -EBADMSG: a column that must be there is missing, too
+ * short or too long for nr rows, or holds a number that does not fit the field.
  */
 int columns_decode(const struct row_layout *l, const uint8_t *payload, size_t len, void *rows,
 		   size_t nr);

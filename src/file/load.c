@@ -110,12 +110,16 @@ static void fill_ends(struct load *l)
 {
 	const struct snapshot *s = l->s;
 	const bool needed[TABLE_NR] = {
-		[TABLE_STRINGS] = s->nr_modules || s->nr_symbols || s->nr_threads || s->nr_regions,
-		[TABLE_MODULES] = s->nr_frames,
+		[TABLE_STRINGS] = s->nr_modules || s->nr_symbols || s->nr_threads ||
+				  s->nr_regions || s->nr_heaps || s->nr_checks,
+		[TABLE_MODULES] = s->nr_frames || s->nr_regions,
 		[TABLE_SYMBOLS] = s->nr_frames,
 		[TABLE_FRAMES] = l->good_rows[TABLE_NODES],
 		[TABLE_NODES] = l->good_rows[TABLE_STACKS],
 		[TABLE_STACKS] = s->nr_blocks,
+		[TABLE_HEAPS] = s->nr_blocks || s->nr_threads || s->nr_regions || s->nr_spans ||
+				s->nr_checks,
+		[TABLE_THREADS] = s->nr_regions,
 	};
 
 	for (int id = 0; id < TABLE_NR; id++)
@@ -135,7 +139,7 @@ static void restore_root(struct snapshot *s)
 static void forget_lost_names(struct snapshot *s)
 {
 	uint32_t *const names[] = {&s->identity.name, &s->identity.exe, &s->identity.command,
-				   &s->identity.host, &s->allocator};
+				   &s->identity.host, &s->allocator,	&s->method};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (*names[i] >= s->strings.nr)

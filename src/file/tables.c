@@ -14,6 +14,13 @@
 		.width = sizeof(((row *)0)->field)                                                 \
 	}
 
+/* A column that earlier versions of seep did not write, and what it is in their files. */
+#define LATER(id_, encoding_, row, field, missing_)                                                \
+	{                                                                                          \
+		.id = (id_), .encoding = COLUMN_##encoding_, .offset = offsetof(row, field),       \
+		.width = sizeof(((row *)0)->field), .optional = true, .missing = (missing_)        \
+	}
+
 static const struct column module_columns[] = {
 	FIELD(1, VARINT, struct module, path),	  FIELD(2, DELTA, struct module, start),
 	FIELD(3, DELTA, struct module, end),	  FIELD(4, DELTA, struct module, bias),
@@ -54,12 +61,30 @@ static const struct column stack_columns[] = {
 static const struct column thread_columns[] = {
 	FIELD(1, VARINT, struct thread_info, tid),
 	FIELD(2, VARINT, struct thread_info, name),
+	LATER(3, VARINT, struct thread_info, heap, NO_INDEX),
+	LATER(4, VARINT, struct thread_info, sp, 0),
 };
 
 static const struct column region_columns[] = {
-	FIELD(1, DELTA, struct region, start),	 FIELD(2, DELTA, struct region, end),
-	FIELD(3, VARINT, struct region, offset), FIELD(4, VARINT, struct region, path),
+	FIELD(1, DELTA, struct region, start),
+	FIELD(2, DELTA, struct region, end),
+	FIELD(3, VARINT, struct region, offset),
+	FIELD(4, VARINT, struct region, path),
 	FIELD(5, VARINT, struct region, prot),
+	LATER(6, VARINT, struct region, kind, 0),
+	LATER(7, VARINT, struct region, owner, NO_INDEX),
+	LATER(8, VARINT, struct region, vm_flags, 0),
+	LATER(16, VARINT, struct region, rss, 0),
+	LATER(17, VARINT, struct region, pss, 0),
+	LATER(18, VARINT, struct region, shared_clean, 0),
+	LATER(19, VARINT, struct region, shared_dirty, 0),
+	LATER(20, VARINT, struct region, private_clean, 0),
+	LATER(21, VARINT, struct region, private_dirty, 0),
+	LATER(22, VARINT, struct region, anonymous, 0),
+	LATER(23, VARINT, struct region, lazy_free, 0),
+	LATER(24, VARINT, struct region, swap, 0),
+	LATER(25, VARINT, struct region, locked, 0),
+	LATER(26, VARINT, struct region, huge, 0),
 };
 
 static const struct column block_columns[] = {
@@ -67,6 +92,48 @@ static const struct column block_columns[] = {
 	FIELD(2, VARINT, struct block, size),
 	FIELD(3, VARINT, struct block, stack),
 	FIELD(4, VARINT, struct block, age_ms),
+	LATER(5, VARINT, struct block, heap, NO_INDEX),
+	LATER(6, VARINT, struct block, state, 0),
+};
+
+static const struct column heap_columns[] = {
+	FIELD(1, VARINT, struct heap_row, addr),
+	FIELD(2, VARINT, struct heap_row, allocator),
+	FIELD(3, VARINT, struct heap_row, name),
+	FIELD(4, VARINT, struct heap_row, fault),
+	FIELD(5, VARINT, struct heap_row, parent),
+	FIELD(6, VARINT, struct heap_row, kind),
+	FIELD(7, VARINT, struct heap_row, flags),
+	FIELD(16, VARINT, struct heap_row, figures.reserved_bytes),
+	FIELD(17, VARINT, struct heap_row, figures.committed_bytes),
+	FIELD(18, VARINT, struct heap_row, figures.resident_bytes),
+	FIELD(19, VARINT, struct heap_row, figures.swapped_bytes),
+	FIELD(20, VARINT, struct heap_row, figures.busy_blocks),
+	FIELD(21, VARINT, struct heap_row, figures.busy_bytes),
+	FIELD(22, VARINT, struct heap_row, figures.internal_blocks),
+	FIELD(23, VARINT, struct heap_row, figures.internal_bytes),
+	FIELD(24, VARINT, struct heap_row, figures.cached_blocks),
+	FIELD(25, VARINT, struct heap_row, figures.cached_bytes),
+	FIELD(26, VARINT, struct heap_row, figures.free_blocks),
+	FIELD(27, VARINT, struct heap_row, figures.free_bytes),
+	FIELD(28, VARINT, struct heap_row, figures.free_resident_bytes),
+	FIELD(29, VARINT, struct heap_row, figures.largest_free_bytes),
+	FIELD(30, VARINT, struct heap_row, figures.top_bytes),
+	FIELD(31, VARINT, struct heap_row, figures.overhead_bytes),
+};
+
+static const struct column span_columns[] = {
+	FIELD(1, DELTA, struct heap_span, start),
+	FIELD(2, DELTA, struct heap_span, committed_end),
+	FIELD(3, DELTA, struct heap_span, end),
+	FIELD(4, VARINT, struct heap_span, heap),
+};
+
+static const struct column check_columns[] = {
+	FIELD(1, VARINT, struct heap_check, what),
+	FIELD(2, VARINT, struct heap_check, heap),
+	FIELD(3, VARINT, struct heap_check, expected),
+	FIELD(4, VARINT, struct heap_check, found),
 };
 
 static const struct module blank_module;
@@ -74,6 +141,8 @@ static const struct frame blank_frame = {.module = NO_INDEX};
 static const struct symbol blank_symbol;
 static const struct stack_node blank_node = {.frame = NO_INDEX, .special = FRAME_UNKNOWN_STACK};
 static const struct stack blank_stack;
+static const struct heap_row blank_heap = {.parent = NO_INDEX, .kind = HEAP_UNKNOWN};
+static const struct thread_info blank_thread = {.heap = NO_INDEX};
 
 #define TABLE(type_, name_, max, array, columns_, blank_)                                          \
 	{                                                                                          \
@@ -100,10 +169,16 @@ const struct table tables[TABLE_NR] = {
 			      node_columns, &blank_node),
 	[TABLE_STACKS] = TABLE(FOURCC('S', 'T', 'K', 'S'), "stacks", 1u << 27, stacks,
 			       stack_columns, &blank_stack),
+	[TABLE_HEAPS] = TABLE(FOURCC('H', 'E', 'A', 'P'), "heaps", 1u << 24, heaps, heap_columns,
+			      &blank_heap),
 	[TABLE_THREADS] = TABLE(FOURCC('T', 'H', 'R', 'D'), "threads", 1u << 22, threads,
-				thread_columns, NULL),
+				thread_columns, &blank_thread),
 	[TABLE_REGIONS] = TABLE(FOURCC('R', 'E', 'G', 'N'), "regions", 1u << 24, regions,
 				region_columns, NULL),
+	[TABLE_SPANS] = TABLE(FOURCC('S', 'P', 'A', 'N'), "heap spans", 1u << 26, spans,
+			      span_columns, NULL),
+	[TABLE_CHECKS] =
+		TABLE(FOURCC('C', 'H', 'C', 'K'), "checks", 1u << 24, checks, check_columns, NULL),
 	[TABLE_BLOCKS] =
 		TABLE(FOURCC('B', 'L', 'K', 'S'), "blocks", 1u << 31, blocks, block_columns, NULL),
 };
@@ -123,6 +198,7 @@ static const struct column meta_columns[] = {
 	FIELD(19, VARINT, struct meta, pause_ns),
 	FIELD(20, VARINT, struct meta, allocator),
 	FIELD(21, VARINT, struct meta, flags),
+	LATER(22, VARINT, struct meta, method, 0),
 	FIELD(32, VARINT, struct meta, losses.dropped_blocks),
 	FIELD(33, VARINT, struct meta, losses.dropped_bytes),
 	FIELD(34, VARINT, struct meta, losses.unknown_frees),
@@ -130,6 +206,13 @@ static const struct column meta_columns[] = {
 	FIELD(36, VARINT, struct meta, losses.cut_stacks),
 	FIELD(37, VARINT, struct meta, losses.stopped_stacks),
 	FIELD(38, VARINT, struct meta, losses.missing_stacks),
+	LATER(48, VARINT, struct meta, figures.rss, 0),
+	LATER(49, VARINT, struct meta, figures.peak_rss, 0),
+	LATER(50, VARINT, struct meta, figures.anonymous, 0),
+	LATER(51, VARINT, struct meta, figures.file, 0),
+	LATER(52, VARINT, struct meta, figures.shared_memory, 0),
+	LATER(53, VARINT, struct meta, figures.swap, 0),
+	LATER(54, VARINT, struct meta, figures.page_tables, 0),
 	FIELD(64, VARINT, struct meta, chunks),
 	FIELD(65, VARINT, struct meta, table_rows[TABLE_STRINGS]),
 	FIELD(66, VARINT, struct meta, table_rows[TABLE_MODULES]),
@@ -140,6 +223,9 @@ static const struct column meta_columns[] = {
 	FIELD(71, VARINT, struct meta, table_rows[TABLE_THREADS]),
 	FIELD(72, VARINT, struct meta, table_rows[TABLE_REGIONS]),
 	FIELD(73, VARINT, struct meta, table_rows[TABLE_BLOCKS]),
+	LATER(74, VARINT, struct meta, table_rows[TABLE_HEAPS], 0),
+	LATER(75, VARINT, struct meta, table_rows[TABLE_SPANS], 0),
+	LATER(76, VARINT, struct meta, table_rows[TABLE_CHECKS], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
@@ -216,10 +302,14 @@ void meta_from_snapshot(struct meta *m, const struct snapshot *s)
 		.recording_since_ns = s->recording_since_ns,
 		.pause_ns = s->pause_ns,
 		.allocator = s->allocator,
+		.method = s->method,
+		.figures = s->figures,
 		.losses = s->losses,
 		.flags = (s->has_recorder ? META_HAS_RECORDER : 0u) |
 			 (s->has_blocks ? META_HAS_BLOCKS : 0u) | (s->at_exit ? META_AT_EXIT : 0u) |
 			 (s->symbols_resolved ? META_SYMBOLS_RESOLVED : 0u) |
+			 (s->has_heaps ? META_HAS_HEAPS : 0u) |
+			 (s->has_region_use ? META_HAS_REGION_USE : 0u) |
 			 (s->losses.torn ? META_TORN : 0u),
 	};
 	for (int i = 0; i < TABLE_NR; i++)
@@ -234,10 +324,14 @@ void meta_to_snapshot(const struct meta *m, struct snapshot *s)
 	s->recording_since_ns = m->recording_since_ns;
 	s->pause_ns = m->pause_ns;
 	s->allocator = m->allocator;
+	s->method = m->method;
+	s->figures = m->figures;
 	s->losses = m->losses;
 	s->has_recorder = m->flags & META_HAS_RECORDER;
 	s->has_blocks = m->flags & META_HAS_BLOCKS;
 	s->at_exit = m->flags & META_AT_EXIT;
 	s->symbols_resolved = m->flags & META_SYMBOLS_RESOLVED;
 	s->losses.torn = m->flags & META_TORN;
+	s->has_heaps = m->flags & META_HAS_HEAPS;
+	s->has_region_use = m->flags & META_HAS_REGION_USE;
 }

@@ -18,8 +18,11 @@ enum table_id {
 	TABLE_FRAMES,
 	TABLE_NODES,
 	TABLE_STACKS,
+	TABLE_HEAPS,
 	TABLE_THREADS,
 	TABLE_REGIONS,
+	TABLE_SPANS,
+	TABLE_CHECKS,
 	TABLE_BLOCKS,
 	TABLE_NR,
 };
@@ -55,13 +58,16 @@ enum meta_flags {
 	META_AT_EXIT = 1 << 2,
 	META_SYMBOLS_RESOLVED = 1 << 3,
 	META_TORN = 1 << 4,
+	META_HAS_HEAPS = 1 << 5,
+	META_HAS_REGION_USE = 1 << 6,
 };
 
 struct meta {
 	struct identity identity;
 	uint64_t taken_realtime_ns, taken_monotonic_ns, recording_since_ns, pause_ns;
-	uint32_t allocator;
-	uint32_t flags;	      /* enum meta_flags */
+	uint32_t allocator, method;
+	uint32_t flags; /* enum meta_flags */
+	struct process_figures figures;
 	struct losses losses; /* torn is in the flags */
 	uint64_t table_rows[TABLE_NR];
 	uint64_t chunks; /* in the whole file, both METAs counted, the index not */

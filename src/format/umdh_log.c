@@ -120,7 +120,9 @@ static void add_blocks(struct out *o, const struct listing *l)
 	size_t nr = 0;
 
 	for (size_t i = 0; i < s->nr_blocks; i++) {
-		if (listed[s->blocks[i].stack])
+		uint32_t stack = s->blocks[i].stack;
+
+		if (stack != NO_INDEX && listed[stack])
 			blocks[nr++] = &s->blocks[i];
 	}
 	if (nr)

@@ -76,7 +76,7 @@ struct heap_row {
 	uint32_t allocator; /* string: "glibc", "jemalloc", … */
 	uint32_t name;	    /* string: "main", "arena 3" … */
 	uint32_t fault;	    /* string: the first thing that does not fit; "" none */
-	uint32_t parent;    /* HEAP_SUB: the heap it lives in, or NO_INDEX */
+	uint32_t parent;    /* HEAP_SUB: the heap it lives in, < own index; or NO_INDEX */
 	uint8_t kind;	    /* enum heap_kind */
 	uint8_t flags;	    /* enum heap_flags */
 	struct heap_figures figures;

@@ -44,6 +44,37 @@ enum region_vm_flags {
 	REGION_VM_USERFAULT = 1 << 11, /* um, uw, ui */
 };
 
+/* What the owner of a region is an index of. */
+enum region_owner {
+	REGION_OWNER_NONE,
+	REGION_OWNER_MODULE,
+	REGION_OWNER_HEAP,
+	REGION_OWNER_THREAD
+};
+
+/*
+ * By kind; a region of another kind has no owner. A guard's is the thread whose stack it ends; one
+ * inside a heap's reservation has none.
+ */
+static inline enum region_owner region_owner_of(enum region_kind kind)
+{
+	switch (kind) {
+	case REGION_IMAGE:
+	case REGION_KERNEL:
+		return REGION_OWNER_MODULE;
+	case REGION_HEAP:
+	case REGION_BLOCK:
+	case REGION_RESERVED:
+		return REGION_OWNER_HEAP;
+	case REGION_STACK:
+	case REGION_GUARD:
+	case REGION_TLS:
+		return REGION_OWNER_THREAD;
+	default:
+		return REGION_OWNER_NONE;
+	}
+}
+
 /* "heap", "image" …: what a filter and a column say. */
 const char *region_kind_name(enum region_kind kind);
 /* Sets kind and owner of every region; splits none. */

@@ -120,7 +120,8 @@ static inline uint32_t make_stack(struct snapshot *s, uint32_t id, uint32_t node
 
 static inline void make_block(struct snapshot *s, uint32_t stack, uint64_t addr, uint64_t size)
 {
-	struct block b = {.addr = addr, .size = size, .stack = stack, .age_ms = UINT32_MAX};
+	struct block b = {
+		.addr = addr, .size = size, .stack = stack, .age_ms = UINT32_MAX, .heap = NO_INDEX};
 
 	ARRAY_PUSH(s->blocks, s->nr_blocks, s->cap_blocks, b);
 	s->has_blocks = true;

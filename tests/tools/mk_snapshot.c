@@ -81,7 +81,8 @@ static void blocks(struct snapshot *s)
 		   ((struct region){.start = 0x5000000,
 				    .end = 0x5021000,
 				    .path = make_text(s, "[heap]"),
-				    .prot = 3}));
+				    .prot = 3,
+				    .owner = NO_INDEX}));
 	snapshot_sum(s);
 }
 

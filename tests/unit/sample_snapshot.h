@@ -7,11 +7,13 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/regions.h"
 #include "model/snapshot.h"
 
 /* xorshift: small, and the same everywhere. */
@@ -48,6 +50,9 @@ static inline void sample_identity(struct snapshot *s)
 	s->recording_since_ns = 900000000000ull;
 	s->pause_ns = 1234567;
 	s->has_recorder = s->has_blocks = s->at_exit = s->symbols_resolved = true;
+	s->has_heaps = s->has_region_use = true;
+	s->method = strings_add(&s->strings, "frozen clone");
+	s->figures = (struct process_figures){11, 12, 13, 14, 15, 16, UINT64_MAX};
 	s->allocator = strings_add(&s->strings, "glibc");
 	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, true};
 }
@@ -108,32 +113,83 @@ static inline void sample_stacks(struct snapshot *s, size_t nodes, size_t stacks
 	}
 }
 
+/* Every figure another number. */
+static inline struct heap_figures sample_figures(uint64_t seed)
+{
+	struct heap_figures f;
+	uint64_t *fields = (uint64_t *)&f;
+
+	for (size_t i = 0; i < sizeof(f) / sizeof(*fields); i++)
+		fields[i] = seed * 1000 + i;
+	return f;
+}
+
+static inline void sample_heaps(struct snapshot *s)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		uint64_t at = 0x555500000000ull + i * 0x10000ull;
+
+		ARRAY_PUSH(s->heaps, s->nr_heaps, s->cap_heaps,
+			   ((struct heap_row){.addr = at + 0x20,
+					      .allocator = sample_text(s, "allocator", i),
+					      .name = sample_text(s, "arena", i),
+					      .fault = i ? 0 : sample_text(s, "fault", i),
+					      .parent = i ? i - 1 : NO_INDEX,
+					      .kind = (uint8_t)(i % (HEAP_UNKNOWN + 1)),
+					      .flags = (uint8_t)(HEAP_HAS_BLOCKS << i),
+					      .figures = sample_figures(i + 1)}));
+		ARRAY_PUSH(s->spans, s->nr_spans, s->cap_spans,
+			   ((struct heap_span){at, at + 0x1000 * i, at + 0x4000, i}));
+		ARRAY_PUSH(s->checks, s->nr_checks, s->cap_checks,
+			   ((struct heap_check){.what = sample_text(s, "check", i),
+						.heap = i ? i : NO_INDEX,
+						.expected = i,
+						.found = UINT64_MAX - i}));
+	}
+}
+
+static inline struct region sample_region(struct snapshot *s, uint64_t i)
+{
+	static const uint8_t kinds[] = {REGION_UNKNOWN, REGION_HEAP, REGION_STACK, REGION_IMAGE,
+					REGION_DEVICE};
+	struct region r = {.start = 0x555500000000ull + i * 0x10000,
+			   .end = 0x555500008000ull + i * 0x10000,
+			   .offset = i * 4096,
+			   .path = sample_text(s, "[region]", (size_t)i),
+			   .prot = (uint8_t)(i * 3),
+			   .kind = kinds[i],
+			   .vm_flags = (uint32_t)i * 7};
+	uint64_t *use = &r.rss;
+
+	r.owner = region_owner_of(r.kind) == REGION_OWNER_NONE ? NO_INDEX : 0;
+	for (size_t k = 0; k < (sizeof(r) - offsetof(struct region, rss)) / sizeof(*use); k++)
+		use[k] = i * 100 + k;
+	return r;
+}
+
 static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rnd)
 {
 	uint64_t addr = 0x555500001010ull;
 
-	for (int i = 0; i < 3; i++)
+	for (uint32_t i = 0; i < 3; i++)
 		ARRAY_PUSH(s->threads, s->nr_threads, s->cap_threads,
-			   ((struct thread_info){.tid = i ? 4242 + i : -1,
+			   ((struct thread_info){.tid = i ? 4242 + (int32_t)i : -1,
 						 .name = sample_text(s, "worker", (size_t)i),
-						 .heap = NO_INDEX}));
+						 .heap = i ? i : NO_INDEX,
+						 .sp = i ? 0x7ffd00000000ull + i : 0}));
 	for (uint64_t i = 0; i < 5; i++)
-		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions,
-			   ((struct region){.start = 0x555500000000ull + i * 0x10000,
-					    .end = 0x555500008000ull + i * 0x10000,
-					    .offset = i * 4096,
-					    .path = sample_text(s, "[region]", (size_t)i),
-					    .prot = (uint8_t)(i * 3),
-					    .owner = NO_INDEX}));
+		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, sample_region(s, i));
 	for (size_t i = 0; i < blocks; i++) {
 		uint64_t size = sample_random(rnd) % 512;
+		uint32_t stack = (uint32_t)(sample_random(rnd) % s->nr_stacks);
 
 		ARRAY_PUSH(s->blocks, s->nr_blocks, s->cap_blocks,
 			   ((struct block){.addr = addr,
 					   .size = size,
-					   .stack = (uint32_t)(sample_random(rnd) % s->nr_stacks),
+					   .stack = i % 9 ? stack : NO_INDEX,
 					   .age_ms = i % 5 ? (uint32_t)(i * 16) : UINT32_MAX,
-					   .heap = NO_INDEX}));
+					   .heap = i % 4 ? (uint32_t)(i % 4) - 1 : NO_INDEX,
+					   .state = (uint8_t)(i % BLOCK_STATES)}));
 		addr += (size + 31) / 16 * 16;
 	}
 }
@@ -147,6 +203,7 @@ static inline void sample_make(struct snapshot *s, size_t frames, size_t stacks,
 	sample_identity(s);
 	sample_code(s, frames < 6 ? 1 : 6, frames, &rnd);
 	sample_stacks(s, frames + 3, stacks, &rnd);
+	sample_heaps(s);
 	sample_memory(s, blocks, &rnd);
 	snapshot_sum(s);
 }
@@ -176,7 +233,12 @@ static inline const char *sample_difference_meta(const struct snapshot *a, const
 	SAMPLE_SAME(a, b, has_blocks);
 	SAMPLE_SAME(a, b, at_exit);
 	SAMPLE_SAME(a, b, symbols_resolved);
+	SAMPLE_SAME(a, b, has_heaps);
+	SAMPLE_SAME(a, b, has_region_use);
 	SAMPLE_SAME(a, b, allocator);
+	SAMPLE_SAME(a, b, method);
+	if (memcmp(&a->figures, &b->figures, sizeof(a->figures)) != 0)
+		return "figures";
 	SAMPLE_SAME(a, b, losses.dropped_blocks);
 	SAMPLE_SAME(a, b, losses.dropped_bytes);
 	SAMPLE_SAME(a, b, losses.unknown_frees);
@@ -249,6 +311,8 @@ static inline const char *sample_difference_memory(const struct snapshot *a,
 	for (size_t i = 0; i < a->nr_threads; i++) {
 		SAMPLE_SAME(a, b, threads[i].tid);
 		SAMPLE_SAME(a, b, threads[i].name);
+		SAMPLE_SAME(a, b, threads[i].heap);
+		SAMPLE_SAME(a, b, threads[i].sp);
 	}
 	SAMPLE_SAME(a, b, nr_regions);
 	for (size_t i = 0; i < a->nr_regions; i++) {
@@ -257,6 +321,12 @@ static inline const char *sample_difference_memory(const struct snapshot *a,
 		SAMPLE_SAME(a, b, regions[i].offset);
 		SAMPLE_SAME(a, b, regions[i].path);
 		SAMPLE_SAME(a, b, regions[i].prot);
+		SAMPLE_SAME(a, b, regions[i].kind);
+		SAMPLE_SAME(a, b, regions[i].owner);
+		SAMPLE_SAME(a, b, regions[i].vm_flags);
+		if (memcmp(&a->regions[i].rss, &b->regions[i].rss,
+			   sizeof(struct region) - offsetof(struct region, rss)) != 0)
+			return "use of a region";
 	}
 	SAMPLE_SAME(a, b, nr_blocks);
 	for (size_t i = 0; i < a->nr_blocks; i++) {
@@ -264,6 +334,41 @@ static inline const char *sample_difference_memory(const struct snapshot *a,
 		SAMPLE_SAME(a, b, blocks[i].size);
 		SAMPLE_SAME(a, b, blocks[i].stack);
 		SAMPLE_SAME(a, b, blocks[i].age_ms);
+		SAMPLE_SAME(a, b, blocks[i].heap);
+		SAMPLE_SAME(a, b, blocks[i].state);
+	}
+	return NULL;
+}
+
+static inline const char *sample_difference_heaps(const struct snapshot *a,
+						  const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, nr_heaps);
+	for (size_t i = 0; i < a->nr_heaps; i++) {
+		SAMPLE_SAME(a, b, heaps[i].addr);
+		SAMPLE_SAME(a, b, heaps[i].allocator);
+		SAMPLE_SAME(a, b, heaps[i].name);
+		SAMPLE_SAME(a, b, heaps[i].fault);
+		SAMPLE_SAME(a, b, heaps[i].parent);
+		SAMPLE_SAME(a, b, heaps[i].kind);
+		SAMPLE_SAME(a, b, heaps[i].flags);
+		if (memcmp(&a->heaps[i].figures, &b->heaps[i].figures,
+			   sizeof(struct heap_figures)) != 0)
+			return "figures of a heap";
+	}
+	SAMPLE_SAME(a, b, nr_spans);
+	for (size_t i = 0; i < a->nr_spans; i++) {
+		SAMPLE_SAME(a, b, spans[i].start);
+		SAMPLE_SAME(a, b, spans[i].committed_end);
+		SAMPLE_SAME(a, b, spans[i].end);
+		SAMPLE_SAME(a, b, spans[i].heap);
+	}
+	SAMPLE_SAME(a, b, nr_checks);
+	for (size_t i = 0; i < a->nr_checks; i++) {
+		SAMPLE_SAME(a, b, checks[i].what);
+		SAMPLE_SAME(a, b, checks[i].heap);
+		SAMPLE_SAME(a, b, checks[i].expected);
+		SAMPLE_SAME(a, b, checks[i].found);
 	}
 	return NULL;
 }
@@ -283,6 +388,8 @@ static inline const char *sample_difference(const struct snapshot *a, const stru
 		field = sample_difference_stacks(a, b);
 	if (!field)
 		field = sample_difference_memory(a, b);
+	if (!field)
+		field = sample_difference_heaps(a, b);
 	return field;
 }
 

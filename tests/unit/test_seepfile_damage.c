@@ -145,14 +145,14 @@ static void test_one_chunk_lost(void **state)
 	(void)state;
 	sample_make(&s, 70000, 66000, CHUNK_MAX_ROWS * 2 + 100);
 	read_spoilt(&s, FOURCC('B', 'L', 'K', 'S'), 1,
-		    "damaged, 16 of 17 chunks are left: 65,536 of 131,172 blocks missing", &back);
+		    "damaged, 19 of 20 chunks are left: 65,536 of 131,172 blocks missing", &back);
 	assert_int_equal(back.nr_blocks, CHUNK_MAX_ROWS + 100);
 	assert_int_equal(back.blocks[CHUNK_MAX_ROWS].addr, s.blocks[CHUNK_MAX_ROWS * 2].addr);
 	snapshot_release(&back);
 
 	/* what others refer to keeps its number */
 	read_spoilt(&s, FOURCC('N', 'O', 'D', 'E'), 0,
-		    "damaged, 16 of 17 chunks are left: 65,536 of 70,004 stack nodes missing",
+		    "damaged, 19 of 20 chunks are left: 65,536 of 70,004 stack nodes missing",
 		    &back);
 	assert_int_equal(back.nr_nodes, s.nr_nodes);
 	assert_int_equal(back.nodes[0].special, FRAME_NONE);
@@ -162,13 +162,35 @@ static void test_one_chunk_lost(void **state)
 	snapshot_release(&back);
 
 	read_spoilt(&s, FOURCC('S', 'T', 'K', 'S'), 1,
-		    "damaged, 16 of 17 chunks are left: 464 of 66,000 stacks missing", &back);
+		    "damaged, 19 of 20 chunks are left: 464 of 66,000 stacks missing", &back);
 	assert_int_equal(back.nr_stacks, s.nr_stacks);
 	assert_int_equal(back.nr_blocks, s.nr_blocks);
 	assert_int_equal(back.stacks[65999].live_blocks, 0);
 	snapshot_release(&back);
 
-	read_spoilt(&s, CHUNK_META, 0, "damaged, 16 of 17 chunks are left: no data missing", &back);
+	read_spoilt(&s, FOURCC('H', 'E', 'A', 'P'), 0,
+		    "damaged, 19 of 20 chunks are left: all 3 heaps missing", &back);
+	assert_int_equal(back.nr_heaps, 3);
+	assert_int_equal(back.heaps[1].kind, HEAP_UNKNOWN);
+	assert_int_equal(back.heaps[1].figures.busy_blocks, 0);
+	assert_int_equal(back.blocks[2].heap, 1);
+	assert_int_equal(back.spans[2].heap, 2);
+	snapshot_release(&back);
+
+	read_spoilt(&s, FOURCC('T', 'H', 'R', 'D'), 0,
+		    "damaged, 19 of 20 chunks are left: all 3 threads missing", &back);
+	assert_int_equal(back.nr_threads, 3);
+	assert_int_equal(back.threads[1].tid, 0);
+	assert_int_equal(back.regions[2].owner, 0);
+	snapshot_release(&back);
+
+	read_spoilt(&s, FOURCC('S', 'P', 'A', 'N'), 0,
+		    "damaged, 19 of 20 chunks are left: all 3 heap spans missing", &back);
+	assert_int_equal(back.nr_spans, 0);
+	assert_int_equal(back.nr_heaps, 3);
+	snapshot_release(&back);
+
+	read_spoilt(&s, CHUNK_META, 0, "damaged, 19 of 20 chunks are left: no data missing", &back);
 	assert_null(sample_difference(&s, &back));
 	snapshot_release(&back);
 	snapshot_release(&s);
@@ -219,6 +241,67 @@ static void test_unknown_columns_are_skipped(void **state)
 	forge_make(&f, &file);
 	assert_true(read_part(file.data, file.len, &s, &back, &damage));
 	assert_false(damage.damaged);
+	snapshot_release(&back);
+	buffer_release(&file);
+	forge_release(&f);
+	snapshot_release(&s);
+}
+
+/* The chunk without the columns whose id is above `last`, as an earlier seep would have written it.
+ */
+static void drop_columns(struct forge_chunk *c, unsigned int last)
+{
+	struct buffer kept = {0};
+	size_t at = 0;
+
+	while (at < c->raw.len) {
+		const uint8_t *head = c->raw.data + at;
+		size_t bytes = COLUMN_HEADER_BYTES + get_le32(head + 4);
+
+		if ((unsigned int)(head[0] | head[1] << 8) <= last)
+			buffer_add(&kept, head, bytes);
+		at += bytes;
+	}
+	buffer_release(&c->raw);
+	c->raw = kept;
+}
+
+static void test_columns_that_came_later(void **state)
+{
+	struct seepfile_damage damage;
+	struct buffer file = {0};
+	struct snapshot s, back;
+	struct error e;
+	struct forge f;
+
+	(void)state;
+	start_forgery(&f, &s);
+	drop_columns(forge_find(&f, FOURCC('B', 'L', 'K', 'S')), 4);
+	drop_columns(forge_find(&f, FOURCC('T', 'H', 'R', 'D')), 2);
+	drop_columns(forge_find(&f, FOURCC('R', 'E', 'G', 'N')), 5);
+	forge_make(&f, &file);
+	assert_int_equal(seepfile_read_bytes(file.data, file.len, "x", &back, &damage, &e), 0);
+	assert_false(damage.damaged);
+	assert_int_equal(back.nr_blocks, s.nr_blocks);
+	for (size_t i = 0; i < s.nr_blocks; i++) {
+		assert_int_equal(back.blocks[i].addr, s.blocks[i].addr);
+		assert_int_equal(back.blocks[i].heap, NO_INDEX);
+		assert_int_equal(back.blocks[i].state, BLOCK_BUSY);
+	}
+	assert_int_equal(back.threads[2].heap, NO_INDEX);
+	assert_int_equal(back.threads[2].sp, 0);
+	assert_int_equal(back.regions[3].kind, REGION_UNKNOWN);
+	assert_int_equal(back.regions[3].owner, NO_INDEX);
+	assert_int_equal(back.regions[3].rss, 0);
+	snapshot_release(&back);
+	buffer_release(&file);
+
+	/* but not the columns that were there from the start */
+	drop_columns(forge_find(&f, FOURCC('B', 'L', 'K', 'S')), 3);
+	forge_make(&f, &file);
+	assert_int_equal(seepfile_read_bytes(file.data, file.len, "x", &back, &damage, &e), 0);
+	assert_true(damage.damaged);
+	assert_int_equal(back.nr_blocks, 0);
 	snapshot_release(&back);
 	buffer_release(&file);
 	forge_release(&f);
@@ -341,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_one_chunk_lost),
 		cmocka_unit_test(test_unknown_chunks_are_skipped),
 		cmocka_unit_test(test_unknown_columns_are_skipped),
+		cmocka_unit_test(test_columns_that_came_later),
 		cmocka_unit_test(test_lies_are_seen),
 		cmocka_unit_test(test_contradictions_are_refused),
 	};

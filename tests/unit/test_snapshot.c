@@ -100,6 +100,29 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		BREAK(32, s->strings.offsets[3] = (uint32_t)s->strings.len,
 		      "text 3 refers to byte");
 		BREAK(33, s->nr_nodes = 0, "no root");
+		BREAK(34, s->method = texts, "text");
+		BREAK(35, s->has_heaps = false, "without heaps");
+		BREAK(36, s->heaps[1].allocator = texts, "heap 1 refers to text");
+		BREAK(37, s->heaps[1].name = texts, "heap 1 refers to text");
+		BREAK(38, s->heaps[1].fault = many, "heap 1 refers to text");
+		BREAK(39, s->heaps[1].parent = 1, "heap 1 lies in heap 1");
+		BREAK(40, s->heaps[0].parent = 2, "heap 0 lies in heap 2");
+		BREAK(41, s->heaps[2].kind = HEAP_UNKNOWN + 1, "heap 2 is of unknown kind");
+		BREAK(42, s->spans[1].heap = 3, "span 1 refers to heap 3");
+		BREAK(43, s->spans[1].heap = NO_INDEX, "span 1 refers to heap");
+		BREAK(44, s->spans[1].committed_end = s->spans[1].end + 1, "span 1 ends before");
+		BREAK(45, s->spans[1].committed_end = s->spans[1].start - 1, "span 1 ends before");
+		BREAK(46, s->spans[2].start = s->spans[1].start - 1, "span 2 starts before");
+		BREAK(47, s->checks[2].what = texts, "check 2 refers to text");
+		BREAK(48, s->checks[2].heap = 3, "check 2 refers to heap 3");
+		BREAK(49, s->blocks[7].heap = 3, "block 7 refers to heap 3");
+		BREAK(50, s->blocks[7].state = BLOCK_STATES, "block 7 is of unknown kind 6");
+		BREAK(51, s->threads[1].heap = 3, "thread 1 refers to heap 3");
+		BREAK(52, s->regions[1].kind = REGION_KINDS, "region 1 is of unknown kind");
+		BREAK(53, s->regions[1].owner = 3, "region 1 refers to heap 3");
+		BREAK(54, s->regions[2].owner = 3, "region 2 refers to thread 3");
+		BREAK(55, s->regions[3].owner = 6, "region 3 refers to module 6");
+		BREAK(56, s->regions[4].owner = 0, "has an owner");
 	default:
 		return false;
 	}
@@ -124,7 +147,7 @@ static void test_broken_promises(void **state)
 		snapshot_release(&s);
 	}
 	snapshot_release(&s);
-	assert_int_equal(nr, 34);
+	assert_int_equal(nr, 57);
 }
 
 static void test_last_symbol_is_in_range(void **state)
