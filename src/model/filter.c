@@ -36,11 +36,13 @@ static bool function_matches(const struct filter_node *n, const char *function)
 
 static bool site_matches(const struct filter_node *n, const struct lines *lines)
 {
-	struct site site = site_of(lines);
-	const struct line *line = &lines->items[site.lead];
+	const struct line *line;
 	char *place;
 	bool found;
 
+	if (!lines)
+		return false;
+	line = &lines->items[site_of(lines).lead];
 	if (function_matches(n, line->function))
 		return true;
 	if (line->file[0] == 0)
@@ -68,6 +70,8 @@ static bool line_matches(const struct filter_node *n, const struct line *line)
 
 static bool stack_matches(const struct filter_node *n, const struct lines *lines)
 {
+	if (!lines)
+		return false;
 	for (size_t i = 0; i < lines->nr; i++) {
 		if (lines->items[i].kind != LINE_MARK && line_matches(n, &lines->items[i]))
 			return true;
@@ -86,8 +90,47 @@ static bool number_matches(const struct filter_node *n, int64_t value)
 		return value > n->number;
 	case OP_GREATER_EQUAL:
 		return value >= n->number;
+	case OP_RANGE:
+		return value >= n->number && value <= n->last;
 	default:
 		return value == n->number;
+	}
+}
+
+static bool unsigned_matches(const struct filter_node *n, uint64_t value)
+{
+	return number_matches(n, value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+static bool heap_matches(const struct filter_node *n, const struct filter_block *block)
+{
+	if (n->op == OP_EQUAL && n->number)
+		return block->heap_addr == (uint64_t)n->number;
+	return text_matches(n, block->heap) || text_matches(n, block->allocator);
+}
+
+/* What the C library holds for itself is busy too. */
+static bool state_matches(const struct filter_node *n, const struct filter_block *block)
+{
+	return text_matches(n, block->state) ||
+	       (strcmp(n->text, "busy") == 0 && strcmp(block->state, "internal") == 0);
+}
+
+static bool block_matches(const struct filter_node *n, const struct filter_block *block)
+{
+	if (!block)
+		return false;
+	switch (n->field) {
+	case FIELD_HEAP:
+		return heap_matches(n, block);
+	case FIELD_STATE:
+		return state_matches(n, block);
+	case FIELD_CLASS:
+		return text_matches(n, block->class_name);
+	case FIELD_ADDR:
+		return unsigned_matches(n, block->addr);
+	default:
+		return block->age_ns != UINT64_MAX && unsigned_matches(n, block->age_ns);
 	}
 }
 
@@ -95,8 +138,13 @@ static bool term_matches(const struct filter_node *n, const struct filter_item *
 {
 	switch (n->field) {
 	case FIELD_SIZE:
-		return number_matches(n, item->block_size > INT64_MAX ? INT64_MAX
-								      : (int64_t)item->block_size);
+		return unsigned_matches(n, item->block_size);
+	case FIELD_HEAP:
+	case FIELD_STATE:
+	case FIELD_CLASS:
+	case FIELD_ADDR:
+	case FIELD_AGE:
+		return block_matches(n, item->block);
 	case FIELD_BYTES:
 		return number_matches(n, item->bytes);
 	case FIELD_BLOCKS:
@@ -108,26 +156,72 @@ static bool term_matches(const struct filter_node *n, const struct filter_item *
 	}
 }
 
+static bool stack_term(const struct filter_node *n, const struct filter *f, const void *context)
+{
+	(void)f;
+	return term_matches(n, context);
+}
+
+/* Of whatever row: how it is asked. */
+struct asking {
+	const struct filter_asker *asker;
+	const void *row;
+};
+
+static bool asked_any(const struct filter_node *n, const struct filter_grammar *g,
+		      const struct asking *a)
+{
+	for (size_t i = 0; i < g->nr; i++) {
+		if (g->words[i].value == FILTER_TEXT &&
+		    text_matches(n, a->asker->text(a->row, g->words[i].id)))
+			return true;
+	}
+	return false;
+}
+
+static bool asked_term(const struct filter_node *n, const struct filter *f, const void *context)
+{
+	const struct asking *a = context;
+	int64_t value;
+
+	if (n->field == FILTER_ANY)
+		return asked_any(n, f->grammar, a);
+	if (n->text)
+		return path_matches(n, a->asker->text(a->row, n->field));
+	return a->asker->number(a->row, n->field, &value) && number_matches(n, value);
+}
+
+typedef bool (*term_test)(const struct filter_node *n, const struct filter *f, const void *context);
+
 /* Depth is bounded by the parser. */
-static bool node_matches(const struct filter *f, size_t at, const struct filter_item *item)
+static bool node_matches(const struct filter *f, size_t at, term_test term, const void *context)
 {
 	const struct filter_node *n = &f->nodes[at];
 
 	switch (n->kind) {
 	case NODE_AND:
-		return node_matches(f, n->left, item) && node_matches(f, n->right, item);
+		return node_matches(f, n->left, term, context) &&
+		       node_matches(f, n->right, term, context);
 	case NODE_OR:
-		return node_matches(f, n->left, item) || node_matches(f, n->right, item);
+		return node_matches(f, n->left, term, context) ||
+		       node_matches(f, n->right, term, context);
 	case NODE_NOT:
-		return !node_matches(f, n->left, item);
+		return !node_matches(f, n->left, term, context);
 	default:
-		return term_matches(n, item);
+		return term(n, f, context);
 	}
 }
 
 bool filter_match(const struct filter *f, const struct filter_item *item)
 {
-	return !f || f->nr == 0 || node_matches(f, f->nr - 1, item);
+	return !f || f->nr == 0 || node_matches(f, f->nr - 1, stack_term, item);
+}
+
+bool filter_ask(const struct filter *f, const struct filter_asker *asker, const void *row)
+{
+	const struct asking asking = {asker, row};
+
+	return !f || f->nr == 0 || node_matches(f, f->nr - 1, asked_term, &asking);
 }
 
 void filter_free(struct filter *f)

@@ -20,6 +20,7 @@
 struct parser {
 	const char *text, *at;
 	struct filter *filter;
+	bool of_blocks; /* fields of single blocks are known */
 	unsigned int depth;
 	size_t terms;
 	struct error *e;
@@ -28,10 +29,15 @@ struct parser {
 static const struct {
 	const char *name;
 	enum filter_field field;
+	bool of_blocks;
 } fields[] = {
-	{"func", FIELD_FUNC}, {"function", FIELD_FUNC}, {"file", FIELD_FILE},
-	{"mod", FIELD_MOD},   {"module", FIELD_MOD},	{"site", FIELD_SITE},
-	{"size", FIELD_SIZE}, {"bytes", FIELD_BYTES},	{"blocks", FIELD_BLOCKS},
+	{"func", FIELD_FUNC, false},	 {"function", FIELD_FUNC, false},
+	{"file", FIELD_FILE, false},	 {"mod", FIELD_MOD, false},
+	{"module", FIELD_MOD, false},	 {"site", FIELD_SITE, false},
+	{"size", FIELD_SIZE, false},	 {"bytes", FIELD_BYTES, false},
+	{"blocks", FIELD_BLOCKS, false}, {"heap", FIELD_HEAP, true},
+	{"state", FIELD_STATE, true},	 {"class", FIELD_CLASS, true},
+	{"addr", FIELD_ADDR, true},	 {"age", FIELD_AGE, true},
 };
 
 static const struct {
@@ -51,8 +57,13 @@ static int fail(struct parser *p, const char *at, const char *what)
 {
 	error_set(p->e, -EINVAL, EXIT_USAGE, "cannot read filter '%s': %s at column %zu", p->text,
 		  what, (size_t)(at - p->text) + 1);
-	error_hint(p->e, "fields: func file mod site (with ~ = !~ !=), size bytes blocks "
-			 "(with < <= = >= >); e.g. 'func~^parse and bytes>10k'");
+	if (p->of_blocks)
+		error_hint(p->e,
+			   "fields: heap state class func file mod site (with ~ = !~ !=), "
+			   "size addr age (with < <= = >= >); e.g. 'size=64..128 and age>5m'");
+	else
+		error_hint(p->e, "fields: func file mod site (with ~ = !~ !=), size bytes blocks "
+				 "(with < <= = >= >); e.g. 'func~^parse and bytes>10k'");
 	return -EINVAL;
 }
 
@@ -134,26 +145,68 @@ static int take_value(struct parser *p, struct str *value)
 	return value->len ? 0 : fail(p, start, "a value is missing");
 }
 
-static int set_number(struct parser *p, struct filter_node *n, const char *at, const char *text)
+/* "0x" and hexadecimal digits, nothing else. */
+static bool parse_hex(const char *text, uint64_t *ret)
 {
-	bool negative = *text == '-';
+	size_t digits = strspn(text + 2, "0123456789abcdefABCDEF");
+
+	if (digits == 0 || digits > 16 || text[2 + digits])
+		return false;
+	*ret = strtoull(text, NULL, 16);
+	return true;
+}
+
+static bool is_hex(const char *text)
+{
+	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+}
+
+static bool parse_number(enum filter_field field, const char *text, int64_t *ret)
+{
+	bool negative = *text == '-', read;
 	uint64_t value;
 
 	if (*text == '-' || *text == '+')
 		text++;
-	if (parse_size(text, &value) < 0 || value > INT64_MAX)
-		return fail(p, at, "not a number");
-	n->number = negative ? -(int64_t)value : (int64_t)value;
+	if (is_hex(text))
+		read = parse_hex(text, &value);
+	else if (field == FIELD_AGE)
+		read = parse_duration(text, &value) == 0;
+	else
+		read = parse_size(text, &value) == 0;
+	if (!read || value > INT64_MAX)
+		return false;
+	*ret = negative ? -(int64_t)value : (int64_t)value;
+	return true;
+}
+
+static int set_number(struct parser *p, struct filter_node *n, const char *at, char *text)
+{
+	char *dots = n->op == OP_EQUAL ? strstr(text, "..") : NULL;
+
+	if (dots) {
+		n->op = OP_RANGE;
+		*dots = 0;
+		if (!parse_number(n->field, dots + 2, &n->last))
+			return fail(p, at, "not a number");
+	}
+	if (!parse_number(n->field, text, &n->number))
+		return fail(p, at, n->field == FIELD_AGE ? "not a duration" : "not a number");
+	if (dots && n->number > n->last)
+		return fail(p, at, "a range that ends before it begins");
 	return 0;
 }
 
 static int set_text(struct parser *p, struct filter_node *n, const char *at, const char *text)
 {
 	char why[128], message[192];
+	uint64_t address;
 	int rc;
 
+	if (n->field == FIELD_HEAP && is_hex(text) && parse_hex(text, &address))
+		n->number = (int64_t)address;
 	/* A plain text needs no regex machine: strstr is ten times as fast. */
-	if (n->op == OP_SEARCH && n->field != FIELD_ANY && strpbrk(text, "\\^$.[]|()*+?{}")) {
+	if (n->op == OP_SEARCH && n->field != FILTER_ANY && strpbrk(text, "\\^$.[]|()*+?{}")) {
 		rc = regcomp(&n->regex, text, REG_EXTENDED | REG_NOSUB);
 		if (rc != 0) {
 			regerror(rc, &n->regex, why, sizeof(why));
@@ -166,9 +219,10 @@ static int set_text(struct parser *p, struct filter_node *n, const char *at, con
 	return 0;
 }
 
-static int check_operator(struct parser *p, const struct filter_node *n, const char *at)
+static int check_operator(struct parser *p, const struct filter_node *n, enum filter_value kind,
+			  const char *at)
 {
-	bool is_number = n->field >= FIELD_SIZE;
+	bool is_number = kind != FILTER_TEXT;
 
 	if (is_number && n->op == OP_SEARCH)
 		return fail(p, at, "a number cannot be searched with ~");
@@ -192,14 +246,28 @@ static bool take_operator(struct parser *p, struct filter_node *n, bool *ret_neg
 	return false;
 }
 
+static const struct filter_word *find_word(const struct filter_grammar *g, const char *name,
+					   size_t len)
+{
+	for (size_t i = 0; i < g->nr; i++) {
+		if (strlen(g->words[i].name) == len && strncmp(g->words[i].name, name, len) == 0)
+			return &g->words[i];
+	}
+	return NULL;
+}
+
 /*
- * "name op" of a term. A word with no operator after it is no term: *ret_is_term is false then, and
+ * "name op" of a term. A word with no operator after it is no term: *ret_word is NULL then, and
  * nothing was taken.
  */
-static int take_head(struct parser *p, struct filter_node *n, bool *ret_is_term, bool *ret_negated)
+static int take_head(struct parser *p, struct filter_node *n, const struct filter_word **ret_word,
+		     bool *ret_negated)
 {
+	const struct filter_word *word;
 	const char *start = p->at;
 	size_t len = 0;
+
+	*ret_word = NULL;
 
 	while (isalpha((unsigned char)start[len]) || start[len] == '_')
 		len++;
@@ -212,6 +280,8 @@ static int take_head(struct parser *p, struct filter_node *n, bool *ret_is_term,
 	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (strlen(fields[i].name) == len && strncmp(fields[i].name, start, len) == 0) {
+			if (fields[i].of_blocks && !p->of_blocks)
+				return fail(p, start, "a field that only single blocks have");
 			n->field = fields[i].field;
 			return check_operator(p, n, start);
 		}
@@ -221,19 +291,20 @@ static int take_head(struct parser *p, struct filter_node *n, bool *ret_is_term,
 
 static int parse_term(struct parser *p, size_t *ret_node)
 {
-	struct filter_node n = {.kind = NODE_TERM, .field = FIELD_ANY, .op = OP_SEARCH};
+	struct filter_node n = {.kind = NODE_TERM, .field = FILTER_ANY, .op = OP_SEARCH};
+	const struct filter_word *word = NULL;
 	const char *start = p->at;
 	struct str value = STR_INIT;
-	bool is_term, negated = false;
+	bool negated = false;
 	int rc;
 
 	if (++p->terms > TERMS_MAX)
 		return fail(p, start, "too many terms");
-	rc = take_head(p, &n, &is_term, &negated);
+	rc = take_head(p, &n, &word, &negated);
 	if (rc == 0)
 		rc = take_value(p, &value);
-	if (rc == 0 && n.field >= FIELD_SIZE)
-		rc = set_number(p, &n, start, value.data);
+	if (rc == 0 && word && word->value != FILTER_TEXT)
+		rc = set_number(p, &n, word->value, start, value.data);
 	else if (rc == 0)
 		rc = set_text(p, &n, start, value.data);
 	if (rc == 0) {
@@ -322,13 +393,14 @@ static int parse_any(struct parser *p, size_t *ret_node)
 	return rc;
 }
 
-int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
+static int parse(const char *text, bool of_blocks, struct filter **ret_filter, struct error *e)
 {
-	struct parser p = {.text = text, .at = text, .e = e};
+	struct parser p = {.text = text, .at = text, .of_blocks = of_blocks, .e = e};
 	size_t root;
 	int rc;
 
 	p.filter = mem_alloc(sizeof(*p.filter));
+	p.filter->grammar = grammar;
 	rc = parse_any(&p, &root);
 	if (rc == 0 && *p.at)
 		rc = fail(&p, p.at, "a parenthesis that was not opened");
@@ -338,4 +410,19 @@ int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
 	}
 	*ret_filter = p.filter;
 	return 0;
+}
+
+int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
+{
+	return parse(text, false, ret_filter, e);
+}
+
+int filter_parse_blocks(const char *text, struct filter **ret_filter, struct error *e)
+{
+	return parse(text, true, ret_filter, e);
+}
+
+int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
+{
+	return filter_parse_as(&stack_grammar, text, ret_filter, e);
 }

@@ -20,6 +20,28 @@ static void try_filter(const char *text, const struct lines *lines)
 	}
 	(void)filter_match(filter, &item);
 	filter_free(filter);
+	/* Whatever is a filter of stacks is one of blocks. */
+	FUZZ_MUST(filter_parse_blocks(text, &filter, &e) == 0);
+	filter_free(filter);
+}
+
+static void try_blocks(const char *text)
+{
+	const struct filter_block block = {.addr = 64,
+					   .heap = "main",
+					   .allocator = "glibc",
+					   .state = "busy",
+					   .class_name = ""};
+	const struct filter_item item = {.block_size = 5, .block = &block};
+	struct filter *filter;
+	struct error e = {0};
+
+	if (filter_parse_blocks(text, &filter, &e) < 0) {
+		FUZZ_MUST(e.status == EXIT_USAGE && e.message[0]);
+		return;
+	}
+	(void)filter_match(filter, &item);
+	filter_free(filter);
 }
 
 static void try_suppressions(const char *text, const struct lines *lines)
@@ -52,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lines_of_stack(&lines, &s, s.stacks[0].node, NULL);
 	if (sane(text))
 		try_filter(text, &lines);
+	if (sane(text))
+		try_blocks(text);
 	try_suppressions(text, &lines);
 	lines_release(&lines);
 	snapshot_release(&s);

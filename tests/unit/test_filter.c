@@ -185,12 +185,129 @@ static void test_bad_regex_and_excess(void **state)
 	str_release(&many);
 }
 
+static void test_single_blocks(void **state)
+{
+	static const struct {
+		const char *text;
+		bool matches;
+	} cases[] = {
+		{"size=64..128", true},
+		{"size=100", true},
+		{"size=0x40..100", true},
+		{"size=101..128", false},
+		{"size!=64..128", false},
+		{"addr=0x5000", true},
+		{"addr=0x4000..0x4fff", false},
+		{"addr>=0x5000 addr<0x5001", true},
+		{"heap=main", true},
+		{"heap=glibc", true},
+		{"heap=0x7f00", true},
+		{"heap=0x7f01", false},
+		{"heap~'arena [0-9]'", false},
+		{"state=busy", true}, /* also what the C library holds */
+		{"state=internal", true},
+		{"state=free", false},
+		{"class~^Batt", true},
+		{"class=Battery", false},
+		{"age>5m", true},
+		{"age>5m30s", false},
+		{"age=4m..6m", true},
+		{"site~main", false}, /* no stack is known */
+		{"not site~main", true},
+	};
+	const struct filter_block block = {
+		.addr = 0x5000,
+		.age_ns = 320ull * 1000000000,
+		.heap_addr = 0x7f00,
+		.heap = "main",
+		.allocator = "glibc",
+		.state = "internal",
+		.class_name = "BatteryInfo",
+	};
+	const struct filter_item item = {.block_size = 100, .block = &block};
+	struct filter_block unknown = block;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct filter *f = NULL;
+		struct error e = {0};
+
+		if (filter_parse_blocks(cases[i].text, &f, &e) < 0)
+			fail_msg("%s", e.message);
+		if (filter_match(f, &item) != cases[i].matches)
+			fail_msg("'%s' should be %d", cases[i].text, cases[i].matches);
+		filter_free(f);
+	}
+	unknown.age_ns = UINT64_MAX;
+	for (size_t i = 0; i < 2; i++) {
+		struct filter_item nobody = {.block = &unknown};
+		struct filter *f = NULL;
+
+		assert_int_equal(filter_parse_blocks(i ? "age>1s" : "age<1s", &f, NULL), 0);
+		assert_false(filter_match(f, &nobody));
+		filter_free(f);
+	}
+}
+
+static void test_complaints_of_blocks(void **state)
+{
+	static const struct {
+		const char *text, *what;
+	} cases[] = {
+		{"size=128..64", "a range that ends before it begins at column 1"},
+		{"size=1..", "not a number at column 1"},
+		{"size=..1", "not a number at column 1"},
+		{"size>1..2", "not a number at column 1"},
+		{"addr=0xzz", "not a number at column 1"},
+		{"addr=0x", "not a number at column 1"},
+		{"addr=0x10000000000000000", "not a number at column 1"},
+		{"age>soon", "not a duration at column 1"},
+		{"heap>3", "a text cannot be compared by size at column 1"},
+	};
+	struct filter *f = NULL;
+	struct error e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *expected =
+			mem_printf("cannot read filter '%s': %s", cases[i].text, cases[i].what);
+
+		assert_true(filter_parse_blocks(cases[i].text, &f, &e) < 0);
+		assert_string_equal(e.message, expected);
+		assert_int_equal(e.status, EXIT_USAGE);
+		assert_non_null(strstr(e.hint, "state"));
+		free(expected);
+	}
+	assert_true(filter_parse("state=busy", &f, &e) < 0);
+	assert_non_null(strstr(e.message, "only single blocks have"));
+}
+
+static void test_what_is_asked(void **state)
+{
+	struct filter *f = NULL;
+
+	(void)state;
+	assert_int_equal(filter_parse_blocks("size>1 (state=free or not class~x)", &f, NULL), 0);
+	assert_true(filter_asks_state(f));
+	assert_true(filter_asks_class(f));
+	assert_false(filter_asks_stacks(f));
+	filter_free(f);
+	assert_int_equal(filter_parse_blocks("size>1 word", &f, NULL), 0);
+	assert_true(filter_asks_stacks(f));
+	assert_false(filter_asks_state(f));
+	filter_free(f);
+	assert_false(filter_asks_stacks(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_meaning, set_up, tear_down),
 		cmocka_unit_test(test_complaints),
 		cmocka_unit_test(test_bad_regex_and_excess),
+		cmocka_unit_test(test_single_blocks),
+		cmocka_unit_test(test_complaints_of_blocks),
+		cmocka_unit_test(test_what_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
