@@ -3,40 +3,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "cmd/identity.h"
 #include "cmd/symbolize.h"
 #include "model/load.h"
 #include "model/snapshot.h"
 #include "target/maps.h"
 #include "target/process.h"
 #include "target/table.h"
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
-static void fill_identity(struct snapshot *s, const struct process_info *who, uint32_t image)
-{
-	struct identity *id = &s->identity;
-	char host[256] = "";
-
-	gethostname(host, sizeof(host) - 1);
-	id->pid = who->pid;
-	id->start_ticks = who->start_ticks;
-	id->image = image;
-	memcpy(id->boot_id, who->boot_id, sizeof(id->boot_id));
-	id->name = strings_add(&s->strings, process_name(who));
-	id->exe = strings_add(&s->strings, who->exe ? who->exe : "");
-	id->host = strings_add(&s->strings, host);
-}
 
 /* What only a live process can tell: regions, threads, modules whose file was replaced. */
 static void look_at_process(struct snapshot *s, int32_t pid)
@@ -111,7 +87,7 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 		return err;
 	}
 	snapshot_init(&s);
-	fill_identity(&s, who, t->layout.image);
+	identity_fill(&s, who, t->layout.image);
 	load_recording(&s, &(struct load_input){
 				   .header = &cut.header,
 				   .nodes = cut.nodes,
@@ -129,7 +105,7 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 				   .exe = who->exe ? who->exe : "",
 				   .with_blocks = !o->no_blocks,
 			   });
-	s.taken_realtime_ns = realtime_ns();
+	s.taken_realtime_ns = clock_realtime_ns();
 	s.losses.torn = cut.torn;
 	s.at_exit = ended;
 	cut_release(&cut);

@@ -38,9 +38,9 @@ int usage_read_at(int dir, unsigned int wanted, struct usage *ret)
 		enum usage_field field;
 		const char *key;
 	} fields[] = {
-		{USAGE_RSS, "VmRSS"},	    {USAGE_ANON, "RssAnon"}, {USAGE_FILE, "RssFile"},
-		{USAGE_SHMEM, "RssShmem"},  {USAGE_SWAP, "VmSwap"},  {USAGE_PAGE_TABLES, "VmPTE"},
-		{USAGE_THREADS, "Threads"},
+		{USAGE_RSS, "VmRSS"},	    {USAGE_ANON, "RssAnon"},   {USAGE_FILE, "RssFile"},
+		{USAGE_SHMEM, "RssShmem"},  {USAGE_SWAP, "VmSwap"},    {USAGE_PAGE_TABLES, "VmPTE"},
+		{USAGE_THREADS, "Threads"}, {USAGE_PEAK_RSS, "VmHWM"},
 	};
 	struct usage u = {.t_ns = now_ns()};
 	struct str text = STR_INIT;

@@ -21,6 +21,7 @@ enum usage_field {
 	USAGE_PAGE_TABLES,
 	USAGE_THREADS,	   /* number */
 	USAGE_DESCRIPTORS, /* number; own process or root */
+	USAGE_PEAK_RSS,
 	USAGE_FIELDS
 };
 

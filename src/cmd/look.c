@@ -1,0 +1,265 @@
+/* One look at a TARGET; see look.h. */
+#include "cmd/look.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "cmd/identity.h"
+#include "cmd/look_fill.h"
+#include "cmd/take.h"
+#include "file/seepfile.h"
+#include "model/regions.h"
+#include "target/maps.h"
+#include "target/process.h"
+
+static const char method_choices[] = "auto|clone|stop|live";
+
+void look_options_table(struct look_options *o, struct opt table[LOOK_OPTIONS])
+{
+	table[0] = (struct opt){
+		OPT_CHOICE,
+		0,
+		"method",
+		method_choices,
+		"how a process is read: from a frozen clone, while it stands still, as it runs, or "
+		"the first of these that is safe",
+		&o->method};
+	table[1] = (struct opt){OPT_TEXT,
+				0,
+				"files",
+				"PATHS",
+				"colon-separated folders with the programs and libraries of a core",
+				&o->files};
+}
+
+static bool is_number(const char *text)
+{
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (!isdigit((unsigned char)*text))
+			return false;
+	}
+	return true;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), tail = strlen(end);
+
+	return len >= tail && strcmp(text + len - tail, end) == 0;
+}
+
+enum operand { OPERAND_PROCESS, OPERAND_CORE, OPERAND_SNAPSHOT };
+
+/* A name may be a process's and a file's; a file counts when it can be nothing else, or is one. */
+static enum operand classify(const char *operand)
+{
+	struct stat st;
+
+	if (strcmp(operand, "-") == 0)
+		return OPERAND_SNAPSHOT;
+	if (is_number(operand))
+		return OPERAND_PROCESS;
+	if (target_is_core(operand))
+		return OPERAND_CORE;
+	if (strchr(operand, '/') || ends_with(operand, ".seep"))
+		return OPERAND_SNAPSHOT;
+	if (stat(operand, &st) == 0 && S_ISREG(st.st_mode)) {
+		int pid;
+
+		return process_find_one(operand, &pid, NULL) == 0 ? OPERAND_PROCESS
+								  : OPERAND_SNAPSHOT;
+	}
+	return OPERAND_PROCESS;
+}
+
+static int need_heaps(const struct look *l, unsigned int wanted, struct error *e)
+{
+	if (wanted & LOOK_MEMORY) {
+		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' holds no contents of memory",
+			  l->operand);
+		error_hint(e, "look at the process itself, or at a core of it (seep core)");
+		return -ENODATA;
+	}
+	if ((wanted & LOOK_HEAPS) && !l->snapshot.has_heaps) {
+		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' has no heaps in it", l->operand);
+		error_hint(e, "take it again with this version of seep");
+		return -ENODATA;
+	}
+	if ((wanted & LOOK_BLOCKS) && !l->snapshot.has_blocks) {
+		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' was taken without blocks",
+			  l->operand);
+		error_hint(e, "seep snap without --no-blocks keeps them");
+		return -ENODATA;
+	}
+	return 0;
+}
+
+static int look_at_file(struct look *l, const struct look_options *o, struct error *e)
+{
+	struct seepfile_damage damage = {.damaged = false};
+	int err = seepfile_read(l->operand, &l->snapshot, &damage, e);
+
+	if (err < 0) {
+		snapshot_init(&l->snapshot);
+		return err;
+	}
+	l->label = mem_printf("%s", l->operand);
+	if (damage.damaged)
+		l->damage = mem_strdup(damage.what);
+	return need_heaps(l, o->wanted, e);
+}
+
+/* The recorder's rows first, as near to the instant of the look as can be. */
+static int begin_snapshot(struct look *l, const struct look_options *o, struct error *e)
+{
+	const struct process_info *who = target_process(l->target);
+
+	if ((o->wanted & LOOK_RECORDER) && target_how(l->target)->kind != TARGET_CORE &&
+	    maps_find_recorder(target_maps(l->target))) {
+		struct take_options take = {.no_blocks = !(o->wanted & LOOK_BLOCKS),
+					    .progress = o->progress};
+		struct snapshot s;
+		int err = take_from_pid(who->pid, &take, &s, e);
+
+		if (err < 0)
+			return err;
+		snapshot_release(&l->snapshot);
+		l->snapshot = s;
+		return 0;
+	}
+	identity_fill(&l->snapshot, who, 0);
+	l->snapshot.taken_realtime_ns = clock_realtime_ns();
+	l->snapshot.taken_monotonic_ns = clock_monotonic_ns();
+	return 0;
+}
+
+static int look_into(struct look *l, const struct look_options *o, struct error *e)
+{
+	int err = begin_snapshot(l, o, e);
+
+	if (err < 0)
+		return err;
+	look_fill_process(&l->snapshot, l->target, o->wanted & LOOK_REGION_USE);
+	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS)) {
+		err = heaps_find(l->target, &l->heaps, e);
+		if (err == 0)
+			err = look_fill_heaps(&l->snapshot, l->heaps, o->wanted & LOOK_BLOCKS, e);
+	}
+	if (err == 0)
+		regions_classify(&l->snapshot);
+	return err;
+}
+
+static int look_at_process(struct look *l, const struct look_options *o, struct error *e)
+{
+	struct target_options options = {.wish = (enum target_wish)o->method, .files = o->files};
+	int pid, err = process_find_one(l->operand, &pid, e);
+
+	if (err < 0)
+		return err;
+	err = target_open_pid(pid, &options, &l->target, e);
+	if (err < 0)
+		return err;
+	l->label = mem_printf("%s (pid %d)", process_name(target_process(l->target)), pid);
+	return look_into(l, o, e);
+}
+
+static int look_at_core(struct look *l, const struct look_options *o, struct error *e)
+{
+	struct target_options options = {.files = o->files};
+	const struct process_info *who;
+	int err = target_open_core(l->operand, &options, &l->target, e);
+
+	if (err < 0)
+		return err;
+	who = target_process(l->target);
+	l->label = mem_printf("core of %s (pid %d)", process_name(who), who->pid);
+	return look_into(l, o, e);
+}
+
+int look_at(const char *operand, const struct look_options *o, struct look *ret, struct error *e)
+{
+	struct look l = {.operand = operand};
+	int err = -EINVAL;
+
+	snapshot_init(&l.snapshot);
+	switch (classify(operand)) {
+	case OPERAND_SNAPSHOT:
+		err = look_at_file(&l, o, e);
+		break;
+	case OPERAND_CORE:
+		err = look_at_core(&l, o, e);
+		break;
+	case OPERAND_PROCESS:
+		err = look_at_process(&l, o, e);
+		break;
+	}
+	if (err < 0) {
+		look_release(&l);
+		return err;
+	}
+	*ret = l;
+	return 0;
+}
+
+void look_release(struct look *l)
+{
+	heaps_free(l->heaps);
+	target_close(l->target);
+	snapshot_release(&l->snapshot);
+	free(l->label);
+	free(l->damage);
+	*l = (struct look){.operand = NULL};
+}
+
+void look_done_reading(struct look *l)
+{
+	if (!l->target)
+		return;
+	target_thaw(l->target);
+	l->snapshot.pause_ns = target_how(l->target)->pause_ns;
+}
+
+char *look_how(const struct look *l)
+{
+	const struct target_how *how;
+	struct str out = STR_INIT;
+
+	if (!l->target)
+		return str_detach(&out);
+	how = target_how(l->target);
+	switch (how->kind) {
+	case TARGET_CLONE:
+		str_printf(&out, "read from a frozen clone; the process stood still for %s",
+			   format_duration(how->pause_ns).text);
+		break;
+	case TARGET_STOPPED:
+		str_printf(&out, "read while the process stood still, for %s",
+			   format_duration(how->pause_ns).text);
+		break;
+	case TARGET_LIVE:
+		str_add(&out, "read while the process went on: not one instant");
+		break;
+	case TARGET_CORE:
+		str_add(&out, "read from a core file");
+		break;
+	}
+	if (*how->why) {
+		str_add(&out, " (");
+		text_printable(&out, how->why, strlen(how->why));
+		str_add_char(&out, ')');
+	}
+	return str_detach(&out);
+}
