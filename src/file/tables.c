@@ -120,6 +120,7 @@ static const struct column heap_columns[] = {
 	FIELD(29, VARINT, struct heap_row, figures.largest_free_bytes),
 	FIELD(30, VARINT, struct heap_row, figures.top_bytes),
 	FIELD(31, VARINT, struct heap_row, figures.overhead_bytes),
+	FIELD(32, VARINT, struct heap_row, figures.free_page_bytes),
 };
 
 static const struct column span_columns[] = {

@@ -52,16 +52,17 @@ static const struct heap_span *span_at(const struct heap *heap, size_t *cursor, 
 	return &heap->spans[low - 1];
 }
 
-/* Whole pages of a free block that are in memory; the header's own page cannot be given back. */
-static void add_free_residency(struct walk *w, struct heap *heap, const struct heap_block *b)
+/* Whole pages of a free block, and which are in memory; the header's own cannot be given back. */
+static void add_free_pages(struct walk *w, struct heap *heap, const struct heap_block *b)
 {
 	uint64_t start = (b->addr + w->page - 1) & ~(w->page - 1);
 	uint64_t end = (b->start + b->total) & ~(w->page - 1);
 	struct target_residency r;
 
-	if (!w->residency || start < b->addr || start >= end)
+	if (start < b->addr || start >= end)
 		return;
-	if (target_residency(w->heaps->target, start, end, &r) == 0)
+	heap->figures.free_page_bytes += end - start;
+	if (w->residency && target_residency(w->heaps->target, start, end, &r) == 0)
 		heap->figures.free_resident_bytes += r.resident_bytes;
 }
 
@@ -91,7 +92,7 @@ static void account(struct walk *w, struct heap *heap, const struct heap_block *
 		f->free_bytes += size;
 		if (size > f->largest_free_bytes)
 			f->largest_free_bytes = size;
-		add_free_residency(w, heap, b);
+		add_free_pages(w, heap, b);
 		break;
 	default:
 		size = 0;

@@ -40,6 +40,7 @@ void heap_figures_add(struct heap_figures *a, const struct heap_figures *b)
 	a->cached_bytes += b->cached_bytes;
 	a->free_blocks += b->free_blocks;
 	a->free_bytes += b->free_bytes;
+	a->free_page_bytes += b->free_page_bytes;
 	a->free_resident_bytes += b->free_resident_bytes;
 	if (b->largest_free_bytes > a->largest_free_bytes)
 		a->largest_free_bytes = b->largest_free_bytes;

@@ -40,7 +40,8 @@ struct heap_figures {
 	uint64_t internal_blocks, internal_bytes; /* of busy: the C library's own */
 	uint64_t cached_blocks, cached_bytes;
 	uint64_t free_blocks, free_bytes; /* top included */
-	uint64_t free_resident_bytes;	  /* whole pages of free blocks that are in memory */
+	uint64_t free_page_bytes;	  /* of free: in whole pages, which could be given back */
+	uint64_t free_resident_bytes;	  /* of these: in memory */
 	uint64_t largest_free_bytes;
 	uint64_t top_bytes; /* of free: what lies above the last block */
 	uint64_t overhead_bytes;
