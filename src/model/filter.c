@@ -224,6 +224,31 @@ bool filter_ask(const struct filter *f, const struct filter_asker *asker, const 
 	return !f || f->nr == 0 || node_matches(f, f->nr - 1, asked_term, &asking);
 }
 
+static bool asks(const struct filter *f, enum filter_field first, enum filter_field last)
+{
+	for (size_t i = 0; f && i < f->nr; i++) {
+		if (f->nodes[i].kind == NODE_TERM && f->nodes[i].field >= (unsigned int)first &&
+		    f->nodes[i].field <= (unsigned int)last)
+			return true;
+	}
+	return false;
+}
+
+bool filter_asks_stacks(const struct filter *f)
+{
+	return asks(f, FIELD_ANY, FIELD_SITE);
+}
+
+bool filter_asks_state(const struct filter *f)
+{
+	return asks(f, FIELD_STATE, FIELD_STATE);
+}
+
+bool filter_asks_class(const struct filter *f)
+{
+	return asks(f, FIELD_CLASS, FIELD_CLASS);
+}
+
 void filter_free(struct filter *f)
 {
 	if (!f)

@@ -49,13 +49,12 @@ struct filter_item {
 };
 
 /*
- * Other rows than stacks (regions, blocks) are asked with words of their own, in the same grammar:
+ * Other rows than these (regions) are asked with words of their own, in the same grammar:
  * a table of words, and functions that tell a row's value.
  */
 enum filter_value {
 	FILTER_TEXT,
-	FILTER_NUMBER,	 /* "10", "1.5M" */
-	FILTER_ADDRESS,	 /* hexadecimal, with or without 0x */
+	FILTER_NUMBER,	 /* "10", "1.5M", "0x7f00" */
 	FILTER_DURATION, /* nanoseconds: "10s", "5m" */
 };
 

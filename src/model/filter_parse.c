@@ -20,24 +20,42 @@
 struct parser {
 	const char *text, *at;
 	struct filter *filter;
-	bool of_blocks; /* fields of single blocks are known */
 	unsigned int depth;
 	size_t terms;
 	struct error *e;
 };
 
-static const struct {
-	const char *name;
-	enum filter_field field;
-	bool of_blocks;
-} fields[] = {
-	{"func", FIELD_FUNC, false},	 {"function", FIELD_FUNC, false},
-	{"file", FIELD_FILE, false},	 {"mod", FIELD_MOD, false},
-	{"module", FIELD_MOD, false},	 {"site", FIELD_SITE, false},
-	{"size", FIELD_SIZE, false},	 {"bytes", FIELD_BYTES, false},
-	{"blocks", FIELD_BLOCKS, false}, {"heap", FIELD_HEAP, true},
-	{"state", FIELD_STATE, true},	 {"class", FIELD_CLASS, true},
-	{"addr", FIELD_ADDR, true},	 {"age", FIELD_AGE, true},
+/* Of stacks; single blocks have these and more. */
+#define STACK_WORDS                                                                                \
+	{"func", FIELD_FUNC, FILTER_TEXT}, {"function", FIELD_FUNC, FILTER_TEXT},                  \
+		{"file", FIELD_FILE, FILTER_TEXT}, {"mod", FIELD_MOD, FILTER_TEXT},                \
+		{"module", FIELD_MOD, FILTER_TEXT}, {"site", FIELD_SITE, FILTER_TEXT},             \
+		{"size", FIELD_SIZE, FILTER_NUMBER}, {"bytes", FIELD_BYTES, FILTER_NUMBER},        \
+	{                                                                                          \
+		"blocks", FIELD_BLOCKS, FILTER_NUMBER                                              \
+	}
+
+static const struct filter_word stack_words[] = {STACK_WORDS};
+static const struct filter_word block_words[] = {
+	STACK_WORDS,
+	{"heap", FIELD_HEAP, FILTER_TEXT},
+	{"state", FIELD_STATE, FILTER_TEXT},
+	{"class", FIELD_CLASS, FILTER_TEXT},
+	{"addr", FIELD_ADDR, FILTER_NUMBER},
+	{"age", FIELD_AGE, FILTER_DURATION},
+};
+
+static const struct filter_grammar stack_grammar = {
+	.words = stack_words,
+	.nr = sizeof(stack_words) / sizeof(stack_words[0]),
+	.hint = "fields: func file mod site (with ~ = !~ !=), size bytes blocks "
+		"(with < <= = >= >); e.g. 'func~^parse and bytes>10k'",
+};
+static const struct filter_grammar block_grammar = {
+	.words = block_words,
+	.nr = sizeof(block_words) / sizeof(block_words[0]),
+	.hint = "fields: heap state class func file mod site (with ~ = !~ !=), "
+		"size addr age (with < <= = >= >); e.g. 'size=64..128 and age>5m'",
 };
 
 static const struct {
@@ -57,13 +75,7 @@ static int fail(struct parser *p, const char *at, const char *what)
 {
 	error_set(p->e, -EINVAL, EXIT_USAGE, "cannot read filter '%s': %s at column %zu", p->text,
 		  what, (size_t)(at - p->text) + 1);
-	if (p->of_blocks)
-		error_hint(p->e,
-			   "fields: heap state class func file mod site (with ~ = !~ !=), "
-			   "size addr age (with < <= = >= >); e.g. 'size=64..128 and age>5m'");
-	else
-		error_hint(p->e, "fields: func file mod site (with ~ = !~ !=), size bytes blocks "
-				 "(with < <= = >= >); e.g. 'func~^parse and bytes>10k'");
+	error_hint(p->e, "%s", p->filter->grammar->hint);
 	return -EINVAL;
 }
 
@@ -161,7 +173,7 @@ static bool is_hex(const char *text)
 	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 }
 
-static bool parse_number(enum filter_field field, const char *text, int64_t *ret)
+static bool parse_number(enum filter_value kind, const char *text, int64_t *ret)
 {
 	bool negative = *text == '-', read;
 	uint64_t value;
@@ -170,7 +182,7 @@ static bool parse_number(enum filter_field field, const char *text, int64_t *ret
 		text++;
 	if (is_hex(text))
 		read = parse_hex(text, &value);
-	else if (field == FIELD_AGE)
+	else if (kind == FILTER_DURATION)
 		read = parse_duration(text, &value) == 0;
 	else
 		read = parse_size(text, &value) == 0;
@@ -180,18 +192,20 @@ static bool parse_number(enum filter_field field, const char *text, int64_t *ret
 	return true;
 }
 
-static int set_number(struct parser *p, struct filter_node *n, const char *at, char *text)
+static int set_number(struct parser *p, struct filter_node *n, enum filter_value kind,
+		      const char *at, char *text)
 {
+	const char *wrong = kind == FILTER_DURATION ? "not a duration" : "not a number";
 	char *dots = n->op == OP_EQUAL ? strstr(text, "..") : NULL;
 
 	if (dots) {
 		n->op = OP_RANGE;
 		*dots = 0;
-		if (!parse_number(n->field, dots + 2, &n->last))
-			return fail(p, at, "not a number");
+		if (!parse_number(kind, dots + 2, &n->last))
+			return fail(p, at, wrong);
 	}
-	if (!parse_number(n->field, text, &n->number))
-		return fail(p, at, n->field == FIELD_AGE ? "not a duration" : "not a number");
+	if (!parse_number(kind, text, &n->number))
+		return fail(p, at, wrong);
 	if (dots && n->number > n->last)
 		return fail(p, at, "a range that ends before it begins");
 	return 0;
@@ -203,7 +217,8 @@ static int set_text(struct parser *p, struct filter_node *n, const char *at, con
 	uint64_t address;
 	int rc;
 
-	if (n->field == FIELD_HEAP && is_hex(text) && parse_hex(text, &address))
+	if (p->filter->grammar == &block_grammar && n->field == FIELD_HEAP && is_hex(text) &&
+	    parse_hex(text, &address))
 		n->number = (int64_t)address;
 	/* A plain text needs no regex machine: strstr is ten times as fast. */
 	if (n->op == OP_SEARCH && n->field != FILTER_ANY && strpbrk(text, "\\^$.[]|()*+?{}")) {
@@ -268,25 +283,23 @@ static int take_head(struct parser *p, struct filter_node *n, const struct filte
 	size_t len = 0;
 
 	*ret_word = NULL;
-
 	while (isalpha((unsigned char)start[len]) || start[len] == '_')
 		len++;
 	p->at = start + len;
 	skip_blanks(p);
-	*ret_is_term = len > 0 && take_operator(p, n, ret_negated);
-	if (!*ret_is_term) {
+	if (len == 0 || !take_operator(p, n, ret_negated)) {
 		p->at = start;
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (strlen(fields[i].name) == len && strncmp(fields[i].name, start, len) == 0) {
-			if (fields[i].of_blocks && !p->of_blocks)
-				return fail(p, start, "a field that only single blocks have");
-			n->field = fields[i].field;
-			return check_operator(p, n, start);
-		}
-	}
-	return fail(p, start, "an unknown field");
+	word = find_word(p->filter->grammar, start, len);
+	if (!word)
+		return fail(p, start,
+			    find_word(&block_grammar, start, len)
+				    ? "a field that only single blocks have"
+				    : "an unknown field");
+	n->field = word->id;
+	*ret_word = word;
+	return check_operator(p, n, word->value, start);
 }
 
 static int parse_term(struct parser *p, size_t *ret_node)
@@ -393,9 +406,10 @@ static int parse_any(struct parser *p, size_t *ret_node)
 	return rc;
 }
 
-static int parse(const char *text, bool of_blocks, struct filter **ret_filter, struct error *e)
+int filter_parse_as(const struct filter_grammar *grammar, const char *text,
+		    struct filter **ret_filter, struct error *e)
 {
-	struct parser p = {.text = text, .at = text, .of_blocks = of_blocks, .e = e};
+	struct parser p = {.text = text, .at = text, .e = e};
 	size_t root;
 	int rc;
 
@@ -414,15 +428,10 @@ static int parse(const char *text, bool of_blocks, struct filter **ret_filter, s
 
 int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
 {
-	return parse(text, false, ret_filter, e);
+	return filter_parse_as(&stack_grammar, text, ret_filter, e);
 }
 
 int filter_parse_blocks(const char *text, struct filter **ret_filter, struct error *e)
 {
-	return parse(text, true, ret_filter, e);
-}
-
-int filter_parse(const char *text, struct filter **ret_filter, struct error *e)
-{
-	return filter_parse_as(&stack_grammar, text, ret_filter, e);
+	return filter_parse_as(&block_grammar, text, ret_filter, e);
 }

@@ -9,8 +9,9 @@
 
 #include "model/filter.h"
 
+/* Ids of the words that ask about stacks and single blocks. */
 enum filter_field {
-	FIELD_ANY, /* a bare word */
+	FIELD_ANY = FILTER_ANY,
 	FIELD_FUNC,
 	FIELD_FILE,
 	FIELD_MOD,
@@ -18,7 +19,7 @@ enum filter_field {
 	FIELD_HEAP, /* of single blocks */
 	FIELD_STATE,
 	FIELD_CLASS,
-	FIELD_SIZE, /* numbers from here on */
+	FIELD_SIZE,
 	FIELD_BYTES,
 	FIELD_BLOCKS,
 	FIELD_ADDR, /* of single blocks */
