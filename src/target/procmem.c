@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -16,7 +17,35 @@
 /* Bits of a pagemap entry: Documentation/admin-guide/mm/pagemap.rst of Linux. */
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
+#define PAGEMAP_FRAME ((1ull << 55) - 1) /* of a present page; 0 without CAP_SYS_ADMIN */
 #define PAGEMAP_WINDOW 8192
+
+/*
+ * Pages that were only ever read are all one page of zeroes, which the kernel does not count as
+ * resident. Ours tells its number, where we may know it; 0: we may not.
+ */
+static uint64_t find_zero_frame(long page_bytes)
+{
+	volatile const char *page =
+		mmap(NULL, (size_t)page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t entry = 0;
+	int fd;
+
+	if (page == MAP_FAILED)
+		return 0;
+	(void)page[0];
+	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		off_t at = (off_t)((uintptr_t)page / (uintptr_t)page_bytes * sizeof(entry));
+
+		if (pread(fd, &entry, sizeof(entry), at) != (ssize_t)sizeof(entry) ||
+		    !(entry & PAGEMAP_PRESENT))
+			entry = 0;
+		close(fd);
+	}
+	munmap((void *)page, (size_t)page_bytes);
+	return entry & PAGEMAP_FRAME;
+}
 
 int procmem_open(struct procmem *m, int dir)
 {
@@ -25,6 +54,7 @@ int procmem_open(struct procmem *m, int dir)
 	if (m->mem < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	m->pagemap = openat(dir, "pagemap", O_RDONLY | O_CLOEXEC);
+	m->zero_frame = find_zero_frame(m->page_bytes);
 	return 0;
 }
 
@@ -38,15 +68,40 @@ void procmem_close(struct procmem *m)
 	*m = (struct procmem){.mem = -1, .pagemap = -1};
 }
 
-size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len)
+/* Moves the window so that it begins with page; false: cannot be read there. */
+static bool fetch_entries(struct procmem *m, uint64_t page)
+{
+	size_t want = m->fetch && m->fetch < PAGEMAP_WINDOW ? m->fetch : PAGEMAP_WINDOW;
+	ssize_t got;
+
+	if (!m->entries)
+		m->entries = mem_alloc_array(PAGEMAP_WINDOW, sizeof(*m->entries));
+	do {
+		got = pread(m->pagemap, m->entries, want * sizeof(*m->entries),
+			    (off_t)(page * sizeof(*m->entries)));
+	} while (got < 0 && errno == EINTR);
+	m->first_page = page;
+	m->nr_entries = got > 0 ? (size_t)got / sizeof(*m->entries) : 0;
+	return m->nr_entries > 0;
+}
+
+/* The entry of a page; false: not known. */
+static bool page_entry(struct procmem *m, uint64_t page, uint64_t *ret)
+{
+	if (page < m->first_page || page - m->first_page >= m->nr_entries) {
+		if (!fetch_entries(m, page))
+			return false;
+	}
+	*ret = m->entries[page - m->first_page];
+	return true;
+}
+
+static size_t read_plainly(struct procmem *m, uint64_t addr, uint8_t *buffer, size_t len)
 {
 	size_t done = 0;
 
-	if (addr > INT64_MAX || len > INT64_MAX - addr)
-		return 0;
 	while (done < len) {
-		ssize_t got =
-			pread(m->mem, (char *)buffer + done, len - done, (off_t)(addr + done));
+		ssize_t got = pread(m->mem, buffer + done, len - done, (off_t)(addr + done));
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -57,20 +112,80 @@ size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len)
 	return done;
 }
 
-/* Moves the window so that it begins with page; false: cannot be read there. */
-static bool fetch_entries(struct procmem *m, uint64_t page)
+/* How many bytes from addr on, up to end, are of pages that are all there or all not. */
+static uint64_t run_length(struct procmem *m, uint64_t addr, uint64_t end, bool *ret_there)
 {
-	ssize_t got;
+	uint64_t bytes = (uint64_t)m->page_bytes, at = addr, entry;
+	bool first = true;
 
-	if (!m->entries)
-		m->entries = mem_alloc_array(PAGEMAP_WINDOW, sizeof(*m->entries));
-	do {
-		got = pread(m->pagemap, m->entries, PAGEMAP_WINDOW * sizeof(*m->entries),
-			    (off_t)(page * sizeof(*m->entries)));
-	} while (got < 0 && errno == EINTR);
-	m->first_page = page;
-	m->nr_entries = got > 0 ? (size_t)got / sizeof(*m->entries) : 0;
-	return m->nr_entries > 0;
+	while (at < end) {
+		bool there = !page_entry(m, at / bytes, &entry) ||
+			     (entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED));
+
+		if (first)
+			*ret_there = there;
+		else if (there != *ret_there)
+			break;
+		first = false;
+		at = (at / bytes + 1) * bytes;
+	}
+	return (at < end ? at : end) - addr;
+}
+
+/*
+ * Private memory of no file that nobody has touched reads as zeroes; asking the kernel for it would
+ * give the process page tables that it did not have.
+ */
+static size_t read_touched(struct procmem *m, uint64_t addr, uint8_t *buffer, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		bool there = true;
+		size_t run = (size_t)run_length(m, addr + done, addr + len, &there);
+		size_t got = run;
+
+		if (there)
+			got = read_plainly(m, addr + done, buffer + done, run);
+		else
+			memset(buffer + done, 0, run);
+		done += got;
+		if (got < run)
+			break;
+	}
+	return done;
+}
+
+size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len)
+{
+	const struct map *map = m->maps ? maps_find(m->maps, addr) : NULL;
+	size_t done = 0;
+
+	if (addr > INT64_MAX || len > INT64_MAX - addr)
+		return 0;
+	if (!m->frozen) {
+		/* What was absent a moment ago may be there now. */
+		m->nr_entries = 0;
+		m->fetch = len / (size_t)m->page_bytes + 2;
+	}
+	while (done < len) {
+		uint64_t at = addr + done;
+		size_t piece = len - done, got;
+
+		if (map && map->end - at < piece)
+			piece = (size_t)(map->end - at);
+		if (map && map->inode == 0 && (map->prot & MAP_READ) &&
+		    !(map->prot & MAP_IS_SHARED) && m->pagemap >= 0)
+			got = read_touched(m, at, (uint8_t *)buffer + done, piece);
+		else
+			got = read_plainly(m, at, (uint8_t *)buffer + done, piece);
+		done += got;
+		if (got < piece)
+			break;
+		if (map)
+			map = maps_find(m->maps, addr + done);
+	}
+	return done;
 }
 
 int procmem_residency(struct procmem *m, uint64_t start, uint64_t end, struct target_residency *ret)
@@ -81,6 +196,7 @@ int procmem_residency(struct procmem *m, uint64_t start, uint64_t end, struct ta
 
 	if (m->pagemap < 0)
 		return -ENOTSUP;
+	m->fetch = 0;
 	if (end <= start || end > INT64_MAX) {
 		*ret = sum;
 		return 0;
@@ -89,11 +205,10 @@ int procmem_residency(struct procmem *m, uint64_t start, uint64_t end, struct ta
 	for (; page < last; page++) {
 		uint64_t entry;
 
-		if (page < m->first_page || page - m->first_page >= m->nr_entries) {
-			if (!fetch_entries(m, page))
-				return -ENOTSUP;
-		}
-		entry = m->entries[page - m->first_page];
+		if (!page_entry(m, page, &entry))
+			return -ENOTSUP;
+		if (m->zero_frame && (entry & PAGEMAP_FRAME) == m->zero_frame)
+			continue;
 		if (entry & PAGEMAP_PRESENT)
 			sum.resident_bytes += bytes;
 		else if (entry & PAGEMAP_SWAPPED)

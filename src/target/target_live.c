@@ -62,6 +62,7 @@ int target_live_attach(struct target *t, struct error *e)
 		free(m);
 		return process_explain(t->process.pid, err, "memory", e);
 	}
+	m->maps = &t->maps;
 	t->state = m;
 	t->ops = &live_ops;
 	t->how.kind = TARGET_LIVE;

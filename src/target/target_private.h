@@ -62,8 +62,13 @@ int target_clone_attach(struct target *t, struct error *e) __attribute__((weak))
  * /proc/PID, duplicated.
  */
 struct procmem {
-	int mem, pagemap;  /* -1: not permitted */
-	uint64_t *entries; /* a window of pagemap */
+	int mem, pagemap; /* -1: not permitted */
+	/* Set by the backend: then untouched memory is not asked for. NULL: everything is. */
+	const struct maps *maps;
+	bool frozen;	     /* set by the backend: nothing changes, so what was read stays true */
+	size_t fetch;	     /* entries to read at once; 0: a window full */
+	uint64_t zero_frame; /* number of the page of zeroes; 0 unknown */
+	uint64_t *entries;   /* a window of pagemap */
 	uint64_t first_page;
 	size_t nr_entries;
 	long page_bytes;
