@@ -115,6 +115,7 @@ static void add_threads(struct snapshot *s, struct target *t)
 				   .name = strings_add(&s->strings, threads[i].name),
 				   .heap = NO_INDEX,
 				   .sp = threads[i].sp,
+				   .tp = threads[i].tp,
 			   }));
 }
 
@@ -177,6 +178,7 @@ static void add_heap(struct snapshot *s, const struct heap *h)
 		.allocator = strings_add(&s->strings, h->allocator),
 		.name = strings_add(&s->strings, h->name),
 		.fault = strings_add(&s->strings, h->fault),
+		.fault_addr = h->fault_addr,
 		.parent = h->parent == SIZE_MAX ? NO_INDEX : (uint32_t)h->parent,
 		.kind = (uint8_t)h->kind,
 		.flags = (uint8_t)h->flags,

@@ -63,6 +63,7 @@ static const struct column thread_columns[] = {
 	FIELD(2, VARINT, struct thread_info, name),
 	LATER(3, VARINT, struct thread_info, heap, NO_INDEX),
 	LATER(4, VARINT, struct thread_info, sp, 0),
+	LATER(5, VARINT, struct thread_info, tp, 0),
 };
 
 static const struct column region_columns[] = {
@@ -104,6 +105,7 @@ static const struct column heap_columns[] = {
 	FIELD(5, VARINT, struct heap_row, parent),
 	FIELD(6, VARINT, struct heap_row, kind),
 	FIELD(7, VARINT, struct heap_row, flags),
+	FIELD(8, VARINT, struct heap_row, fault_addr),
 	FIELD(16, VARINT, struct heap_row, figures.reserved_bytes),
 	FIELD(17, VARINT, struct heap_row, figures.committed_bytes),
 	FIELD(18, VARINT, struct heap_row, figures.resident_bytes),

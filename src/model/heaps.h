@@ -73,13 +73,14 @@ unsigned int heap_fragmentation(const struct heap_figures *f);
  * heap in another snapshot of the same process.
  */
 struct heap_row {
-	uint64_t addr;	    /* of the allocator's structure; 0: there is none */
-	uint32_t allocator; /* string: "glibc", "jemalloc", … */
-	uint32_t name;	    /* string: "main", "arena 3" … */
-	uint32_t fault;	    /* string: the first thing that does not fit; "" none */
-	uint32_t parent;    /* HEAP_SUB: the heap it lives in, < own index; or NO_INDEX */
-	uint8_t kind;	    /* enum heap_kind */
-	uint8_t flags;	    /* enum heap_flags */
+	uint64_t addr;	     /* of the allocator's structure; 0: there is none */
+	uint32_t allocator;  /* string: "glibc", "jemalloc", … */
+	uint32_t name;	     /* string: "main", "arena 3" … */
+	uint32_t fault;	     /* string: the first thing that does not fit; "" none */
+	uint64_t fault_addr; /* where; 0: nowhere in particular */
+	uint32_t parent;     /* HEAP_SUB: the heap it lives in, < own index; or NO_INDEX */
+	uint8_t kind;	     /* enum heap_kind */
+	uint8_t flags;	     /* enum heap_flags */
 	struct heap_figures figures;
 };
 

@@ -134,6 +134,7 @@ static inline void sample_heaps(struct snapshot *s)
 					      .allocator = sample_text(s, "allocator", i),
 					      .name = sample_text(s, "arena", i),
 					      .fault = i ? 0 : sample_text(s, "fault", i),
+					      .fault_addr = at + 0x100,
 					      .parent = i ? i - 1 : NO_INDEX,
 					      .kind = (uint8_t)(i % (HEAP_UNKNOWN + 1)),
 					      .flags = (uint8_t)(HEAP_HAS_BLOCKS << i),
@@ -176,7 +177,8 @@ static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rn
 			   ((struct thread_info){.tid = i ? 4242 + (int32_t)i : -1,
 						 .name = sample_text(s, "worker", (size_t)i),
 						 .heap = i ? i : NO_INDEX,
-						 .sp = i ? 0x7ffd00000000ull + i : 0}));
+						 .sp = i ? 0x7ffd00000000ull + i : 0,
+						 .tp = i ? 0x7ffe00000000ull + i : 0}));
 	for (uint64_t i = 0; i < 5; i++)
 		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, sample_region(s, i));
 	for (size_t i = 0; i < blocks; i++) {
@@ -313,6 +315,7 @@ static inline const char *sample_difference_memory(const struct snapshot *a,
 		SAMPLE_SAME(a, b, threads[i].name);
 		SAMPLE_SAME(a, b, threads[i].heap);
 		SAMPLE_SAME(a, b, threads[i].sp);
+		SAMPLE_SAME(a, b, threads[i].tp);
 	}
 	SAMPLE_SAME(a, b, nr_regions);
 	for (size_t i = 0; i < a->nr_regions; i++) {
@@ -349,6 +352,7 @@ static inline const char *sample_difference_heaps(const struct snapshot *a,
 		SAMPLE_SAME(a, b, heaps[i].allocator);
 		SAMPLE_SAME(a, b, heaps[i].name);
 		SAMPLE_SAME(a, b, heaps[i].fault);
+		SAMPLE_SAME(a, b, heaps[i].fault_addr);
 		SAMPLE_SAME(a, b, heaps[i].parent);
 		SAMPLE_SAME(a, b, heaps[i].kind);
 		SAMPLE_SAME(a, b, heaps[i].flags);
