@@ -27,6 +27,7 @@ static void add_cell(struct str *out, enum cell_kind kind, const struct cell *c)
 		return;
 	case CELL_CHANGE:
 	case CELL_CHANGE_BYTES:
+	case CELL_SIGNED_BYTES:
 	case CELL_RATE:
 		str_printf(out, "%lld", (long long)c->i);
 		return;

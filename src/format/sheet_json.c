@@ -26,6 +26,7 @@ static void add_value(struct json *j, const char *key, enum cell_kind kind, cons
 		return;
 	case CELL_CHANGE:
 	case CELL_CHANGE_BYTES:
+	case CELL_SIGNED_BYTES:
 	case CELL_RATE:
 		json_number(j, key, c->i);
 		return;

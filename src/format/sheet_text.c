@@ -47,6 +47,12 @@ static void cell_text(enum cell_kind kind, const struct cell *c, struct str *out
 	case CELL_CHANGE_BYTES:
 		str_add(out, format_bytes_delta(c->i).text);
 		return;
+	case CELL_SIGNED_BYTES:
+		if (c->i < 0)
+			str_add(out, format_bytes_delta(c->i).text);
+		else
+			str_add(out, format_bytes((uint64_t)c->i).text);
+		return;
 	case CELL_RATE:
 		str_add(out, format_rate((double)c->i).text);
 		return;

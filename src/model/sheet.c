@@ -54,7 +54,8 @@ static enum cell_kind next_kind(const struct sheet *s)
 
 static bool is_signed(enum cell_kind kind)
 {
-	return kind == CELL_CHANGE || kind == CELL_CHANGE_BYTES || kind == CELL_RATE;
+	return kind == CELL_CHANGE || kind == CELL_CHANGE_BYTES || kind == CELL_SIGNED_BYTES ||
+	       kind == CELL_RATE;
 }
 
 static void push(struct sheet *s, struct cell cell)

@@ -22,6 +22,7 @@ enum cell_kind {
 	CELL_PERMILLE,	   /* u: tenths of a percent, shown as 12.3 % (json, csv: 12.3) */
 	CELL_CHANGE,	   /* i: +12 */
 	CELL_CHANGE_BYTES, /* i */
+	CELL_SIGNED_BYTES, /* i: a quantity that may be below zero; no sign when it is not */
 	CELL_RATE,	   /* i: bytes per second */
 	CELL_BOOL,
 };
