@@ -115,6 +115,7 @@ struct thread_info {
 	uint32_t name; /* string */
 	uint32_t heap; /* the heap it allocates from; NO_INDEX unknown */
 	uint64_t sp;   /* stack pointer at the look; 0 unknown */
+	uint64_t tp;   /* thread pointer, where its thread-local storage is; 0 unknown */
 };
 
 struct region { /* one line of /proc/PID/maps, or a part of one */
