@@ -92,12 +92,12 @@ static int need_heaps(const struct look *l, unsigned int wanted, struct error *e
 		error_hint(e, "look at the process itself, or at a core of it (seep core)");
 		return -ENODATA;
 	}
-	if ((wanted & LOOK_HEAPS) && !l->snapshot.has_heaps) {
+	if ((wanted & (LOOK_HEAPS | LOOK_FIND_HEAPS)) && !l->snapshot.has_heaps) {
 		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' has no heaps in it", l->operand);
 		error_hint(e, "take it again with this version of seep");
 		return -ENODATA;
 	}
-	if ((wanted & LOOK_BLOCKS) && !l->snapshot.has_blocks) {
+	if ((wanted & (LOOK_BLOCKS | LOOK_FIND_HEAPS)) && !l->snapshot.has_blocks) {
 		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' was taken without blocks",
 			  l->operand);
 		error_hint(e, "seep snap without --no-blocks keeps them");
@@ -128,7 +128,10 @@ static int begin_snapshot(struct look *l, const struct look_options *o, struct e
 
 	if ((o->wanted & LOOK_RECORDER) && target_how(l->target)->kind != TARGET_CORE &&
 	    maps_find_recorder(target_maps(l->target))) {
-		struct take_options take = {.no_blocks = !(o->wanted & LOOK_BLOCKS),
+		const unsigned int blocks = LOOK_BLOCKS | LOOK_RECORDED_BLOCKS;
+		struct take_options take = {.no_blocks = !(o->wanted & blocks),
+					    .no_symbols = o->no_symbols,
+					    .symbols = o->symbols,
 					    .progress = o->progress};
 		struct snapshot s;
 		int err = take_from_pid(who->pid, &take, &s, e);
@@ -152,9 +155,9 @@ static int look_into(struct look *l, const struct look_options *o, struct error 
 	if (err < 0)
 		return err;
 	look_fill_process(&l->snapshot, l->target, o->wanted & LOOK_REGION_USE);
-	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS)) {
+	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS | LOOK_FIND_HEAPS)) {
 		err = heaps_find(l->target, &l->heaps, e);
-		if (err == 0)
+		if (err == 0 && o->wanted & (LOOK_HEAPS | LOOK_BLOCKS))
 			err = look_fill_heaps(&l->snapshot, l->heaps, o->wanted & LOOK_BLOCKS, e);
 	}
 	if (err == 0)

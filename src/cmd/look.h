@@ -24,6 +24,12 @@ enum look_wanted {
 	LOOK_REGION_USE = 1 << 2, /* smaps: resident, private, dirty … of every region */
 	LOOK_RECORDER = 1 << 3,	  /* stacks and ages, where the recorder is there */
 	LOOK_MEMORY = 1 << 4,	  /* bytes will be read: a snapshot file cannot answer */
+	/*
+	 * For who walks the heaps himself: they are found, their figures are not. A snapshot file
+	 * must have heaps and blocks.
+	 */
+	LOOK_FIND_HEAPS = 1 << 5,
+	LOOK_RECORDED_BLOCKS = 1 << 6, /* with LOOK_RECORDER: the blocks that it saw, as rows */
 };
 
 struct look_options {
@@ -31,6 +37,8 @@ struct look_options {
 	/* Filled by look_options_table(): --method, --files, --symbols … */
 	int method; /* enum target_wish */
 	const char *files;
+	bool no_symbols;     /* the recorder's stacks stay addresses */
+	const char *symbols; /* where names are looked for first; NULL */
 	struct progress *progress;
 };
 
