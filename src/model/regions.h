@@ -77,7 +77,36 @@ static inline enum region_owner region_owner_of(enum region_kind kind)
 
 /* "heap", "image" …: what a filter and a column say. */
 const char *region_kind_name(enum region_kind kind);
-/* Sets kind and owner of every region; splits none. */
+/*
+ * Sets kind and owner of every region; splits none, so a region in which several things lie (the
+ * kernel joins neighbours of equal rights) is what most of it is. Needs regions and spans in order.
+ */
 void regions_classify(struct snapshot *s);
+
+/* What heaps hold of a region. */
+struct region_claim {
+	uint32_t heap;	   /* that holds most of it, the innermost of equals; NO_INDEX none */
+	uint32_t nr_heaps; /* that lie in it */
+	uint64_t spans;
+	uint64_t bytes; /* of all of them; nested ones once */
+};
+
+/* Fills ret[0 … nr_regions - 1]. */
+void regions_claims(const struct snapshot *s, struct region_claim *ret);
+
+/* Parts of an image, told by rights, file and neighbours. */
+enum region_section {
+	REGION_SECTION_NONE, /* no image */
+	REGION_SECTION_TEXT,
+	REGION_SECTION_RODATA, /* headers and constants */
+	REGION_SECTION_RELRO,  /* relocated, then made read-only */
+	REGION_SECTION_DATA,
+	REGION_SECTION_BSS,
+	REGION_SECTION_GAP, /* no access: between segments */
+};
+
+enum region_section region_section(const struct snapshot *s, size_t region);
+/* "text", "rodata" …; "" for none. */
+const char *region_section_name(enum region_section section);
 
 #endif
