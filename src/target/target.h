@@ -19,6 +19,7 @@
 struct error;
 struct maps;
 struct process_info;
+struct str;
 struct target;
 
 #define TARGET_BUILD_ID_MAX 20
@@ -132,5 +133,21 @@ bool target_read_word(struct target *t, uint64_t addr, uint64_t *ret);
 bool target_read_text(struct target *t, uint64_t addr, char *buffer, size_t cap);
 /* 0, or -ENOTSUP where it is not known (cores). For many ranges, ask in ascending order. */
 int target_residency(struct target *t, uint64_t start, uint64_t end, struct target_residency *ret);
+
+/* What a core should hold and does not; reads of it come short. */
+struct target_gaps {
+	uint64_t missing_bytes; /* that the process could read */
+	size_t missing_regions; /* in which they lie */
+	uint64_t cut_bytes;	/* of the core file, behind its end */
+	uint64_t bad_records;	/* headers and notes that contradict themselves, left out */
+	/* Mapped files, whose contents a core leaves out: of these … */
+	size_t files_missing, files_other; /* not found; found in another build only */
+	size_t files_unverified;	   /* used, by name and time only */
+};
+
+/* False: nothing is missing, nothing is doubtful, or it is no core. *ret is filled in any case. */
+bool target_gaps(const struct target *t, struct target_gaps *ret);
+/* Appends "12 MiB of 3 regions are not in the core; 2 of its files were not found". */
+void target_gaps_describe(const struct target_gaps *g, struct str *out);
 
 #endif
