@@ -173,16 +173,24 @@ static bool has_contents(int fd, const uint8_t *head, bool wide)
 
 static void note_parts(const struct outline *o, struct core_file *f)
 {
+	const uint64_t mask = ~(PAGE_BYTES - 1);
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < o->nr; i++) {
+		if (o->headers[i].p_type == PT_LOAD && (o->headers[i].p_vaddr & mask) < first)
+			first = o->headers[i].p_vaddr & mask;
+	}
 	for (size_t i = 0; i < o->nr; i++) {
 		const Elf64_Phdr *ph = &o->headers[i];
 
-		if (ph->p_type != PT_LOAD || !ph->p_filesz ||
-		    ph->p_offset > UINT64_MAX - ph->p_filesz)
+		if (ph->p_type != PT_LOAD || !ph->p_filesz || ph->p_filesz > INT64_MAX ||
+		    ph->p_offset > INT64_MAX)
 			continue;
 		ARRAY_PUSH(f->parts, f->nr_parts, f->cap_parts,
 			   ((struct core_file_part){
-				   .start = ph->p_offset & ~(PAGE_BYTES - 1),
-				   .end = ph->p_offset + ph->p_filesz,
+				   .start = ph->p_offset & mask,
+				   .end = (ph->p_offset + ph->p_filesz + PAGE_BYTES - 1) & mask,
+				   .place = (ph->p_vaddr & mask) - first,
 				   .prot = (uint8_t)((ph->p_flags & PF_R ? MAP_READ : 0) |
 						     (ph->p_flags & PF_W ? MAP_WRITE : 0) |
 						     (ph->p_flags & PF_X ? MAP_EXEC : 0)),
@@ -326,7 +334,7 @@ void core_file_release(struct core_file *f)
 	*f = (struct core_file){.state = CORE_FILE_MISSING};
 }
 
-uint64_t core_file_shows(const struct core_file *f, uint64_t offset, uint64_t len)
+uint64_t core_file_shows(const struct core_file *f, uint64_t place, uint64_t offset, uint64_t len)
 {
 	uint64_t end = (f->bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 
@@ -335,14 +343,16 @@ uint64_t core_file_shows(const struct core_file *f, uint64_t offset, uint64_t le
 	len = len < end - offset ? len : end - offset;
 	for (size_t i = 0; i < f->nr_parts; i++) {
 		const struct core_file_part *p = &f->parts[i];
+		/* By address: a page that two parts share is mapped twice. */
+		bool by_place = place != CORE_FILE_NO_PLACE;
+		uint64_t at = by_place ? place : offset, from = by_place ? p->place : p->start;
 
-		if (!(p->prot & MAP_WRITE) || offset >= p->end || offset + len <= p->start)
+		if (!(p->prot & MAP_WRITE))
 			continue;
-		if (offset >= p->start)
+		if (at >= from && at - from < p->end - p->start)
 			return 0;
-		/* A page that two parts share is mapped twice; this copy was never writable. */
-		if (offset + len > p->start + PAGE_BYTES)
-			len = p->start - offset;
+		if (at < from && from - at < len)
+			len = from - at;
 	}
 	return len;
 }

@@ -32,7 +32,8 @@ enum core_file_state {
 
 /* Part of a file that a program header loads. */
 struct core_file_part {
-	uint64_t start, end; /* offsets; start is rounded down to a page, as it is mapped */
+	uint64_t start, end; /* offsets, rounded to whole pages, as it is mapped */
+	uint64_t place;	     /* address of start, counted from where the file's first part lies */
 	uint8_t prot;	     /* enum map_prot */
 };
 
@@ -52,9 +53,11 @@ void core_file_release(struct core_file *f);
 /*
  * Of a mapping of len bytes from offset on that could not be written: how many bytes of it the file
  * still shows. Fewer than all where it ends in the file, or in a part that was written before it
- * was protected (relocations).
+ * was protected (relocations). place: where it lies, counted from where offset 0 is mapped;
+ * CORE_FILE_NO_PLACE where that is not known.
  */
-uint64_t core_file_shows(const struct core_file *f, uint64_t offset, uint64_t len);
+#define CORE_FILE_NO_PLACE UINT64_MAX
+uint64_t core_file_shows(const struct core_file *f, uint64_t place, uint64_t offset, uint64_t len);
 /* Protection of what is loaded from offset on; MAP_READ when that is not known. */
 uint8_t core_file_prot(const struct core_file *f, uint64_t offset);
 

@@ -20,6 +20,7 @@
 
 #define HEAD_BYTES 4096
 #define FILES_MAX 16384 /* looked for; a program with more is none that we have seen */
+#define VVAR_MAX (32u << 10)
 #define NO_FILE SIZE_MAX
 #define VSYSCALL_ADDR 0xffffffffff600000ull
 
@@ -254,20 +255,35 @@ static bool wants_file(const struct target *t, const struct core_mapped *mapped,
 	return false;
 }
 
-static void use_file(struct target *t, const struct core_mapped *mapped, size_t region, size_t file)
+/* head: where the file's beginning is mapped; 0: not below this mapping. */
+static void use_file(struct target *t, const struct by_path *p, uint64_t head, size_t file)
 {
 	struct core_state *s = t->state;
 
-	for (size_t i = region; i < t->maps.nr && t->maps.items[i].start < mapped->end; i++) {
+	for (size_t i = p->region; i < t->maps.nr && t->maps.items[i].start < p->mapped->end; i++) {
 		struct map *m = &t->maps.items[i];
 		struct region *r = &s->regions[i];
+		uint64_t place = head ? m->start - head : CORE_FILE_NO_PLACE;
 
 		if ((m->prot & MAP_WRITE) || !m->prot || r->cut_bytes)
 			continue;
 		r->file = file;
-		r->file_bytes = core_file_shows(&s->files[file], m->offset, m->end - m->start);
+		r->file_bytes =
+			core_file_shows(&s->files[file], place, m->offset, m->end - m->start);
 		if (!r->listed)
 			m->prot = core_file_prot(&s->files[file], m->offset) & ~MAP_WRITE;
+	}
+}
+
+static void use_file_everywhere(struct target *t, const struct by_path *group, size_t nr,
+				size_t file)
+{
+	uint64_t head = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (!group[i].mapped->offset)
+			head = group[i].mapped->start;
+		use_file(t, &group[i], head, file);
 	}
 }
 
@@ -308,8 +324,7 @@ static void find_files(struct target *t, const struct core_notes *n, const char 
 			continue;
 		}
 		ARRAY_PUSH(s->files, s->nr_files, s->cap_files, file);
-		for (size_t i = first; i < last; i++)
-			use_file(t, all[i].mapped, all[i].region, s->nr_files - 1);
+		use_file_everywhere(t, all + first, last - first, s->nr_files - 1);
 	}
 	free(all);
 }
@@ -327,7 +342,6 @@ static void name_region(struct target *t, uint64_t addr, const char *name)
 /* What the kernel's maps call by a name and a core does not; [heap] is not to be known. */
 static void name_regions(struct target *t, const struct core_notes *n)
 {
-	const struct core_state *s = t->state;
 	const struct map *vdso;
 
 	name_region(t, n->vdso, "[vdso]");
@@ -339,11 +353,11 @@ static void name_regions(struct target *t, const struct core_notes *n)
 	vdso = n->vdso ? maps_find(&t->maps, n->vdso) : NULL;
 	if (!vdso)
 		return;
-	/* The kernel's data pages lie before its code, and are never dumped. */
+	/* The kernel's data pages lie directly before its code. */
 	for (size_t i = (size_t)(vdso - t->maps.items); i-- > 0;) {
 		struct map *m = &t->maps.items[i];
 
-		if (*m->path || m->prot != MAP_READ || s->regions[i].core_bytes ||
+		if (*m->path || m->prot != MAP_READ || m->end - m->start > VVAR_MAX ||
 		    m->end != t->maps.items[i + 1].start)
 			break;
 		m->path = "[vvar]";
