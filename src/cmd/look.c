@@ -158,7 +158,8 @@ static int look_into(struct look *l, const struct look_options *o, struct error 
 	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS | LOOK_FIND_HEAPS)) {
 		err = heaps_find(l->target, &l->heaps, e);
 		if (err == 0 && o->wanted & (LOOK_HEAPS | LOOK_BLOCKS))
-			err = look_fill_heaps(&l->snapshot, l->heaps, o->wanted & LOOK_BLOCKS, e);
+			err = look_fill_heaps(&l->snapshot, l->heaps, o->wanted & LOOK_BLOCKS,
+					      o->sizes, e);
 	}
 	if (err == 0)
 		regions_classify(&l->snapshot);

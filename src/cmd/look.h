@@ -15,6 +15,7 @@
 #include "target/target.h"
 
 struct error;
+struct histogram;
 struct progress;
 
 /* What a look should find out; regions, threads and modules always come. */
@@ -39,6 +40,8 @@ struct look_options {
 	const char *files;
 	bool no_symbols;     /* the recorder's stacks stay addresses */
 	const char *symbols; /* where names are looked for first; NULL */
+	/* With LOOK_HEAPS: the busy blocks of the walk are added here; files have them as rows. */
+	struct histogram *sizes;
 	struct progress *progress;
 };
 

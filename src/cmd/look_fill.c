@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "heap/heap.h"
+#include "model/histogram.h"
 #include "model/regions.h"
 #include "model/snapshot.h"
 #include "target/maps.h"
@@ -222,6 +223,8 @@ static void add_checks(struct snapshot *s, const struct heaps *h)
 struct gather {
 	struct snapshot *s;
 	size_t nr_known;
+	bool with_blocks;
+	struct histogram *sizes; /* NULL: not wanted */
 };
 
 static struct block *find_known(struct gather *g, uint64_t addr)
@@ -248,6 +251,10 @@ static int gather_block(void *context, const struct heap_block *b)
 	struct block *known;
 
 	if (b->state != BLOCK_BUSY && b->state != BLOCK_INTERNAL)
+		return 0;
+	if (g->sizes && b->state == BLOCK_BUSY)
+		histogram_add(g->sizes, (uint32_t)b->heap, b->size);
+	if (!g->with_blocks)
 		return 0;
 	known = find_known(g, b->addr);
 	if (known) {
@@ -284,10 +291,16 @@ static int by_start(const void *a, const void *b)
 	return (x->end < y->end) - (x->end > y->end);
 }
 
-int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struct error *e)
+int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struct histogram *sizes,
+		    struct error *e)
 {
-	struct gather g = {.s = s, .nr_known = s->nr_blocks};
-	int err = heaps_walk(h, HEAP_ALL, with_blocks ? gather_block : NULL, &g, e);
+	struct gather g = {
+		.s = s,
+		.nr_known = s->nr_blocks,
+		.with_blocks = with_blocks,
+		.sizes = sizes,
+	};
+	int err = heaps_walk(h, HEAP_ALL, with_blocks || sizes ? gather_block : NULL, &g, e);
 
 	if (err < 0)
 		return err;

@@ -6,6 +6,7 @@
 
 struct error;
 struct heaps;
+struct histogram;
 struct snapshot;
 struct target;
 
@@ -13,9 +14,10 @@ struct target;
 void look_fill_process(struct snapshot *s, struct target *t, bool with_use);
 /*
  * Heaps, spans, checks, the threads' heaps; with_blocks: every busy block too. Blocks that are
- * there already (the recorder's) keep size and stack, and get heap and state. Walks all heaps. 0 or
- * negative errno with *e.
+ * there already (the recorder's) keep size and stack, and get heap and state. sizes: NULL, or the
+ * busy blocks are counted there. Walks all heaps. 0 or negative errno with *e.
  */
-int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struct error *e);
+int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struct histogram *sizes,
+		    struct error *e);
 
 #endif
