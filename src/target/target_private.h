@@ -12,6 +12,8 @@ struct target_ops {
 	/* See target_residency(); NULL: -ENOTSUP. */
 	int (*residency)(struct target *t, uint64_t start, uint64_t end,
 			 struct target_residency *ret);
+	/* Descriptor of the /proc folder whose memory is read, borrowed; NULL: process.pid's. */
+	int (*proc_dir)(struct target *t);
 	void (*thaw)(struct target *t);	 /* NULL: nothing to do; may be called again */
 	void (*close)(struct target *t); /* frees state; after thaw */
 };
