@@ -1,0 +1,83 @@
+/* The insides of struct reach, for the files that make it up. */
+#ifndef SEEP_MODEL_REACH_PRIVATE_H
+#define SEEP_MODEL_REACH_PRIVATE_H
+
+#include "model/reach.h"
+
+struct reach_cell {
+	uint64_t starts;
+	uint32_t rank; /* ids before this cell; of all spans */
+	uint32_t unused;
+};
+
+struct reach_span {
+	uint64_t start, end;
+	uint64_t filled; /* end of the last block or gap */
+	struct reach_cell *cells;
+	size_t nr_cells;
+	uint32_t first_id, nr_ids;
+	uint32_t *sizes; /* by id - first_id; 0: a gap; UINT32_MAX: see big */
+	size_t cap_sizes;
+	unsigned int shift;
+};
+
+/* Blocks of 4 GiB and more. */
+struct reach_big {
+	uint64_t addr, size;
+};
+
+struct reach {
+	unsigned int word_bytes;
+	bool sealed;
+	struct reach_span *spans; /* ascending */
+	size_t nr_spans, cap_spans;
+	size_t last_span;   /* where the last block went */
+	uint64_t low, high; /* all spans lie within */
+	struct reach_big *big;
+	size_t nr_big, cap_big;
+	uint32_t nr_ids;
+	uint64_t nr_blocks;
+
+	uint64_t *gaps, *strong, *weak; /* a bit for each id */
+	/* Edges of id: edges[offset(id) … offset(id + 1)), offset = group_base[id >> 16] +
+	 * offsets[id]. */
+	uint32_t *edges;
+	uint64_t nr_edges, cap_edges;
+	uint32_t *offsets; /* nr_ids + 1 */
+	uint64_t *group_base;
+	uint32_t scanned; /* ids below this have their offset */
+
+	uint32_t *roots; /* with REACH_WEAK */
+	size_t nr_roots, cap_roots;
+};
+
+#define REACH_GROUP_SHIFT 16
+
+static inline bool bit_get(const uint64_t *bits, uint32_t i)
+{
+	return bits[i >> 6] >> (i & 63) & 1;
+}
+
+static inline void bit_set(uint64_t *bits, uint32_t i)
+{
+	bits[i >> 6] |= 1ull << (i & 63);
+}
+
+static inline uint64_t reach_offset(const struct reach *r, uint32_t id)
+{
+	return r->group_base[id >> REACH_GROUP_SHIFT] + r->offsets[id];
+}
+
+/* The span that holds addr, or NULL. */
+struct reach_span *reach_span_of(const struct reach *r, uint64_t addr);
+
+/* How many bits are set; without an instruction for it, since any processor must do. */
+static inline unsigned int bits_count(uint64_t x)
+{
+	x -= (x >> 1) & 0x5555555555555555ull;
+	x = (x & 0x3333333333333333ull) + ((x >> 2) & 0x3333333333333333ull);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (unsigned int)((x * 0x0101010101010101ull) >> 56);
+}
+
+#endif
