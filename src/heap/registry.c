@@ -3,6 +3,9 @@
 
 #include <stddef.h>
 
+#include "heap/heap_private.h"
+
 const struct heap_ops *const heap_registry[] = {
+	&heap_jemalloc,
 	NULL,
 };
