@@ -16,6 +16,7 @@
 
 const struct command commands[] = {
 	{"top", "watch processes grow: memory, slope, and a plain sentence", "Look", cmd_top},
+	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
 	{"snap", "take a snapshot of a recorded process", "Record", cmd_snap},
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",
