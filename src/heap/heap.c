@@ -175,7 +175,20 @@ void heaps_free(struct heaps *h)
 	free(h->outer.items);
 	free(h->nested.items);
 	free(h->verdicts);
+	free(h->own);
 	free(h);
+}
+
+void heaps_add_own(struct heaps *h, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		ARRAY_PUSH(h->own, h->nr_own, h->cap_own, ((struct heap_own){start, end}));
+}
+
+const struct heap_own *heaps_own(const struct heaps *h, size_t *ret_nr)
+{
+	*ret_nr = h->nr_own;
+	return h->own;
 }
 
 size_t heaps_nr(const struct heaps *h)

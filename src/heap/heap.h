@@ -72,6 +72,15 @@ const struct heap *heaps_get(const struct heaps *h, size_t i);
 /* Name of the allocator that most of the memory is in, for people; "" none known. */
 const char *heaps_allocator(const struct heaps *h);
 
+/*
+ * Memory outside all spans that holds an allocator's own structures (glibc's main arena in libc's
+ * data): what looks like a pointer in there is not one of the program's.
+ */
+struct heap_own {
+	uint64_t start, end;
+};
+const struct heap_own *heaps_own(const struct heaps *h, size_t *ret_nr);
+
 /* Not 0: stop walking; the walk returns it. */
 typedef int (*heap_visit)(void *context, const struct heap_block *block);
 

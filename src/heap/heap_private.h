@@ -36,6 +36,8 @@ struct heap *heaps_add(struct heaps *h, const struct heap_ops *ops, enum heap_ki
 struct heap *heaps_at(struct heaps *h, size_t i);
 void heap_add_span(struct heap *heap, size_t index, uint64_t start, uint64_t committed_end,
 		   uint64_t end);
+/* See heaps_own(). */
+void heaps_add_own(struct heaps *h, uint64_t start, uint64_t end);
 void heap_add_tid(struct heap *heap, int32_t tid);
 
 /*

@@ -33,6 +33,8 @@ struct heaps {
 	struct found *found; /* as many as items */
 	size_t cap_found;
 	struct span_index outer, nested;
+	struct heap_own *own;
+	size_t nr_own, cap_own;
 	struct heap_verdict *verdicts;
 	size_t nr_verdicts, cap_verdicts;
 };

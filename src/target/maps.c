@@ -222,20 +222,23 @@ const struct map *maps_find_path(const struct maps *m, const char *path, size_t 
 	return NULL;
 }
 
-const struct map *maps_find_recorder(const struct maps *m)
+bool map_is_recorder(const struct map *m)
 {
 	static const char path[] = "/memfd:" WIRE_NAME;
 
-	for (size_t i = 0; i < m->nr; i++) {
-		const struct map *map = &m->items[i];
+	/*
+	 * A file on disk may be called so too, but only a memfd never has a name in any folder.
+	 * strchr() finds the end of the text as well: the bare name counts.
+	 */
+	return m->deleted && (m->prot & MAP_IS_SHARED) && text_starts_with(m->path, path) &&
+	       strchr(".", m->path[sizeof(path) - 1]);
+}
 
-		/*
-		 * A file on disk may be called so too, but only a memfd never has a name in any
-		 * folder. strchr() finds the end of the text as well: the bare name counts.
-		 */
-		if (map->deleted && (map->prot & MAP_IS_SHARED) &&
-		    text_starts_with(map->path, path) && strchr(".", map->path[sizeof(path) - 1]))
-			return map;
+const struct map *maps_find_recorder(const struct maps *m)
+{
+	for (size_t i = 0; i < m->nr; i++) {
+		if (map_is_recorder(&m->items[i]))
+			return &m->items[i];
 	}
 	return NULL;
 }

@@ -67,6 +67,8 @@ const struct map *maps_find(const struct maps *m, uint64_t addr);
 /* First mapping whose path is exactly this, at or after index `from`; NULL none. */
 const struct map *maps_find_path(const struct maps *m, const char *path, size_t from);
 
+/* Is this a mapping of the recorder's table? */
+bool map_is_recorder(const struct map *m);
 /*
  * First mapping of the recorder's table, or NULL: not recorded. Its path is "/memfd:seep-rec", or
  * that and ".LAUNCHER.FD": who holds it, under which descriptor.
