@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "file/seepfile.h"
+#include "heap_snapshots.h"
 #include "meter_snapshots.h"
 
 static void restarted(struct snapshot *s)
@@ -97,6 +98,9 @@ static const struct {
 	{"incomplete", incomplete},
 	{"hostile", hostile},
 	{"blocks", blocks},
+	{"heaps-before", heaps_before},
+	{"heaps-after", heaps_after},
+	{"heaps-damaged", heaps_damaged},
 };
 
 int main(int argc, char **argv)
