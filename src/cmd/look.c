@@ -155,11 +155,13 @@ static int look_into(struct look *l, const struct look_options *o, struct error 
 	if (err < 0)
 		return err;
 	look_fill_process(&l->snapshot, l->target, o->wanted & LOOK_REGION_USE);
-	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS | LOOK_FIND_HEAPS)) {
+	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS | LOOK_FIND_HEAPS | LOOK_SPANS)) {
 		err = heaps_find(l->target, &l->heaps, e);
 		if (err == 0 && o->wanted & (LOOK_HEAPS | LOOK_BLOCKS))
 			err = look_fill_heaps(&l->snapshot, l->heaps, o->wanted & LOOK_BLOCKS,
 					      o->sizes, e);
+		else if (err == 0 && o->wanted & LOOK_SPANS)
+			look_fill_spans(&l->snapshot, l->heaps);
 	}
 	if (err == 0)
 		regions_classify(&l->snapshot);

@@ -31,6 +31,7 @@ enum look_wanted {
 	 */
 	LOOK_FIND_HEAPS = 1 << 5,
 	LOOK_RECORDED_BLOCKS = 1 << 6, /* with LOOK_RECORDER: the blocks that it saw, as rows */
+	LOOK_SPANS = 1 << 7, /* where heaps are, without walking them: rows without figures */
 };
 
 struct look_options {

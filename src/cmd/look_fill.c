@@ -291,6 +291,14 @@ static int by_start(const void *a, const void *b)
 	return (x->end < y->end) - (x->end > y->end);
 }
 
+void look_fill_spans(struct snapshot *s, const struct heaps *h)
+{
+	for (size_t i = 0; i < heaps_nr(h); i++)
+		add_heap(s, heaps_get(h, i));
+	if (s->nr_spans)
+		qsort(s->spans, s->nr_spans, sizeof(*s->spans), by_start);
+}
+
 int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struct histogram *sizes,
 		    struct error *e)
 {
@@ -304,9 +312,7 @@ int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struc
 
 	if (err < 0)
 		return err;
-	for (size_t i = 0; i < heaps_nr(h); i++)
-		add_heap(s, heaps_get(h, i));
-	qsort(s->spans, s->nr_spans, sizeof(*s->spans), by_start);
+	look_fill_spans(s, h);
 	add_checks(s, h);
 	if (with_blocks) {
 		qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);

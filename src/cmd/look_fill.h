@@ -12,6 +12,8 @@ struct target;
 
 /* Regions, threads and modules; rows that are there already are replaced, modules only added. */
 void look_fill_process(struct snapshot *s, struct target *t, bool with_use);
+/* Heaps without figures, and their spans. */
+void look_fill_spans(struct snapshot *s, const struct heaps *h);
 /*
  * Heaps, spans, checks, the threads' heaps; with_blocks: every busy block too. Blocks that are
  * there already (the recorder's) keep size and stack, and get heap and state. sizes: NULL, or the

@@ -34,11 +34,17 @@ int show_text(const char *text, size_t len, const char *path)
 	return err < 0 ? cmd_fail(&e) : EXIT_DONE;
 }
 
-int show_sheet(const struct sheet *s, enum show_format format, const char *path)
+unsigned int show_width(const char *path)
+{
+	return is_file(path) ? 0 : term_width(STDOUT_FILENO, 0);
+}
+
+static int show(const struct sheet *s, enum show_format format, const char *path,
+		unsigned int width)
 {
 	const struct sheet_format_options o = {
 		.palette = is_file(path) ? term_palette(-1, COLOUR_NEVER) : cmd_palette(),
-		.width = is_file(path) ? 0 : term_width(STDOUT_FILENO, 0),
+		.width = width,
 		.version = SEEP_VERSION,
 	};
 	struct str out = STR_INIT;
@@ -58,4 +64,14 @@ int show_sheet(const struct sheet *s, enum show_format format, const char *path)
 	status = show_text(out.data, out.len, path);
 	str_release(&out);
 	return status;
+}
+
+int show_sheet(const struct sheet *s, enum show_format format, const char *path)
+{
+	return show(s, format, path, show_width(path));
+}
+
+int show_sheet_wide(const struct sheet *s, enum show_format format, const char *path)
+{
+	return show(s, format, path, 0);
 }

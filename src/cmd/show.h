@@ -15,6 +15,10 @@ enum show_format { SHOW_TEXT, SHOW_JSON, SHOW_CSV };
  * status, after an explanation if it is not EXIT_DONE.
  */
 int show_sheet(const struct sheet *s, enum show_format format, const char *path);
+/* The same, the text as wide as it gets. */
+int show_sheet_wide(const struct sheet *s, enum show_format format, const char *path);
+/* Columns that show_sheet() has for text; 0: as many as it takes. */
+unsigned int show_width(const char *path);
 /* The same for text that is ready. */
 int show_text(const char *text, size_t len, const char *path);
 
