@@ -1,0 +1,39 @@
+/* What the files behind mapview.h share. */
+#ifndef SEEP_MODEL_MAPVIEW_PRIVATE_H
+#define SEEP_MODEL_MAPVIEW_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "model/map_use.h"
+#include "model/mapview.h"
+#include "model/regions.h"
+#include "model/sheet.h"
+
+/* One table in the making. */
+struct mapview {
+	const struct snapshot *s;
+	const struct mapview_options *o;
+	struct region_claim *claims;
+	struct str text; /* for whatever is put together */
+};
+
+void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapview_options *o);
+void mapview_release(struct mapview *v);
+
+/* Does the filter leave region i? */
+bool mapview_filter_match(const struct snapshot *s, const struct filter *f, size_t i,
+			  struct str *buffer);
+/* "regions" of a sheet; rows by region or by owner. */
+void mapview_add_regions(struct mapview *v, struct sheet *s);
+/* The table of regions, still without rows. */
+void mapview_init_regions(struct sheet *s);
+void mapview_add_region(struct mapview *v, struct sheet *sheet, size_t i);
+void mapview_add_gap(struct mapview *v, struct sheet *sheet, const struct map_gap *gap);
+void mapview_add_totals(struct mapview *v, struct sheet *sheet);
+/* By o->sort, a column's key with or without "_bytes", and cut to o->limit. -EINVAL: no such. */
+int mapview_sort(struct sheet *sheet, const struct mapview_options *o, struct error *e);
+/* A figure of smaps: unknown where the snapshot has none. */
+void mapview_use(const struct snapshot *s, struct sheet *sheet, uint64_t bytes);
+
+#endif
