@@ -1,0 +1,200 @@
+/* Feeds the graph of blocks from a target; see reachable.h. */
+#include "heap/reachable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "heap/heap.h"
+#include "target/target.h"
+#include "target/window.h"
+
+#define GRANULE 16
+#define GRANULE_SMALL 8
+
+struct feed {
+	struct target *t;
+	struct heaps *h;
+	struct reach *r;
+	struct reachable_account *account;
+	/* The C library's own blocks: held by it in ways that are not looked for. */
+	uint64_t *own;
+	size_t nr_own, cap_own;
+	int err;
+};
+
+static bool is_walked(const struct heap *heap)
+{
+	return (heap->flags & HEAP_HAS_BLOCKS) && !(heap->flags & HEAP_NESTED);
+}
+
+/* jemalloc has blocks of eight bytes; the others' begin at multiples of two words. */
+static unsigned int granule_of(const struct feed *f, const struct heap *heap)
+{
+	if (target_word_bytes(f->t) == 4 || strcmp(heap->allocator, "jemalloc") == 0)
+		return GRANULE_SMALL;
+	return GRANULE;
+}
+
+static int add_spans(struct feed *f, struct error *e)
+{
+	for (size_t i = 0; i < heaps_nr(f->h); i++) {
+		const struct heap *heap = heaps_get(f->h, i);
+		uint64_t mask = granule_of(f, heap) - 1;
+
+		if (!is_walked(heap)) {
+			if (!(heap->flags & HEAP_NESTED)) {
+				f->account->unwalked_heaps++;
+				f->account->unwalked_bytes += heap->figures.committed_bytes;
+			}
+			continue;
+		}
+		for (size_t k = 0; k < heap->nr_spans; k++) {
+			uint64_t start = heap->spans[k].start & ~mask;
+			uint64_t end = heap->spans[k].committed_end;
+
+			if (end > start &&
+			    reach_add_span(f->r, start, end, granule_of(f, heap)) < 0)
+				return error_set(e, -EINVAL, EXIT_TARGET,
+						 "heaps of the process overlap at 0x%llx",
+						 (unsigned long long)start);
+		}
+	}
+	return 0;
+}
+
+static int add_block(void *context, const struct heap_block *b)
+{
+	struct feed *f = context;
+	int err;
+
+	if ((b->state != BLOCK_BUSY && b->state != BLOCK_INTERNAL) ||
+	    !is_walked(heaps_get(f->h, b->heap)))
+		return 0;
+	err = reach_add_block(f->r, b->addr, b->size);
+	if (err == -EOVERFLOW)
+		return err;
+	if (err < 0) {
+		f->account->rejected_blocks++;
+		return 0;
+	}
+	f->account->blocks++;
+	f->account->bytes += b->size;
+	if (b->state == BLOCK_INTERNAL)
+		ARRAY_PUSH(f->own, f->nr_own, f->cap_own, b->addr);
+	return 0;
+}
+
+/* Hands [start, end) to `take`, piece by piece; what cannot be read is counted and stepped over. */
+static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_t end,
+		       void (*take)(struct reach *r, uint64_t addr, const void *p, size_t len))
+{
+	const uint64_t page = 4096, word = target_word_bytes(f->t);
+
+	w->limit = end;
+	while (start < end) {
+		size_t len;
+		const uint8_t *p = window_some(w, start, &len);
+
+		if (!p) {
+			uint64_t next = (start + page) & ~(page - 1);
+
+			if (next > end || next <= start)
+				next = end;
+			f->account->unread_bytes += next - start;
+			start = next;
+			continue;
+		}
+		if (len > end - start)
+			len = (size_t)(end - start);
+		if (len >= word)
+			len -= len % word;
+		take(f->r, start, p, len);
+		start += len;
+	}
+}
+
+static void take_root(struct reach *r, uint64_t addr, const void *p, size_t len)
+{
+	(void)addr;
+	reach_root_bytes(r, p, len);
+}
+
+struct range {
+	uint64_t start, end;
+};
+
+static int by_start(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Contents of all spans, ascending over all heaps. */
+static void scan_spans(struct feed *f, struct window *w)
+{
+	struct range *ranges = NULL;
+	size_t nr = 0, cap = 0;
+
+	for (size_t i = 0; i < heaps_nr(f->h); i++) {
+		const struct heap *heap = heaps_get(f->h, i);
+		uint64_t mask = granule_of(f, heap) - 1;
+
+		for (size_t k = 0; is_walked(heap) && k < heap->nr_spans; k++)
+			ARRAY_PUSH(ranges, nr, cap,
+				   ((struct range){heap->spans[k].start & ~mask,
+						   heap->spans[k].committed_end}));
+	}
+	if (nr)
+		qsort(ranges, nr, sizeof(*ranges), by_start);
+	for (size_t i = 0; i < nr; i++)
+		read_range(f, w, ranges[i].start, ranges[i].end, reach_scan);
+	reach_scan_end(f->r);
+	free(ranges);
+}
+
+static void add_roots(struct feed *f, struct window *w, const struct roots *roots)
+{
+	for (size_t i = 0; i < roots->nr_ranges; i++) {
+		f->account->root_bytes += roots->ranges[i].end - roots->ranges[i].start;
+		read_range(f, w, roots->ranges[i].start, roots->ranges[i].end, take_root);
+	}
+	for (size_t i = 0; i < roots->nr_words; i++)
+		reach_root(f->r, roots->words[i].value);
+	f->account->root_words = roots->nr_words;
+	for (size_t i = 0; i < f->nr_own; i++)
+		reach_root(f->r, f->own[i]);
+}
+
+int reachable_find(struct target *t, struct heaps *h, const struct roots *roots, struct reach **ret,
+		   struct reachable_account *ret_account, struct error *e)
+{
+	struct reachable_account account = {0};
+	struct feed f = {.t = t, .h = h, .account = &account};
+	struct window w;
+	int err;
+
+	f.r = reach_new(target_word_bytes(t));
+	window_init(&w, t, 0);
+	err = add_spans(&f, e);
+	if (err == 0)
+		err = heaps_walk(h, HEAP_ALL, add_block, &f, e);
+	if (err == -EOVERFLOW)
+		error_set(e, err, EXIT_TARGET, "more than two thousand million blocks");
+	if (err == 0) {
+		reach_seal(f.r);
+		scan_spans(&f, &w);
+		add_roots(&f, &w, roots);
+		reach_mark(f.r);
+		*ret = f.r;
+		*ret_account = account;
+	} else {
+		reach_free(f.r);
+	}
+	window_release(&w);
+	free(f.own);
+	return err;
+}
