@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "target/proc.h"
 
 /* "root (uid 0)", or "uid 4711" for a user without a name here. */
@@ -158,4 +160,120 @@ int process_explain(int32_t pid, int err, const char *what, struct error *e)
 	close(dir);
 	process_info_release(&p);
 	return err;
+}
+
+static uint64_t status_number(int dir, const char *key)
+{
+	struct str text = STR_INIT;
+	uint64_t value = 0;
+
+	if (!proc_read_file(dir, "status", &text))
+		proc_find_value(text.data, key, &value);
+	str_release(&text);
+	return value;
+}
+
+/* Yama's setting (Documentation/admin-guide/LSM/Yama.rst); 0 also without Yama. */
+static int yama_scope(void)
+{
+	struct str text = STR_INIT;
+	int scope = 0;
+
+	if (!io_read_file("/proc/sys/kernel/yama/ptrace_scope", 64, &text))
+		scope = atoi(text.data);
+	str_release(&text);
+	return scope;
+}
+
+/* Only what the user namespace's owner, or root outside, may trace. */
+static bool other_user_namespace(int dir)
+{
+	char *theirs = NULL, *ours = NULL;
+	bool differ = false;
+	int self = proc_open(getpid());
+
+	if (self >= 0 && !proc_read_link(dir, "ns/user", &theirs) &&
+	    !proc_read_link(self, "ns/user", &ours))
+		differ = strcmp(theirs, ours) != 0;
+	if (self >= 0)
+		close(self);
+	free(theirs);
+	free(ours);
+	return differ;
+}
+
+static void explain_traced(int32_t pid, int err, uint64_t tracer, struct error *e)
+{
+	struct process_info p;
+
+	if (!process_read((int32_t)tracer, &p, NULL)) {
+		struct str name = STR_INIT;
+
+		text_printable(&name, p.comm, strlen(p.comm));
+		error_set(e, err, EXIT_TARGET,
+			  "cannot stop process %d: it is traced by process %d ('%s')", pid,
+			  (int)tracer, name.data);
+		str_release(&name);
+		process_info_release(&p);
+	} else {
+		error_set(e, err, EXIT_TARGET, "cannot stop process %d: it is traced by process %d",
+			  pid, (int)tracer);
+	}
+	error_hint(e, "a process has one tracer (debugger, strace) at a time: end that one");
+}
+
+/* True: it was one of the reasons that are peculiar to tracing. */
+static bool explain_trace_denied(int32_t pid, int dir, const struct process_info *p, int err,
+				 struct error *e)
+{
+	uint64_t tracer = status_number(dir, "TracerPid");
+	int scope = yama_scope();
+
+	if (tracer) {
+		explain_traced(pid, err, tracer, e);
+		return true;
+	}
+	if (geteuid() == 0 ? scope < 3 : !same_user(p) || is_undumpable(dir, p))
+		return false;
+	error_set(e, err, EXIT_TARGET, "cannot stop process %d: %s", pid, error_strerror(err));
+	if (scope == 1)
+		error_hint(e, "the system lets a user trace only his own children "
+			      "(kernel.yama.ptrace_scope is 1): run seep as root");
+	else if (scope == 2)
+		error_hint(e,
+			   "the system lets only root trace (kernel.yama.ptrace_scope is 2): run "
+			   "seep as root");
+	else if (scope >= 3)
+		error_hint(e, "the system forbids tracing until it is started anew "
+			      "(kernel.yama.ptrace_scope is 3)");
+	else if (other_user_namespace(dir))
+		error_hint(e,
+			   "process %d lives in another user namespace (a container?): run seep as "
+			   "root, or inside",
+			   pid);
+	else
+		error_hint(e,
+			   "process %d may have more rights than seep, or a security module "
+			   "forbids it: run seep as root",
+			   pid);
+	return true;
+}
+
+int process_explain_trace(int32_t pid, int err, struct error *e)
+{
+	struct process_info p;
+	bool explained = false;
+	int dir;
+
+	if (!e)
+		return err;
+	dir = err == -EPERM ? proc_open(pid) : -1;
+	if (dir >= 0 && !process_read_at(dir, pid, &p)) {
+		if (!process_is_zombie(&p) && !p.kernel_thread)
+			explained = explain_trace_denied(pid, dir, &p, err, e);
+		process_info_release(&p);
+	}
+	if (dir >= 0)
+		close(dir);
+	return explained ? err : process_explain(pid, err, "memory", e);
 }

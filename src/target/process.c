@@ -189,6 +189,29 @@ bool process_is_zombie(const struct process_info *p)
 	return p->state == 'Z' || p->state == 'X' || p->state == 'x';
 }
 
+/* A first thread that has ended is a zombie until the last one ends. */
+static bool any_thread_lives(int dir)
+{
+	struct process_info p = PROCESS_INFO_INIT;
+	struct str text = STR_INIT;
+	bool lives = false;
+	int32_t *tids;
+	char path[40];
+	size_t nr;
+
+	if (proc_list_numbers(dir, "task", &tids, &nr) < 0)
+		return false;
+	for (size_t i = 0; i < nr && !lives; i++) {
+		snprintf(path, sizeof(path), "task/%d/stat", tids[i]);
+		str_clear(&text);
+		lives = !proc_read_file(dir, path, &text) && !parse_stat(text.data, &p) &&
+			!process_is_zombie(&p);
+	}
+	str_release(&text);
+	free(tids);
+	return lives;
+}
+
 int process_check_at(int dir, uint64_t start_ticks)
 {
 	struct process_info p = PROCESS_INFO_INIT;
@@ -203,7 +226,7 @@ int process_check_at(int dir, uint64_t start_ticks)
 		return r == -ENOENT ? -ESRCH : r;
 	if (p.start_ticks != start_ticks)
 		return -ESTALE;
-	return process_is_zombie(&p) ? -ESRCH : 0;
+	return process_is_zombie(&p) && !any_thread_lives(dir) ? -ESRCH : 0;
 }
 
 int process_check(int32_t pid, uint64_t start_ticks)

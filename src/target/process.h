@@ -59,6 +59,9 @@ int process_check_at(int dir, uint64_t start_ticks);
  */
 int process_explain(int32_t pid, int err, const char *what, struct error *e);
 
+/* The same after tracing it failed: traced by another, forbidden by the system, no right to. */
+int process_explain_trace(int32_t pid, int err, struct error *e);
+
 struct process_thread {
 	int32_t tid;
 	char name[64];

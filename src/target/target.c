@@ -100,8 +100,8 @@ static int attach(struct target *t, enum target_wish wish, struct error *e)
 	case TARGET_WISH_AUTO:
 		break;
 	}
-	err = target_clone_attach ? target_clone_attach(t, &stop_error) : -ENOTSUP;
-	if (err == -ENOTSUP && target_stop_attach) {
+	err = target_clone_attach(t, &stop_error);
+	if (err == -ENOTSUP) {
 		begin_again(t);
 		err = target_stop_attach(t, &stop_error);
 	}
@@ -125,7 +125,8 @@ int target_open_pid(int32_t pid, const struct target_options *o, struct target *
 		free(t);
 		return err;
 	}
-	if (t->process.kernel_thread || process_is_zombie(&t->process)) {
+	if (t->process.kernel_thread ||
+	    (process_is_zombie(&t->process) && process_check(pid, t->process.start_ticks) < 0)) {
 		err = process_explain(pid, -ESRCH, "memory", e);
 	} else {
 		err = attach(t, o ? o->wish : TARGET_WISH_AUTO, e);

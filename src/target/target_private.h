@@ -55,9 +55,9 @@ void target_find_modules(struct target *t);
 int target_live_attach(struct target *t, struct error *e);
 /* Stops all threads, fills registers and maps of that instant; t->how.pause_ns counts until thaw.
  */
-int target_stop_attach(struct target *t, struct error *e) __attribute__((weak));
+int target_stop_attach(struct target *t, struct error *e);
 /* Stops, clones, lets go. -ENOTSUP with a reason in t->how.why: not safe here, try stopping. */
-int target_clone_attach(struct target *t, struct error *e) __attribute__((weak));
+int target_clone_attach(struct target *t, struct error *e);
 
 /*
  * Reading /proc/PID/mem and /proc/PID/pagemap of any process, for all three. dir: a descriptor of

@@ -1,0 +1,356 @@
+/*
+ * Stopping and releasing threads; see freeze.h.
+ *
+ * PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)) rather than PTRACE_ATTACH: no SIGSTOP is sent, so
+ * the process's parent and its own signal handling notice nothing.
+ */
+#include "target/freeze.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "target/proc.h"
+#include "target/registers.h"
+
+#define NS_PER_MS 1000000ull
+/* How long the others stand still because of one that does not. */
+#define STOP_LIMIT_NS (250 * NS_PER_MS)
+/* A thread asleep in the kernel for so long is taken as it is. */
+#define KERNEL_SLEEP_NS (20 * NS_PER_MS)
+#define SPIN_NS (2 * NS_PER_MS)
+#define NAP_NS 100000
+/* Threads that start others while they are being stopped: far fewer rounds are ever needed. */
+#define ROUNDS_MAX 1000
+
+uint64_t freeze_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+void freeze_init(struct freeze *f, int32_t pid, int dir)
+{
+	*f = (struct freeze){.pid = pid, .dir = dir};
+}
+
+void freeze_release(struct freeze *f)
+{
+	freeze_go(f);
+	free(f->threads);
+	if (f->dir >= 0)
+		close(f->dir);
+	*f = (struct freeze){.dir = -1};
+}
+
+char freeze_thread_state(int dir, int32_t tid)
+{
+	struct str text = STR_INIT;
+	const char *close_bracket;
+	char path[48], state = 0;
+
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	if (!proc_read_file(dir, path, &text)) {
+		close_bracket = strrchr(text.data, ')');
+		if (close_bracket && close_bracket[1] == ' ')
+			state = close_bracket[2];
+	}
+	str_release(&text);
+	return state;
+}
+
+/*
+ * Not waitpid() without WNOHANG: a thread group's leader that has ended before the others never
+ * reports, and a thread asleep in the kernel not for long.
+ */
+int freeze_wait(pid_t tid, uint64_t deadline_ns, int *ret_status)
+{
+	uint64_t began = freeze_now_ns(), now;
+
+	for (;;) {
+		pid_t got = waitpid(tid, ret_status, __WALL | WNOHANG);
+
+		if (got == tid)
+			return 0;
+		if (got < 0 && errno != EINTR)
+			return -ESRCH;
+		now = freeze_now_ns();
+		if (now >= deadline_ns)
+			return -ETIMEDOUT;
+		if (now - began < SPIN_NS)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+	}
+}
+
+static bool is_known(const struct freeze *f, int32_t tid)
+{
+	size_t low = 0, high = f->nr_sorted;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (f->threads[middle].tid < tid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < f->nr_sorted && f->threads[low].tid == tid)
+		return true;
+	for (size_t i = f->nr_sorted; i < f->nr; i++) {
+		if (f->threads[i].tid == tid)
+			return true;
+	}
+	return false;
+}
+
+/* 1: seized; 0: it has ended. */
+static int seize(struct freeze *f, int32_t tid)
+{
+	struct frozen_thread thread = {.tid = tid};
+	int err;
+
+	if (!ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
+		ARRAY_PUSH(f->threads, f->nr, f->cap, thread);
+		return 1;
+	}
+	err = errno;
+	if (err == ESRCH)
+		return 0;
+	if (err == EPERM) {
+		char state = freeze_thread_state(f->dir, tid);
+
+		/* What has ended cannot be traced: no matter of permission. */
+		if (!state || strchr("ZXx", state))
+			return 0;
+	}
+	return -err;
+}
+
+/* Whatever it reports, it is brought to where it has stopped, or has ended. */
+static void note_report(struct frozen_thread *thread, int status)
+{
+	int sig;
+
+	if (!WIFSTOPPED(status)) {
+		thread->state = FROZEN_GONE;
+		return;
+	}
+	sig = WSTOPSIG(status);
+	if (status >> 16 == PTRACE_EVENT_STOP) {
+		thread->state = FROZEN_STOPPED;
+		thread->group_stopped = sig != SIGTRAP;
+		return;
+	}
+	/* A signal of its own, on its way: it takes it, and stops right after. */
+	if (ptrace(PTRACE_CONT, thread->tid, NULL, status >> 16 ? 0 : sig) < 0)
+		thread->state = FROZEN_GONE;
+}
+
+/* 0, or -ETIMEDOUT. */
+static int await(struct freeze *f, struct frozen_thread *thread)
+{
+	uint64_t began = freeze_now_ns();
+	uint64_t piece = began + KERNEL_SLEEP_NS, limit = began + STOP_LIMIT_NS;
+	int status, r;
+
+	while (thread->state == FROZEN_SEIZED) {
+		r = freeze_wait(thread->tid, piece, &status);
+		if (!r) {
+			note_report(thread, status);
+			continue;
+		}
+		if (r == -ETIMEDOUT) {
+			char state = freeze_thread_state(f->dir, thread->tid);
+
+			if (state == 'D')
+				thread->state = FROZEN_KERNEL;
+			else if (!state || strchr("ZXx", state))
+				thread->state = FROZEN_GONE;
+			else if (freeze_now_ns() > limit)
+				return r;
+			piece = freeze_now_ns() + KERNEL_SLEEP_NS;
+			continue;
+		}
+		thread->state = FROZEN_GONE;
+	}
+	return 0;
+}
+
+static int list_threads(struct freeze *f, int32_t **ret, size_t *ret_nr)
+{
+	int r = proc_list_numbers(f->dir, "task", ret, ret_nr);
+
+	return r == -ENOENT ? -ESRCH : r;
+}
+
+static void interrupt(struct freeze *f, size_t from)
+{
+	if (!f->began_ns)
+		f->began_ns = freeze_now_ns();
+	for (size_t i = from; i < f->nr; i++)
+		ptrace(PTRACE_INTERRUPT, f->threads[i].tid, NULL, NULL);
+}
+
+/* One round: every thread that is not held yet. Returns how many there were. */
+static int stop_round(struct freeze *f)
+{
+	size_t nr_tids, known = f->nr;
+	int32_t *tids;
+	int r = list_threads(f, &tids, &nr_tids);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < nr_tids; i++) {
+		if (is_known(f, tids[i]))
+			continue;
+		r = seize(f, tids[i]);
+		if (r < 0)
+			break;
+	}
+	free(tids);
+	if (r < 0)
+		return r;
+	if (!known)
+		f->nr_sorted = f->nr;
+	interrupt(f, known);
+	for (size_t i = known; i < f->nr; i++) {
+		r = await(f, &f->threads[i]);
+		if (r < 0)
+			return r;
+	}
+	return (int)(f->nr - known);
+}
+
+static bool any_held(const struct freeze *f)
+{
+	for (size_t i = 0; i < f->nr; i++) {
+		if (f->threads[i].state == FROZEN_STOPPED || f->threads[i].state == FROZEN_KERNEL)
+			return true;
+	}
+	return false;
+}
+
+int freeze_stop(struct freeze *f)
+{
+	int r;
+
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		r = stop_round(f);
+		if (r <= 0)
+			break;
+	}
+	if (r > 0)
+		r = -ETIMEDOUT;
+	if (!r && !any_held(f))
+		r = -ESRCH;
+	if (r < 0)
+		freeze_go(f);
+	return r;
+}
+
+int freeze_stop_one(struct freeze *f, size_t *at)
+{
+	size_t nr_tids;
+	int32_t *tids;
+	int r = list_threads(f, &tids, &nr_tids);
+
+	if (r < 0)
+		return r;
+	r = -ENOENT;
+	while (*at < nr_tids) {
+		int seized = seize(f, tids[(*at)++]);
+
+		if (seized <= 0)
+			continue;
+		interrupt(f, f->nr - 1);
+		r = await(f, &f->threads[f->nr - 1]);
+		f->threads[f->nr - 1].interrupted = true;
+		if (!r && f->threads[f->nr - 1].state == FROZEN_STOPPED)
+			break;
+		freeze_go(f);
+		r = -ENOENT;
+	}
+	free(tids);
+	return r;
+}
+
+uint64_t freeze_pause_ns(const struct freeze *f)
+{
+	return f->began_ns ? freeze_now_ns() - f->began_ns : f->paused_ns;
+}
+
+/*
+ * It has not stopped yet, so it cannot be let go. It may any moment; if it does not, the end of our
+ * thread lets it go.
+ */
+static void release_late(struct frozen_thread *thread)
+{
+	uint64_t deadline = freeze_now_ns() + SPIN_NS;
+	int status;
+
+	thread->state = FROZEN_SEIZED;
+	while (thread->state == FROZEN_SEIZED && !freeze_wait(thread->tid, deadline, &status))
+		note_report(thread, status);
+	if (thread->state == FROZEN_STOPPED)
+		ptrace(PTRACE_DETACH, thread->tid, NULL, 0);
+}
+
+static bool signal_pends(const struct freeze *f, int32_t tid)
+{
+	static const char *const keys[] = {"SigPnd", "ShdPnd", "SigBlk"};
+	struct str text = STR_INIT;
+	uint64_t sets[3] = {0};
+	char path[48];
+	size_t len;
+	bool known;
+
+	snprintf(path, sizeof(path), "task/%d/status", tid);
+	known = !proc_read_file(f->dir, path, &text);
+	for (size_t i = 0; i < 3 && known; i++) {
+		const char *line = proc_find_line(text.data, keys[i], &len);
+
+		known = line != NULL;
+		if (line)
+			sets[i] = strtoull(line, NULL, 16);
+	}
+	str_release(&text);
+	return !known || ((sets[0] | sets[1]) & ~sets[2]);
+}
+
+void freeze_go(struct freeze *f)
+{
+	for (size_t i = 0; i < f->nr; i++) {
+		const struct frozen_thread *thread = &f->threads[i];
+
+		if (thread->state == FROZEN_STOPPED && thread->interrupted &&
+		    !thread->group_stopped && !signal_pends(f, thread->tid))
+			registers_hide_stop(thread->tid);
+	}
+	for (size_t i = 0; i < f->nr; i++) {
+		/* It cannot be let go when it was killed meanwhile: then its end is to be noted. */
+		if (f->threads[i].state == FROZEN_STOPPED &&
+		    ptrace(PTRACE_DETACH, f->threads[i].tid, NULL, 0) < 0)
+			f->threads[i].state = FROZEN_SEIZED;
+	}
+	if (f->began_ns)
+		f->paused_ns = freeze_now_ns() - f->began_ns;
+	f->began_ns = 0;
+	for (size_t i = 0; i < f->nr; i++) {
+		if (f->threads[i].state == FROZEN_SEIZED || f->threads[i].state == FROZEN_KERNEL)
+			release_late(&f->threads[i]);
+	}
+	f->nr = f->nr_sorted = 0;
+}

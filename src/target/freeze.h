@@ -1,0 +1,67 @@
+/*
+ * All threads of a process at a standstill, by ptrace: seized, interrupted all first and then
+ * awaited one by one, so that the standstill begins within a fraction of a millisecond.
+ *
+ * Signals that arrive meanwhile are delivered as if nobody watched; a process that was stopped
+ * (SIGSTOP, Ctrl-Z) stays so. All functions are for the thread that called freeze_init(); when that
+ * thread ends, the kernel releases whatever is still held.
+ */
+#ifndef SEEP_TARGET_FREEZE_H
+#define SEEP_TARGET_FREEZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum frozen_state {
+	FROZEN_SEIZED,	/* asked to stop, has not yet */
+	FROZEN_STOPPED, /* stands still, where it would also have taken a signal */
+	FROZEN_KERNEL, /* sleeps inside the kernel, where nothing wakes it; runs none of its code */
+	FROZEN_GONE,
+};
+
+struct frozen_thread {
+	int32_t tid;
+	enum frozen_state state;
+	bool group_stopped; /* by SIGSTOP or the like, which will hold when we are gone */
+	bool interrupted;   /* set by the caller: registers_hide_stop() may have to be called */
+};
+
+struct freeze {
+	int32_t pid;
+	int dir; /* of /proc/PID */
+	struct frozen_thread *threads;
+	size_t nr, cap, nr_sorted; /* the first nr_sorted ascend by tid */
+	uint64_t began_ns;	   /* first interruption; 0: none yet */
+	uint64_t paused_ns;	   /* from there to the last release */
+};
+
+/* Takes over dir. */
+void freeze_init(struct freeze *f, int32_t pid, int dir);
+/*
+ * 0, or negative errno with nothing left stopped. -EPERM: tracing is not permitted; -ESRCH: the
+ * process has ended; -ETIMEDOUT: a thread could not be stopped.
+ */
+int freeze_stop(struct freeze *f);
+/*
+ * Stops only one thread of a process, the next of its list after *at (begin with 0); *at moves on.
+ * -ENOENT: there is none any more.
+ */
+int freeze_stop_one(struct freeze *f, size_t *at);
+/* How long it stands still by now, or has stood. */
+uint64_t freeze_pause_ns(const struct freeze *f);
+/* Lets all threads go on. */
+void freeze_go(struct freeze *f);
+void freeze_release(struct freeze *f);
+
+/*
+ * Waits for a tracee to report, at most until the deadline (freeze_now_ns() time). 0, -ETIMEDOUT,
+ * or -ESRCH when it is no longer ours.
+ */
+int freeze_wait(pid_t tid, uint64_t deadline_ns, int *ret_status);
+uint64_t freeze_now_ns(void);
+/* State letter of a thread, as in /proc/PID/stat; 0: not there. */
+char freeze_thread_state(int dir, int32_t tid);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * Registers of a thread that ptrace has stopped. One file a processor; see registers_x86_64.c.
+ */
+#ifndef SEEP_TARGET_REGISTERS_H
+#define SEEP_TARGET_REGISTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct target_thread;
+
+/*
+ * Fills pc, sp, tp and all register words of a stopped thread; only the thread's tracer may ask.
+ * False: the kernel would not tell, nothing is filled.
+ */
+bool registers_read(int32_t tid, struct target_thread *thread);
+/*
+ * Did a wait without a time limit end with EINTR because of our stop, and nothing else? Then the
+ * thread is made to wait again, so that it never knows. The waits that do not go on by themselves
+ * after a stop: signal(7), "Interruption of system calls and library functions by stop signals".
+ * The caller knows that no signal is pending for the thread.
+ */
+void registers_hide_stop(int32_t tid);
+/* Might registers_hide_stop() have something to do? From what registers_read() found. */
+bool registers_interrupted(const struct target_thread *thread);
+
+#endif
