@@ -131,6 +131,21 @@ static int look_up_names(const struct explain *x, struct explain_input *in)
 	return cmd_fail(&e);
 }
 
+/* Without the recorder nobody knows who allocated: an empty listing would look like an answer. */
+static int need_stacks(const struct explain_input *in)
+{
+	struct error e = {0};
+
+	if (in->snapshot.has_recorder || in->snapshot.nr_stacks || !in->snapshot.has_heaps)
+		return EXIT_DONE;
+	error_set(&e, -ENODATA, EXIT_FILE,
+		  "snapshot '%s' does not say who allocated: the process was not recorded",
+		  in->path);
+	error_hint(&e, "seep heaps and seep blocks show what is in it; for stacks, start the "
+		       "program with seep run");
+	return cmd_fail(&e);
+}
+
 int explain_load(const char *path, struct explain_input *in)
 {
 	struct error e = {0};
@@ -141,7 +156,7 @@ int explain_load(const char *path, struct explain_input *in)
 	in->loaded = true;
 	if (in->damage.damaged)
 		cmd_warn("'%s' is damaged: %s", path, in->damage.what);
-	return EXIT_DONE;
+	return need_stacks(in);
 }
 
 int explain_names(const struct explain *x, struct explain_input *in,

@@ -147,9 +147,14 @@ def dead_pid():
 def not_recorded(lab):
     bare = lab.background(victim('growers'), '1', '--wait')
     pid = bare.truth()['pid']
-    refuses(lab.seep('snap', '-o', lab.path('s'), pid), TARGET, f'process {pid} is not being recorded',
-            'seep run')
+    refuses(lab.seep('snap', '--no-heaps', '-o', lab.path('s'), pid), TARGET,
+            f'process {pid} is not being recorded', 'seep run')
     holds('no file', not os.path.exists(lab.path('s')))
+    result = lab.seep('snap', '-o', lab.path('s'), pid)
+    same('status with heaps', result.status, 0)
+    holds('says what is missing', 'nobody recorded' in result.err and 'seep run' in result.err, result)
+    refuses(lab.seep('report', lab.path('s')), FILE, 'does not say who allocated', 'seep heaps')
+    refuses(lab.seep('diff', lab.path('s'), lab.path('s')), FILE, 'does not say who', 'seep heaps')
 
 
 @case('a process that has ended and waits for its parent')
