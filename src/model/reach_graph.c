@@ -37,10 +37,10 @@ static uint64_t load_word(const uint8_t *p, unsigned int word_bytes)
 }
 
 /*
- * A pointer to a block's start holds it; so does one to its second or third word, which is where a
- * base class, the elements behind an array's count, or the object in a shared_ptr's block begin.
- * Anything deeper is weak. What lies in a gap resolves to the gap: looking that up here would be
- * another line of memory, and a gap has no edges.
+ * A pointer to a block's start holds it, also with a tag in its lowest bits; so does one to its
+ * second or third word, which is where a base class, the elements behind an array's count, or the
+ * object in a shared_ptr's block begin. Anything deeper is weak. What lies in a gap resolves to the
+ * gap: looking that up here would be another line of memory, and a gap has no edges.
  */
 static uint32_t resolve(const struct reach *r, const struct reach_span *s, uint64_t word)
 {
@@ -58,9 +58,8 @@ static uint32_t resolve(const struct reach *r, const struct reach_span *s, uint6
 			return id | REACH_WEAK;
 	}
 	begin = s->start + ((granule - (unsigned int)__builtin_clzll(below)) << s->shift);
-	return word - begin <= 2 * r->word_bytes && (word - begin) % r->word_bytes == 0
-		       ? id
-		       : id | REACH_WEAK;
+	return word - begin <= r->word_bytes || word - begin == 2 * r->word_bytes ? id
+										  : id | REACH_WEAK;
 }
 
 static void fetch(const struct reach *r, struct batch *b)

@@ -73,7 +73,7 @@ static bool is_strong(const struct made *m, uint64_t word, size_t block)
 {
 	uint64_t offset = word - m->blocks[block].addr;
 
-	return offset == 0 || offset == m->word || offset == 2 * m->word;
+	return offset <= m->word || offset == 2 * m->word;
 }
 
 /* Word at a random place of a block: a pointer to a start, into a middle, to a gap, or nothing. */
