@@ -237,10 +237,14 @@ static int64_t mtime_ns(const struct stat *st)
 static bool try_path(const struct core_file_hint *hint, const char *path, bool own_name,
 		     struct core_file *f)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	enum core_file_state state;
 	struct stat st;
+	int fd;
 
+	/* Before it is opened: the core chose the name, and opening a device can do things. */
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {

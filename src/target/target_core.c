@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -480,14 +481,17 @@ int target_open_core(const char *path, const struct target_options *o, struct ta
 bool target_is_core(const char *path)
 {
 	unsigned char head[EI_NIDENT + 2];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
 	bool core;
+	int fd;
 
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
-	core = core_elf_magic(head, (size_t)(pread(fd, head, sizeof(head), 0) == sizeof(head)
-						     ? sizeof(head)
-						     : 0));
+	core = pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+	       core_elf_magic(head, sizeof(head));
 	close(fd);
 	return core;
 }
