@@ -123,6 +123,8 @@ static const struct column heap_columns[] = {
 	FIELD(30, VARINT, struct heap_row, figures.top_bytes),
 	FIELD(31, VARINT, struct heap_row, figures.overhead_bytes),
 	FIELD(32, VARINT, struct heap_row, figures.free_page_bytes),
+	FIELD(33, VARINT, struct heap_row, figures.busy_absent_bytes),
+	FIELD(34, VARINT, struct heap_row, figures.overhead_absent_bytes),
 };
 
 static const struct column span_columns[] = {

@@ -52,18 +52,52 @@ static const struct heap_span *span_at(const struct heap *heap, size_t *cursor, 
 	return &heap->spans[low - 1];
 }
 
-/* Whole pages of a free block, and which are in memory; the header's own cannot be given back. */
-static void add_free_pages(struct walk *w, struct heap *heap, const struct heap_block *b)
+/* What of a block lies in whole pages, and how much of that is in memory. */
+struct pages {
+	uint64_t bytes, resident_bytes;
+	bool known; /* resident_bytes is */
+};
+
+/* From the block itself on: its header's page is never given back. */
+static struct pages pages_of(struct walk *w, const struct heap_block *b)
 {
-	uint64_t start = (b->addr + w->page - 1) & ~(w->page - 1);
+	uint64_t from = b->state == BLOCK_OVERHEAD ? b->start : b->addr;
+	uint64_t start = (from + w->page - 1) & ~(w->page - 1);
 	uint64_t end = (b->start + b->total) & ~(w->page - 1);
 	struct target_residency r;
+	struct pages p = {0};
 
-	if (start < b->addr || start >= end)
-		return;
-	heap->figures.free_page_bytes += end - start;
-	if (w->residency && target_residency(w->heaps->target, start, end, &r) == 0)
-		heap->figures.free_resident_bytes += r.resident_bytes;
+	if (start < from || start >= end)
+		return p;
+	p.bytes = end - start;
+	p.known = w->residency && target_residency(w->heaps->target, start, end, &r) == 0;
+	if (p.known)
+		p.resident_bytes = r.resident_bytes < p.bytes ? r.resident_bytes : p.bytes;
+	return p;
+}
+
+static void add_pages(struct walk *w, struct heap_figures *f, const struct heap_block *b)
+{
+	struct pages p = {0};
+
+	if (b->total >= w->page)
+		p = pages_of(w, b);
+	switch (b->state) {
+	case BLOCK_FREE:
+	case BLOCK_TOP:
+		f->free_page_bytes += p.bytes;
+		f->free_resident_bytes += p.resident_bytes;
+		break;
+	case BLOCK_BUSY:
+	case BLOCK_INTERNAL:
+		f->busy_absent_bytes += p.known ? p.bytes - p.resident_bytes : 0;
+		break;
+	case BLOCK_OVERHEAD:
+		f->overhead_absent_bytes += p.known ? p.bytes - p.resident_bytes : 0;
+		break;
+	default:
+		break;
+	}
 }
 
 static void account(struct walk *w, struct heap *heap, const struct heap_block *b)
@@ -92,13 +126,13 @@ static void account(struct walk *w, struct heap *heap, const struct heap_block *
 		f->free_bytes += size;
 		if (size > f->largest_free_bytes)
 			f->largest_free_bytes = size;
-		add_free_pages(w, heap, b);
 		break;
 	default:
 		size = 0;
 		break;
 	}
 	f->overhead_bytes += b->total - size;
+	add_pages(w, f, b);
 }
 
 int walk_emit(struct walk *w, const struct heap_block *b)

@@ -80,35 +80,41 @@ static void take(int64_t *from, int64_t *left)
 	*left -= part;
 }
 
-/* One heap's resident bytes, by what they are for. */
+static int64_t at_least_zero(int64_t bytes)
+{
+	return bytes > 0 ? bytes : 0;
+}
+
+/*
+ * One heap's resident bytes, by what they are for. What is absent beyond the whole pages that are
+ * known lies in pages that several blocks share: never touched, so most likely free.
+ */
 static void add_heap(const struct heap_figures *f, int64_t sums[], int64_t *untouched)
 {
-	int64_t resident = cap(f->resident_bytes), absent;
-	int64_t free_bytes = cap(f->free_bytes), free_pages = cap(f->free_page_bytes);
+	int64_t absent = -cap(f->resident_bytes), busy;
 	int64_t part[BALANCE_UNKNOWN_HEAP];
 
+	busy = at_least_zero(cap(f->busy_bytes) - cap(f->internal_bytes));
+	part[BALANCE_IN_USE] = at_least_zero(busy - cap(f->busy_absent_bytes));
 	part[BALANCE_INTERNAL] = cap(f->internal_bytes);
-	part[BALANCE_IN_USE] = cap(f->busy_bytes) - part[BALANCE_INTERNAL];
-	if (part[BALANCE_IN_USE] < 0)
-		part[BALANCE_IN_USE] = 0;
 	part[BALANCE_CACHED] = cap(f->cached_bytes);
-	part[BALANCE_OVERHEAD] = cap(f->overhead_bytes);
 	part[BALANCE_FREE_PAGES] = cap(f->free_resident_bytes);
-	part[BALANCE_FREE_PIECES] = free_bytes > free_pages ? free_bytes - free_pages : 0;
-	absent = -resident;
+	part[BALANCE_FREE_PIECES] = at_least_zero(cap(f->free_bytes) - cap(f->free_page_bytes));
+	part[BALANCE_OVERHEAD] =
+		at_least_zero(cap(f->overhead_bytes) - cap(f->overhead_absent_bytes));
 	for (int i = 0; i < BALANCE_UNKNOWN_HEAP; i++)
 		add(&absent, part[i]);
 	if (absent < 0) {
-		add(&sums[BALANCE_OVERHEAD], -absent);
+		part[BALANCE_OVERHEAD] -= absent;
 		absent = 0;
 	}
-	add(untouched, absent);
-	take(&part[BALANCE_IN_USE], &absent);
-	take(&part[BALANCE_OVERHEAD], &absent);
 	take(&part[BALANCE_FREE_PIECES], &absent);
+	take(&part[BALANCE_OVERHEAD], &absent);
+	take(&part[BALANCE_IN_USE], &absent);
 	take(&part[BALANCE_CACHED], &absent);
 	take(&part[BALANCE_FREE_PAGES], &absent);
 	take(&part[BALANCE_INTERNAL], &absent);
+	add(untouched, busy - part[BALANCE_IN_USE]);
 	for (int i = 0; i < BALANCE_UNKNOWN_HEAP; i++)
 		add(&sums[i], part[i]);
 }

@@ -6,9 +6,10 @@
  *       + other mappings, by kind
  *       + what changed between looking at heaps and at mappings (0 when nothing did)
  *
- * Of a heap the resident bytes R, and the bytes of blocks in each state, are known; so is how many
- * bytes of free blocks are whole pages (P), and how many of these are resident (Q). What is not
- * resident beyond P - Q lies in blocks in use: allocated and never touched, or swapped out.
+ * Of a heap the resident bytes are known, the bytes of blocks in each state, and how many of these
+ * lie in whole pages that are not in memory: given back, swapped out, or never touched. The little
+ * that is absent beyond that lies in pages that several blocks share; it is taken from the free
+ * pieces first.
  */
 #ifndef SEEP_MODEL_BALANCE_H
 #define SEEP_MODEL_BALANCE_H

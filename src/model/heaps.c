@@ -46,6 +46,8 @@ void heap_figures_add(struct heap_figures *a, const struct heap_figures *b)
 		a->largest_free_bytes = b->largest_free_bytes;
 	a->top_bytes += b->top_bytes;
 	a->overhead_bytes += b->overhead_bytes;
+	a->busy_absent_bytes += b->busy_absent_bytes;
+	a->overhead_absent_bytes += b->overhead_absent_bytes;
 }
 
 unsigned int heap_fragmentation(const struct heap_figures *f)

@@ -45,6 +45,8 @@ struct heap_figures {
 	uint64_t largest_free_bytes;
 	uint64_t top_bytes; /* of free: what lies above the last block */
 	uint64_t overhead_bytes;
+	/* In whole pages that are not in memory: of busy blocks, and of overhead. */
+	uint64_t busy_absent_bytes, overhead_absent_bytes;
 };
 
 /* What a block is at the moment of the look. */

@@ -100,6 +100,7 @@ static inline void heaps_scene(struct snapshot *s, unsigned int seconds, uint64_
 				      .largest_free_bytes = 40 * KIB,
 				      .top_bytes = 40 * KIB,
 				      .overhead_bytes = 6 * KIB,
+				      .busy_absent_bytes = 4 * KIB,
 			      });
 	arena = make_heap(s, "glibc", "arena 1", HEAP_ARENA, 0x7f1000000030,
 			  (struct heap_figures){
@@ -110,7 +111,7 @@ static inline void heaps_scene(struct snapshot *s, unsigned int seconds, uint64_
 				  .busy_bytes = 1000 * KIB + kib * KIB,
 				  .free_blocks = 2,
 				  .free_bytes = 180 * KIB,
-				  .free_page_bytes = 176 * KIB,
+				  .free_page_bytes = 180 * KIB,
 				  .free_resident_bytes = 80 * KIB,
 				  .largest_free_bytes = 150 * KIB,
 				  .overhead_bytes = 20 * KIB,
@@ -123,6 +124,7 @@ static inline void heaps_scene(struct snapshot *s, unsigned int seconds, uint64_
 				   .busy_blocks = 2,
 				   .busy_bytes = 2040 * KIB,
 				   .overhead_bytes = 8 * KIB,
+				   .busy_absent_bytes = 1536 * KIB,
 			   });
 	python = make_heap(s, "python", "arenas", HEAP_SUB, 0,
 			   (struct heap_figures){
