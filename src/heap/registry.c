@@ -6,6 +6,7 @@
 #include "heap/heap_private.h"
 
 const struct heap_ops *const heap_registry[] = {
+	&heap_glibc,
 	&heap_jemalloc,
 	NULL,
 };

@@ -1,0 +1,294 @@
+/*
+ * Big blocks that have a mapping of their own. mp_ says how many there are and how many bytes; they
+ * are found by their headers at the start of a page:
+ *
+ *   ┌───────────┬──────────┬──────────
+ *   │ prev_size │ size | 2 │ user's …      prev_size: bytes from the mapping's start to the header
+ *   └───────────┴──────────┴──────────     (bit 0: huge pages, 2.43 on)
+ *
+ * prev_size + size, from 2.43 on two words more, is the mapping's length. memalign() moves the
+ * header into the mapping. Neighbouring mappings merge, so all of a region is looked through, but
+ * only until as many are found as the books say.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "heap/glibc.h"
+
+#define HEADER_BYTES 64		      /* read where a mapping begins */
+#define SPAN_SKIP ((uint64_t)2 << 20) /* memory asked at once whether any of it is there */
+
+struct search {
+	struct glibc_state *s;
+	const struct glibc *g; /* the first copy: word and layout are of the process */
+	struct window window;
+	uint64_t wanted, wanted_bytes; /* still to be found */
+};
+
+/* Anonymous memory without a gap. */
+struct run {
+	uint64_t start, end;
+};
+
+static bool is_anonymous(const struct map *m)
+{
+	if (m->prot & MAP_IS_SHARED)
+		return false;
+	return m->path[0] == '\0' || strncmp(m->path, "[anon:", 6) == 0 ||
+	       strncmp(m->path, "/anon_hugepage", 14) == 0;
+}
+
+/* The mapping that the header at chunk speaks of; 0: it is no header of a mapped chunk. */
+static uint64_t mapping_of(const struct search *q, uint64_t chunk, uint64_t prev, uint64_t head,
+			   uint64_t *ret_base)
+{
+	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS, total;
+
+	if (q->g->direct_full)
+		prev &= ~1ull;
+	if ((head & CHUNK_FLAGS) != CHUNK_IS_MMAPPED || prev > chunk || size % 8 ||
+	    size < glibc_min_size(q->g))
+		return 0;
+	*ret_base = chunk - prev;
+	total = prev + size + (q->g->direct_full ? 2 * q->g->word : 0);
+	if (*ret_base % GLIBC_PAGE || total % GLIBC_PAGE || total < size || total > q->wanted_bytes)
+		return 0;
+	return total;
+}
+
+static void take(struct search *q, uint64_t base, uint64_t total, uint64_t chunk)
+{
+	ARRAY_PUSH(q->s->direct, q->s->nr_direct, q->s->cap_direct,
+		   ((struct glibc_direct){.base = base, .total = total, .chunk = chunk}));
+	q->wanted--;
+	q->wanted_bytes -= total;
+}
+
+static bool is_done(const struct search *q)
+{
+	return q->wanted == 0;
+}
+
+/* A chunk whose mapping begins at base. */
+static uint64_t try_start(struct search *q, uint64_t base, uint64_t end)
+{
+	uint64_t chunk = glibc_first_chunk(q->g, base), found, total;
+	const uint8_t *p = window_get(&q->window, chunk, 2 * q->g->word);
+
+	if (!p)
+		return 0;
+	total = mapping_of(q, chunk, glibc_load(p, q->g->word),
+			   glibc_load(p + q->g->word, q->g->word), &found);
+	if (total == 0 || found != base || total > end - base)
+		return 0;
+	take(q, base, total, chunk);
+	return total;
+}
+
+/* A header that memalign() moved, somewhere in this page; its mapping begins at or after `from`. */
+static uint64_t try_inside(struct search *q, uint64_t page, uint64_t from, uint64_t end)
+{
+	unsigned int word = q->g->word;
+	uint64_t first = glibc_first_chunk(q->g, page);
+
+	for (uint64_t at = first; at + 2 * word <= page + GLIBC_PAGE; at += q->g->align) {
+		const uint8_t *p = window_get(&q->window, at, 2 * word);
+		uint64_t base, total;
+
+		if (!p)
+			return 0;
+		total = mapping_of(q, at, glibc_load(p, word), glibc_load(p + word, word), &base);
+		if (total == 0 || base < from || base > page || total > end - base)
+			continue;
+		take(q, base, total, at);
+		return base + total;
+	}
+	return 0;
+}
+
+/* Nothing of a great step from addr on is in memory: then no header is either. */
+static bool is_absent(struct search *q, uint64_t addr, uint64_t end)
+{
+	struct target_residency r;
+
+	return addr % SPAN_SKIP == 0 && end - addr > SPAN_SKIP &&
+	       target_residency(q->g->target, addr, addr + SPAN_SKIP, &r) == 0 &&
+	       r.resident_bytes == 0 && r.swapped_bytes == 0;
+}
+
+static int compare_direct(const void *a, const void *b)
+{
+	const struct glibc_direct *x = a, *y = b;
+
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
+/* The taken mapping that begins at or behind addr, or holds it; for the sorted first `nr`. */
+static const struct glibc_direct *taken_at(const struct glibc_state *s, size_t nr, uint64_t addr)
+{
+	size_t low = 0, high = nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->direct[middle].base <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || addr - s->direct[low - 1].base >= s->direct[low - 1].total)
+		return NULL;
+	return &s->direct[low - 1];
+}
+
+/* Headers where a mapping may begin: at the start of a run and behind each one that was found. */
+static void look_at_starts(struct search *q, const struct run *r, bool every_page)
+{
+	size_t known = q->s->nr_direct;
+	uint64_t at = r->start, total;
+
+	q->window.limit = r->end;
+	while (at < r->end && !is_done(q)) {
+		const struct glibc_direct *there = every_page ? taken_at(q->s, known, at) : NULL;
+
+		if (there) {
+			at = there->base + there->total;
+			continue;
+		}
+		if (every_page && is_absent(q, at, r->end)) {
+			at += SPAN_SKIP;
+			continue;
+		}
+		total = try_start(q, at, r->end);
+		if (total == 0 && !every_page)
+			return;
+		at += total ? total : GLIBC_PAGE;
+	}
+}
+
+static void look_inside(struct search *q, const struct run *r)
+{
+	size_t known = q->s->nr_direct;
+	uint64_t from = r->start, at = r->start;
+
+	q->window.limit = r->end;
+	while (at < r->end && !is_done(q)) {
+		const struct glibc_direct *there = taken_at(q->s, known, at);
+		uint64_t end;
+
+		if (there) {
+			at = from = there->base + there->total;
+			continue;
+		}
+		if (is_absent(q, at, r->end)) {
+			at += SPAN_SKIP;
+			continue;
+		}
+		end = try_inside(q, at, from, r->end);
+		if (end)
+			at = from = end;
+		else
+			at += GLIBC_PAGE;
+	}
+}
+
+struct runs {
+	struct run *items;
+	size_t nr, cap;
+};
+
+static void add_run(struct runs *runs, uint64_t start, uint64_t end)
+{
+	if (start >= end)
+		return;
+	if (runs->nr && runs->items[runs->nr - 1].end == start)
+		runs->items[runs->nr - 1].end = end;
+	else
+		ARRAY_PUSH(runs->items, runs->nr, runs->cap,
+			   ((struct run){.start = start, .end = end}));
+}
+
+/* The piece of any copy's arena that begins in [addr, end) first, or holds addr. */
+static bool next_piece(const struct glibc_state *s, uint64_t addr, uint64_t end,
+		       uint64_t *ret_start, uint64_t *ret_end)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->nr; i++) {
+		for (size_t k = 0; k < s->libs[i].nr_arenas; k++) {
+			const struct glibc_arena *a = &s->libs[i].arenas[k];
+
+			for (size_t n = 0; n < a->nr_pieces; n++) {
+				const struct glibc_piece *p = &a->pieces[n];
+
+				if (p->reserved_end <= addr || p->start >= end ||
+				    (any && p->start >= *ret_start))
+					continue;
+				*ret_start = p->start;
+				*ret_end = p->reserved_end;
+				any = true;
+			}
+		}
+	}
+	return any;
+}
+
+/* All anonymous memory that no arena lies in. */
+static void list_runs(const struct glibc_state *s, const struct maps *maps, struct runs *runs)
+{
+	for (size_t i = 0; i < maps->nr; i++) {
+		const struct map *m = &maps->items[i];
+		uint64_t at = m->start, start = 0, end = 0;
+
+		if (!is_anonymous(m))
+			continue;
+		while (at < m->end && next_piece(s, at, m->end, &start, &end)) {
+			add_run(runs, at, start);
+			at = end;
+		}
+		add_run(runs, at, m->end);
+	}
+}
+
+void glibc_find_direct(struct glibc_state *s, struct target *t)
+{
+	struct search q = {.s = s, .g = &s->libs[0]};
+	struct runs runs = {0};
+
+	for (size_t i = 0; i < s->nr; i++) {
+		q.wanted += s->libs[i].par.mmaps;
+		q.wanted_bytes += s->libs[i].par.mmapped_bytes;
+	}
+	if (q.wanted == 0)
+		return;
+	list_runs(s, target_maps(t), &runs);
+	window_init(&q.window, t, HEADER_BYTES);
+	for (size_t i = 0; i < runs.nr && !is_done(&q); i++)
+		look_at_starts(&q, &runs.items[i], false);
+	window_release(&q.window);
+	window_init(&q.window, t, 0);
+	for (int pass = 0; pass < 2 && !is_done(&q); pass++) {
+		if (s->nr_direct)
+			qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
+		for (size_t i = 0; i < runs.nr && !is_done(&q); i++) {
+			size_t before = s->nr_direct;
+
+			if (pass == 0)
+				look_at_starts(&q, &runs.items[i], true);
+			else
+				look_inside(&q, &runs.items[i]);
+			if (s->nr_direct > before)
+				qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
+		}
+	}
+	if (s->nr_direct)
+		qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
+	window_release(&q.window);
+	free(runs.items);
+}
+
+const struct glibc_direct *glibc_direct_of(const struct glibc_state *s, uint64_t addr)
+{
+	return taken_at(s, s->nr_direct, addr);
+}
