@@ -17,6 +17,8 @@
 const struct command commands[] = {
 	{"top", "watch processes grow: memory, slope, and a plain sentence", "Look", cmd_top},
 	{"heaps", "the heaps of a process: how big, how full, which one grows", "Look", cmd_heaps},
+	{"blocks", "the blocks of a process: by size, one by one, what is in them", "Look",
+	 cmd_blocks},
 	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
 	{"snap", "take a snapshot of a recorded process", "Record", cmd_snap},

@@ -34,6 +34,7 @@ int cmd_diff(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_heaps(int argc, char **argv);
+int cmd_blocks(int argc, char **argv);
 int cmd_core(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

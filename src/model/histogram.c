@@ -99,6 +99,11 @@ void histogram_add_many(struct histogram *h, uint32_t heap, uint64_t size, uint6
 		add(h, heap, size, count, multiply_capped(size, count));
 }
 
+void histogram_add_to_group(struct histogram *h, uint32_t group, uint64_t bytes)
+{
+	add(h, group, 0, 1, bytes);
+}
+
 const struct histogram_entry *histogram_find(const struct histogram *h, uint32_t heap,
 					     uint64_t size)
 {

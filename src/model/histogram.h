@@ -39,6 +39,11 @@ void histogram_clear(struct histogram *h);
 void histogram_add(struct histogram *h, uint32_t heap, uint64_t size);
 /* The same for many blocks of one size. Sums stop at UINT64_MAX. */
 void histogram_add_many(struct histogram *h, uint32_t heap, uint64_t size, uint64_t count);
+/*
+ * One block more of a group that has no one size (a class): under size 0, with its own bytes. The
+ * group stands in the place of the heap.
+ */
+void histogram_add_to_group(struct histogram *h, uint32_t group, uint64_t bytes);
 /* The entry, or NULL; valid until the next call that adds. */
 const struct histogram_entry *histogram_find(const struct histogram *h, uint32_t heap,
 					     uint64_t size);
