@@ -128,6 +128,12 @@ void heaps_look_release(struct heaps_look *l)
 	histogram_release(&l->sizes);
 }
 
+bool heaps_sizes_compare(const struct heaps_look *a, const struct heaps_look *b)
+{
+	return a->has_sizes && b->has_sizes &&
+	       a->look.snapshot.has_recorder == b->look.snapshot.has_recorder;
+}
+
 static const char *total_text(const struct snapshot *s, uint32_t id)
 {
 	return strings_get(&s->strings, id);
@@ -258,7 +264,7 @@ static void set_change_heading(const struct heapdiff *d, const struct look *afte
 int heaps_show_change(const struct heaps_look *before, const struct heaps_look *after,
 		      const struct heaps_options *o)
 {
-	bool sizes = before->has_sizes && after->has_sizes;
+	bool sizes = heaps_sizes_compare(before, after);
 	struct heapdiff d;
 	struct sheet sheet;
 	int status;
@@ -271,8 +277,9 @@ int heaps_show_change(const struct heaps_look *before, const struct heaps_look *
 	sheet_sort(&sheet, sheet_find_column(&sheet, change_keys[o->sort]));
 	sheet_limit(&sheet, o->limit);
 	if (!sizes)
-		sheet_note(&sheet, "Block sizes are not known: a snapshot was taken without "
-				   "blocks.");
+		sheet_note(&sheet, "Block sizes are not compared: a snapshot was taken without "
+				   "blocks, or only one of the two with the recorder, which knows "
+				   "the sizes as they were asked for.");
 	status = show_sheet(&sheet, (enum show_format)o->format, o->output);
 	sheet_release(&sheet);
 	heapdiff_release(&d);

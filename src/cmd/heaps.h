@@ -34,6 +34,9 @@ int heaps_look_at(const char *operand, const struct heaps_options *o, struct hea
 		  struct error *e);
 void heaps_look_release(struct heaps_look *l);
 
+/* The recorder knows the sizes asked for, a walk those usable: they are not to be mixed. */
+bool heaps_sizes_compare(const struct heaps_look *a, const struct heaps_look *b);
+
 /* Exit statuses. */
 int heaps_show_one(const struct heaps_look *l, const struct heaps_options *o);
 int heaps_show_change(const struct heaps_look *before, const struct heaps_look *after,

@@ -34,7 +34,7 @@ static bool sleep_until(uint64_t ns)
 static int show_sum(const struct heaps_look *first, const struct heaps_look *last, uint64_t looks,
 		    const struct heaps_options *o)
 {
-	bool sizes = first->has_sizes && last->has_sizes;
+	bool sizes = heaps_sizes_compare(first, last);
 	struct str out = STR_INIT;
 	struct heapdiff d;
 	int status;

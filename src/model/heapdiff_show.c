@@ -23,23 +23,23 @@ static const struct sheet_column columns[] = {
 	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_MACHINE, 0},
 	{"threads", "THREADS", CELL_TEXT, COLUMN_IF_ANY, 2},
 	{"busy_bytes", "IN USE", CELL_BYTES, COLUMN_ALWAYS, 4},
-	{"delta_busy_bytes", "CHANGE", CELL_CHANGE_BYTES, COLUMN_ALWAYS, 0},
+	{"delta_busy_bytes", "+ BYTES", CELL_CHANGE_BYTES, COLUMN_ALWAYS, 0},
 	{"busy_bytes_per_s", "A SECOND", CELL_RATE, COLUMN_IF_ANY, 3},
 	{"busy_blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 6},
-	{"delta_busy_blocks", "CHANGE", CELL_CHANGE, COLUMN_ALWAYS, 1},
-	{"delta_free_bytes", "FREE", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 7},
-	{"delta_cached_bytes", "CACHED", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 9},
-	{"delta_committed_bytes", "COMMITTED", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 8},
-	{"delta_resident_bytes", "RESIDENT", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 5},
+	{"delta_busy_blocks", "+ BLOCKS", CELL_CHANGE, COLUMN_ALWAYS, 1},
+	{"delta_free_bytes", "+ FREE", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 7},
+	{"delta_cached_bytes", "+ CACHED", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 9},
+	{"delta_committed_bytes", "+ COMMITTED", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 8},
+	{"delta_resident_bytes", "+ RESIDENT", CELL_CHANGE_BYTES, COLUMN_IF_ANY, 5},
 };
 
 static const struct sheet_column size_columns[] = {
 	{"heap", "HEAP", CELL_TEXT, COLUMN_ALWAYS, 0},
 	{"size", "BLOCK SIZE", CELL_COUNT, COLUMN_ALWAYS, 0},
 	{"blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 2},
-	{"delta_blocks", "CHANGE", CELL_CHANGE, COLUMN_ALWAYS, 0},
+	{"delta_blocks", "+ BLOCKS", CELL_CHANGE, COLUMN_ALWAYS, 0},
 	{"bytes", "BYTES", CELL_BYTES, COLUMN_ALWAYS, 3},
-	{"delta_bytes", "CHANGE", CELL_CHANGE_BYTES, COLUMN_ALWAYS, 0},
+	{"delta_bytes", "+ BYTES", CELL_CHANGE_BYTES, COLUMN_ALWAYS, 0},
 };
 
 /* A heap of either snapshot. */
@@ -264,7 +264,7 @@ void heapdiff_sentence(const struct heapdiff *d, struct str *out)
 	}
 	str_add(out, "No heap grows");
 	if (d->elapsed_ns)
-		str_printf(out, " (%s in use in %s)", format_bytes_delta(busy).text,
+		str_printf(out, " (in use: %s in %s)", format_bytes_delta(busy).text,
 			   format_duration(d->elapsed_ns).text);
 	if (resident > 1 << 20)
 		str_printf(out,

@@ -29,6 +29,9 @@ static int by_heap(const void *a, const void *b, void *context)
 void heap_names_init(struct heap_names *n, const struct snapshot *s)
 {
 	*n = (struct heap_names){.s = s};
+	map_init(&n->namesakes);
+	for (size_t i = 0; i < s->nr_threads; i++)
+		++*map_at(&n->namesakes, s->threads[i].name, NULL);
 	n->order = mem_alloc_array(s->nr_threads, sizeof(*n->order));
 	for (size_t i = 0; i < s->nr_threads; i++)
 		if (s->threads[i].heap != NO_INDEX)
@@ -42,6 +45,7 @@ void heap_names_release(struct heap_names *n)
 	if (!n)
 		return;
 	free(n->order);
+	map_release(&n->namesakes);
 	*n = (struct heap_names){0};
 }
 
@@ -82,6 +86,7 @@ static size_t first_of(const struct heap_names *n, uint32_t heap)
 /* Threads of one name. */
 struct crew {
 	uint32_t name;
+	int32_t tid; /* of the first */
 	size_t nr;
 };
 
@@ -101,13 +106,28 @@ static struct crew *find_crews(const struct heap_names *n, uint32_t heap, size_t
 
 	for (size_t i = first_of(n, heap); i < n->nr && thread(n, i)->heap == heap; i++) {
 		if (!nr || crews[nr - 1].name != thread(n, i)->name)
-			ARRAY_PUSH(crews, nr, cap, ((struct crew){.name = thread(n, i)->name}));
+			ARRAY_PUSH(crews, nr, cap,
+				   ((struct crew){.name = thread(n, i)->name,
+						  .tid = thread(n, i)->tid}));
 		crews[nr - 1].nr++;
 	}
 	if (nr)
 		qsort(crews, nr, sizeof(*crews), by_number);
 	*ret_nr = nr;
 	return crews;
+}
+
+static void add_crew(const struct heap_names *n, const struct crew *c, struct str *out)
+{
+	const char *name = strings_get(&n->s->strings, c->name);
+	uint64_t namesakes = 0;
+
+	map_get(&n->namesakes, c->name, &namesakes);
+	text_printable(out, *name ? name : "?", *name ? strlen(name) : 1);
+	if (c->nr > 1)
+		str_printf(out, " x%zu", c->nr);
+	else if (namesakes > 1)
+		str_printf(out, " %" PRId32, c->tid);
 }
 
 size_t heap_names_threads(const struct heap_names *n, size_t heap, size_t width, struct str *out)
@@ -117,16 +137,13 @@ size_t heap_names_threads(const struct heap_names *n, size_t heap, size_t width,
 	bool full = false;
 
 	for (size_t i = 0; i < nr; i++) {
-		const char *name = strings_get(&n->s->strings, crews[i].name);
 		size_t before = out->len;
 
 		all += crews[i].nr;
 		if (full)
 			continue;
 		str_add(out, i ? ", " : "");
-		text_printable(out, *name ? name : "?", *name ? strlen(name) : 1);
-		if (crews[i].nr > 1)
-			str_printf(out, " x%zu", crews[i].nr);
+		add_crew(n, &crews[i], out);
 		full = i && out->len - begin > width;
 		if (full)
 			str_truncate(out, before);
