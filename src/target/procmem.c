@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "target/target_private.h"
 
 /* Bits of a pagemap entry: Documentation/admin-guide/mm/pagemap.rst of Linux. */
@@ -156,6 +157,14 @@ static size_t read_touched(struct procmem *m, uint64_t addr, uint8_t *buffer, si
 	return done;
 }
 
+/* Memory in which a page that is not there is zeros; the kernel's own pages ([vdso]) are not. */
+static bool is_anonymous(const struct map *m)
+{
+	return m->inode == 0 && !(m->prot & MAP_IS_SHARED) &&
+	       (!*m->path || text_starts_with(m->path, "[heap]") ||
+		text_starts_with(m->path, "[stack") || text_starts_with(m->path, "[anon:"));
+}
+
 size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len)
 {
 	const struct map *map = m->maps ? maps_find(m->maps, addr) : NULL;
@@ -174,8 +183,7 @@ size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len)
 
 		if (map && map->end - at < piece)
 			piece = (size_t)(map->end - at);
-		if (map && map->inode == 0 && (map->prot & MAP_READ) &&
-		    !(map->prot & MAP_IS_SHARED) && m->pagemap >= 0)
+		if (map && is_anonymous(map) && (map->prot & MAP_READ) && m->pagemap >= 0)
 			got = read_touched(m, at, (uint8_t *)buffer + done, piece);
 		else
 			got = read_plainly(m, at, (uint8_t *)buffer + done, piece);
