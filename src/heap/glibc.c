@@ -54,6 +54,10 @@ static void add_arena(struct heaps *h, struct glibc_state *s, size_t lib, size_t
 	struct glibc_arena *a = &g->arenas[arena];
 	struct heap *heap;
 
+	/* malloc_state: what comes before bins, 254 words of bins, 16 bytes of binmap, 5 words. */
+	if (a->is_main)
+		heaps_add_own(h, a->addr,
+			      a->bins + (254 + 5) * target_word_bytes(heaps_target(h)) + 16);
 	if (a->system_mem == 0)
 		return;
 	heap = heaps_add(h, &heap_glibc, a->is_main ? HEAP_MAIN : HEAP_ARENA, &a->heap);
