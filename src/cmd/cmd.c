@@ -20,6 +20,7 @@ const struct command commands[] = {
 	{"blocks", "the blocks of a process: by size, one by one, what is in them", "Look",
 	 cmd_blocks},
 	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
+	{"map", "what the address space of a process is used for", "Look", cmd_map},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
 	{"snap", "take a snapshot of a recorded process", "Record", cmd_snap},
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",

@@ -115,7 +115,7 @@ void region_owner_text(const struct snapshot *s, size_t i, struct str *out)
 		return;
 	default:
 		if (r->kind == REGION_STACK)
-			str_add(out, "no thread (kept for reuse)");
+			str_add(out, "no thread, by its size and guard");
 		else
 			add_given_name(text_of(s, r->path), out);
 		return;
@@ -137,23 +137,22 @@ static void cut_end(struct str *out, size_t from, size_t max)
 	str_add(out, ellipsis);
 }
 
-/* Keeps the end of a text from `from` on, from a slash on where there is one. */
-static void cut_beginning(struct str *out, size_t from, size_t max)
+/* The last part of a path tells most, and the beginning of a long one more than its end. */
+static void cut_path(struct str *out, size_t from, size_t max)
 {
-	size_t len = out->len - from, keep = max > strlen(ellipsis) ? max - strlen(ellipsis) : 0;
-	const char *slash;
-	char *end;
+	const char *slash = strrchr(out->data + from, '/');
+	char *base;
 
-	slash = memchr(out->data + from + len - keep, '/', keep);
-	if (slash && slash[1])
-		keep = (size_t)(out->data + out->len - slash);
-	while (keep && inside_character(out->data[out->len - keep]))
-		keep--;
-	end = mem_strndup(out->data + out->len - keep, keep);
+	if (!slash || !slash[1])
+		return cut_end(out, from, max);
+	base = mem_strdup(strlen(slash) + strlen(ellipsis) <= max ? slash : slash + 1);
 	str_truncate(out, from);
-	str_add(out, ellipsis);
-	str_add(out, end);
-	free(end);
+	if (*base == '/')
+		str_add(out, ellipsis);
+	str_add(out, base);
+	if (out->len - from > max)
+		cut_end(out, from, max);
+	free(base);
 }
 
 static void cut(struct str *out, size_t from, size_t max)
@@ -161,7 +160,7 @@ static void cut(struct str *out, size_t from, size_t max)
 	if (max == 0 || out->len - from <= max)
 		return;
 	if (out->data[from] == '/')
-		cut_beginning(out, from, max);
+		cut_path(out, from, max);
 	else
 		cut_end(out, from, max);
 }

@@ -292,29 +292,24 @@ static void add_regions(struct diffing *d, struct sheet *s)
 
 static void add_totals(const struct diffing *d, struct sheet *s)
 {
-	const struct snapshot *before = d->before.s, *after = d->after.s;
-	struct map_footprint cost_before, cost_after;
-	struct map_use b, a;
+	const struct map_footprint *cost_before = &d->before.cost, *cost_after = &d->after.cost;
+	const struct map_use *b = &d->before.total, *a = &d->after.total;
 
-	map_use_total(before, &b);
-	map_use_total(after, &a);
-	sheet_total(s, "size_bytes", CELL_BYTES, a.size);
-	sheet_total_change(s, "size_change_bytes", CELL_CHANGE_BYTES, change(b.size, a.size));
+	sheet_total(s, "size_bytes", CELL_BYTES, a->size);
+	sheet_total_change(s, "size_change_bytes", CELL_CHANGE_BYTES, change(b->size, a->size));
 	if (!d->has_use) {
 		sheet_set_heading(s, "%s: address space %s", d->after.o->label,
-				  format_bytes_delta(change(b.size, a.size)).text);
+				  format_bytes_delta(change(b->size, a->size)).text);
 		return;
 	}
-	map_footprint_of(before, &cost_before);
-	map_footprint_of(after, &cost_after);
-	sheet_total(s, "rss_bytes", CELL_BYTES, a.rss);
-	sheet_total_change(s, "rss_change_bytes", CELL_CHANGE_BYTES, change(b.rss, a.rss));
-	sheet_total(s, "footprint_bytes", CELL_BYTES, cost_after.total);
+	sheet_total(s, "rss_bytes", CELL_BYTES, a->rss);
+	sheet_total_change(s, "rss_change_bytes", CELL_CHANGE_BYTES, change(b->rss, a->rss));
+	sheet_total(s, "footprint_bytes", CELL_BYTES, cost_after->total);
 	sheet_total_change(s, "footprint_change_bytes", CELL_CHANGE_BYTES,
-			   change(cost_before.total, cost_after.total));
+			   change(cost_before->total, cost_after->total));
 	sheet_set_heading(s, "%s: physical footprint %s, RSS %s", d->after.o->label,
-			  format_bytes_delta(change(cost_before.total, cost_after.total)).text,
-			  format_bytes_delta(change(b.rss, a.rss)).text);
+			  format_bytes_delta(change(cost_before->total, cost_after->total)).text,
+			  format_bytes_delta(change(b->rss, a->rss)).text);
 }
 
 int mapdiff_fill(const struct snapshot *before, const struct snapshot *after, bool by_address,

@@ -46,6 +46,8 @@ void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapv
 	*v = (struct mapview){.s = s, .o = o, .text = STR_INIT};
 	v->claims = mem_alloc_array(s->nr_regions, sizeof(*v->claims));
 	regions_claims(s, v->claims);
+	map_use_total(s, &v->total);
+	map_footprint_of(s, &v->cost);
 }
 
 void mapview_release(struct mapview *v)
@@ -120,37 +122,34 @@ static void add_kinds(struct mapview *v, struct sheet *sheet)
 
 static void total_use(struct mapview *v, struct sheet *sheet)
 {
-	struct map_footprint cost;
-	struct map_use u;
+	const struct map_footprint *cost = &v->cost;
+	const struct map_use *u = &v->total;
 
-	map_use_total(v->s, &u);
-	map_footprint_of(v->s, &cost);
-	sheet_total(sheet, "rss_bytes", CELL_BYTES, u.rss);
+	sheet_total(sheet, "rss_bytes", CELL_BYTES, u->rss);
 	sheet_total(sheet, "peak_rss_bytes", CELL_BYTES, v->s->figures.peak_rss);
-	sheet_total(sheet, "pss_bytes", CELL_BYTES, u.pss);
-	sheet_total(sheet, "uss_bytes", CELL_BYTES, u.uss);
-	sheet_total(sheet, "private_bytes", CELL_BYTES, u.private_bytes);
-	sheet_total(sheet, "dirty_bytes", CELL_BYTES, u.dirty);
-	sheet_total(sheet, "locked_bytes", CELL_BYTES, u.locked);
-	sheet_total(sheet, "huge_bytes", CELL_BYTES, u.huge);
-	sheet_total(sheet, "footprint_bytes", CELL_BYTES, cost.total);
-	sheet_total(sheet, "footprint_anonymous_bytes", CELL_BYTES, cost.anonymous);
-	sheet_total(sheet, "footprint_swap_bytes", CELL_BYTES, cost.swap);
-	sheet_total(sheet, "footprint_page_tables_bytes", CELL_BYTES, cost.page_tables);
-	sheet_total(sheet, "footprint_shared_dirty_bytes", CELL_BYTES, cost.shared_dirty);
+	sheet_total(sheet, "pss_bytes", CELL_BYTES, u->pss);
+	sheet_total(sheet, "uss_bytes", CELL_BYTES, u->uss);
+	sheet_total(sheet, "private_bytes", CELL_BYTES, u->private_bytes);
+	sheet_total(sheet, "dirty_bytes", CELL_BYTES, u->dirty);
+	sheet_total(sheet, "locked_bytes", CELL_BYTES, u->locked);
+	sheet_total(sheet, "huge_bytes", CELL_BYTES, u->huge);
+	sheet_total(sheet, "footprint_bytes", CELL_BYTES, cost->total);
+	sheet_total(sheet, "footprint_anonymous_bytes", CELL_BYTES, cost->anonymous);
+	sheet_total(sheet, "footprint_swap_bytes", CELL_BYTES, cost->swap);
+	sheet_total(sheet, "footprint_page_tables_bytes", CELL_BYTES, cost->page_tables);
+	sheet_total(sheet, "footprint_shared_dirty_bytes", CELL_BYTES, cost->shared_dirty);
 }
 
 void mapview_add_totals(struct mapview *v, struct sheet *sheet)
 {
+	const struct map_use *u = &v->total;
 	struct map_space space;
-	struct map_use u;
 
-	map_use_total(v->s, &u);
 	sheet_total_text(sheet, "process", strings_get(&v->s->strings, v->s->identity.name));
 	sheet_total(sheet, "pid", CELL_COUNT, (uint64_t)(uint32_t)v->s->identity.pid);
-	sheet_total(sheet, "regions", CELL_COUNT, u.regions);
-	sheet_total(sheet, "size_bytes", CELL_BYTES, u.size);
-	sheet_total(sheet, "committed_bytes", CELL_BYTES, u.committed);
+	sheet_total(sheet, "regions", CELL_COUNT, u->regions);
+	sheet_total(sheet, "size_bytes", CELL_BYTES, u->size);
+	sheet_total(sheet, "committed_bytes", CELL_BYTES, u->committed);
 	if (v->s->has_region_use)
 		total_use(v, sheet);
 	map_space_of(v->s, &space);
@@ -162,34 +161,26 @@ void mapview_add_totals(struct mapview *v, struct sheet *sheet)
 
 static void add_heading(struct mapview *v, struct sheet *sheet)
 {
-	struct map_footprint cost;
-	struct map_use u;
-
 	if (!v->s->has_region_use) {
 		sheet_set_heading(sheet, "%s", v->o->label);
 		return;
 	}
-	map_footprint_of(v->s, &cost);
-	map_use_total(v->s, &u);
 	sheet_set_heading(sheet, "%s: physical footprint %s, RSS %s", v->o->label,
-			  format_bytes(cost.total).text, format_bytes(u.rss).text);
+			  format_bytes(v->cost.total).text, format_bytes(v->total.rss).text);
 }
 
 static void add_cost_note(struct mapview *v, struct sheet *sheet)
 {
-	struct map_footprint cost;
-	struct map_use u;
+	const struct map_footprint *cost = &v->cost;
 
-	map_footprint_of(v->s, &cost);
-	map_use_total(v->s, &u);
 	sheet_note(sheet,
 		   "Physical footprint %s = anonymous %s + swapped out %s + page tables %s + its "
 		   "share of dirty shared memory %s.",
-		   format_bytes(cost.total).text, format_bytes(cost.anonymous).text,
-		   format_bytes(cost.swap).text, format_bytes(cost.page_tables).text,
-		   format_bytes(cost.shared_dirty).text);
+		   format_bytes(cost->total).text, format_bytes(cost->anonymous).text,
+		   format_bytes(cost->swap).text, format_bytes(cost->page_tables).text,
+		   format_bytes(cost->shared_dirty).text);
 	if (v->s->figures.peak_rss)
-		sheet_note(sheet, "RSS %s, at its peak %s.", format_bytes(u.rss).text,
+		sheet_note(sheet, "RSS %s, at its peak %s.", format_bytes(v->total.rss).text,
 			   format_bytes(v->s->figures.peak_rss).text);
 }
 

@@ -24,7 +24,8 @@ struct mapview_options {
 	const char *label;	     /* "redis-server (pid 4242)": begins the heading */
 	const struct filter *filter; /* of mapview_filter_parse(); NULL: all regions */
 	bool summary;		     /* no part with regions */
-	bool free_gaps;		     /* rows of kind "free" between regions */
+	bool all_columns;	     /* of regions: those for programs too */
+	bool free_gaps;		     /* rows of kind "free" between regions; without a filter */
 	enum map_group group;
 	const char *sort;  /* key of a column of the last table; NULL: as it is */
 	size_t limit;	   /* rows of the last table; 0: all */

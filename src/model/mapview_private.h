@@ -15,6 +15,8 @@ struct mapview {
 	const struct snapshot *s;
 	const struct mapview_options *o;
 	struct region_claim *claims;
+	struct map_use total; /* of all regions, whatever the filter leaves */
+	struct map_footprint cost;
 	struct str text; /* for whatever is put together */
 };
 
@@ -26,10 +28,6 @@ bool mapview_filter_match(const struct snapshot *s, const struct filter *f, size
 			  struct str *buffer);
 /* "regions" of a sheet; rows by region or by owner. */
 void mapview_add_regions(struct mapview *v, struct sheet *s);
-/* The table of regions, still without rows. */
-void mapview_init_regions(struct sheet *s);
-void mapview_add_region(struct mapview *v, struct sheet *sheet, size_t i);
-void mapview_add_gap(struct mapview *v, struct sheet *sheet, const struct map_gap *gap);
 void mapview_add_totals(struct mapview *v, struct sheet *sheet);
 /* By o->sort, a column's key with or without "_bytes", and cut to o->limit. -EINVAL: no such. */
 int mapview_sort(struct sheet *sheet, const struct mapview_options *o, struct error *e);

@@ -8,7 +8,25 @@
 #include "model/mapview_private.h"
 #include "model/snapshot.h"
 
+/* What people see … */
 static const struct sheet_column columns[] = {
+	{"start", "START", CELL_ADDRESS, COLUMN_ALWAYS, 0},
+	{"end", "END", CELL_ADDRESS, COLUMN_ALWAYS, 9},
+	{"size_bytes", "SIZE", CELL_BYTES, COLUMN_ALWAYS, 0},
+	{"rss_bytes", "RSS", CELL_BYTES, COLUMN_ALWAYS, 0},
+	{"pss_bytes", "PSS", CELL_BYTES, COLUMN_ALWAYS, 8},
+	{"dirty_bytes", "DIRTY", CELL_BYTES, COLUMN_ALWAYS, 5},
+	{"swap_bytes", "SWAP", CELL_BYTES, COLUMN_IF_ANY, 3},
+	{"locked_bytes", "LOCKED", CELL_BYTES, COLUMN_IF_ANY, 7},
+	{"huge_bytes", "HUGE", CELL_BYTES, COLUMN_IF_ANY, 6},
+	{"prot", "PROT", CELL_TEXT, COLUMN_ALWAYS, 4},
+	{"kind", "KIND", CELL_TEXT, COLUMN_ALWAYS, 0},
+	{"detail", "DETAIL", CELL_TEXT, COLUMN_ALWAYS, 0},
+};
+#define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+/* … and what programs read: 50,000 rows of these cost as much as finding them out. */
+static const struct sheet_column all_columns[] = {
 	{"start", "START", CELL_ADDRESS, COLUMN_ALWAYS, 0},
 	{"end", "END", CELL_ADDRESS, COLUMN_ALWAYS, 9},
 	{"size_bytes", "SIZE", CELL_BYTES, COLUMN_ALWAYS, 0},
@@ -17,7 +35,7 @@ static const struct sheet_column columns[] = {
 	{"rss_bytes", "RSS", CELL_BYTES, COLUMN_ALWAYS, 0},
 	{"pss_bytes", "PSS", CELL_BYTES, COLUMN_ALWAYS, 8},
 	{"uss_bytes", "USS", CELL_BYTES, COLUMN_MACHINE, 0},
-	{"dirty_bytes", "DIRTY", CELL_BYTES, COLUMN_ALWAYS, 4},
+	{"dirty_bytes", "DIRTY", CELL_BYTES, COLUMN_ALWAYS, 5},
 	{"swap_bytes", "SWAP", CELL_BYTES, COLUMN_IF_ANY, 3},
 	{"locked_bytes", "LOCKED", CELL_BYTES, COLUMN_IF_ANY, 7},
 	{"huge_bytes", "HUGE", CELL_BYTES, COLUMN_IF_ANY, 6},
@@ -27,7 +45,7 @@ static const struct sheet_column columns[] = {
 	{"private_dirty_bytes", "PRIVATE DIRTY", CELL_BYTES, COLUMN_MACHINE, 0},
 	{"anonymous_bytes", "ANONYMOUS", CELL_BYTES, COLUMN_MACHINE, 0},
 	{"lazy_free_bytes", "LAZY FREE", CELL_BYTES, COLUMN_MACHINE, 0},
-	{"prot", "PROT", CELL_TEXT, COLUMN_ALWAYS, 1},
+	{"prot", "PROT", CELL_TEXT, COLUMN_ALWAYS, 4},
 	{"flags", "FLAGS", CELL_TEXT, COLUMN_MACHINE, 0},
 	{"kind", "KIND", CELL_TEXT, COLUMN_ALWAYS, 0},
 	{"section", "SECTION", CELL_TEXT, COLUMN_MACHINE, 0},
@@ -36,7 +54,7 @@ static const struct sheet_column columns[] = {
 	{"offset", "OFFSET", CELL_ADDRESS, COLUMN_MACHINE, 0},
 	{"detail", "DETAIL", CELL_TEXT, COLUMN_ALWAYS, 0},
 };
-#define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+#define NR_ALL_COLUMNS (sizeof(all_columns) / sizeof(all_columns[0]))
 
 static const struct sheet_column owner_columns[] = {
 	{"regions", "REGIONS", CELL_COUNT, COLUMN_ALWAYS, 6},
@@ -77,66 +95,85 @@ static void add_pages(struct mapview *v, struct sheet *sheet, const struct map_u
 	mapview_use(v->s, sheet, u->lazy_free);
 }
 
-static void add_words(struct mapview *v, struct sheet *sheet, size_t i)
-{
-	const struct region *r = &v->s->regions[i];
+/* What the words of a row are; a gap has none. */
+struct words {
 	char prot[PROT_TEXT];
+	const char *kind, *section, *path;
+	uint64_t offset;
+};
 
-	region_prot_text(r->prot, prot);
-	sheet_text(sheet, prot);
+/* region SIZE_MAX: a gap. */
+static void add_words(struct mapview *v, struct sheet *sheet, size_t i, const struct words *words)
+{
+	bool all = v->o->all_columns, gap = i == SIZE_MAX;
+
+	sheet_text(sheet, words->prot);
 	str_clear(&v->text);
-	region_flags_text(r->vm_flags, &v->text);
-	sheet_text(sheet, v->text.data);
-	sheet_text(sheet, region_kind_name((enum region_kind)r->kind));
-	sheet_text(sheet, region_section_name(region_section(v->s, i)));
+	if (all && !gap)
+		region_flags_text(v->s->regions[i].vm_flags, &v->text);
+	if (all)
+		sheet_text(sheet, v->text.data);
+	sheet_text(sheet, words->kind);
+	if (all) {
+		sheet_text(sheet, words->section);
+		str_clear(&v->text);
+		if (!gap)
+			region_owner_text(v->s, i, &v->text);
+		sheet_text(sheet, v->text.data);
+		sheet_text(sheet, words->path);
+		sheet_number(sheet, words->offset);
+	}
 	str_clear(&v->text);
-	region_owner_text(v->s, i, &v->text);
-	sheet_text(sheet, v->text.data);
-	sheet_text(sheet, strings_get(&v->s->strings, r->path));
-	sheet_number(sheet, r->offset);
-	str_clear(&v->text);
-	region_detail_text(v->s, v->claims, i, v->o->detail_max, &v->text);
+	if (!gap)
+		region_detail_text(v->s, v->claims, i, v->o->detail_max, &v->text);
 	sheet_text(sheet, v->text.data);
 }
 
-void mapview_add_region(struct mapview *v, struct sheet *sheet, size_t i)
+static void add_figures(struct mapview *v, struct sheet *sheet, const struct map_use *u)
+{
+	sheet_number(sheet, u->size);
+	if (v->o->all_columns) {
+		sheet_number(sheet, u->committed);
+		add_memory(v, sheet, u);
+		add_pages(v, sheet, u);
+		return;
+	}
+	mapview_use(v->s, sheet, u->rss);
+	mapview_use(v->s, sheet, u->pss);
+	mapview_use(v->s, sheet, u->dirty);
+	mapview_use(v->s, sheet, u->swap);
+	mapview_use(v->s, sheet, u->locked);
+	mapview_use(v->s, sheet, u->huge);
+}
+
+static void add_region(struct mapview *v, struct sheet *sheet, size_t i)
 {
 	const struct region *r = &v->s->regions[i];
+	struct words words = {
+		.kind = region_kind_name((enum region_kind)r->kind),
+		.section = region_section_name(region_section(v->s, i)),
+		.path = strings_get(&v->s->strings, r->path),
+		.offset = r->offset,
+	};
 	struct map_use u;
 
+	region_prot_text(r->prot, words.prot);
 	map_use_of(r, &u);
 	sheet_number(sheet, r->start);
 	sheet_number(sheet, r->end);
-	sheet_number(sheet, u.size);
-	sheet_number(sheet, u.committed);
-	add_memory(v, sheet, &u);
-	add_pages(v, sheet, &u);
-	add_words(v, sheet, i);
+	add_figures(v, sheet, &u);
+	add_words(v, sheet, i, &words);
 }
 
-void mapview_add_gap(struct mapview *v, struct sheet *sheet, const struct map_gap *gap)
+static void add_gap(struct mapview *v, struct sheet *sheet, const struct map_gap *gap)
 {
-	static const struct map_use nothing = {.regions = 0};
+	static const struct words words = {"----", "free", "", "", 0};
+	const struct map_use u = {.size = gap->end - gap->start};
 
 	sheet_number(sheet, gap->start);
 	sheet_number(sheet, gap->end);
-	sheet_number(sheet, gap->end - gap->start);
-	sheet_number(sheet, 0);
-	add_memory(v, sheet, &nothing);
-	add_pages(v, sheet, &nothing);
-	sheet_text(sheet, "----");
-	sheet_text(sheet, "");
-	sheet_text(sheet, "free");
-	sheet_text(sheet, "");
-	sheet_text(sheet, "");
-	sheet_text(sheet, "");
-	sheet_number(sheet, 0);
-	sheet_text(sheet, "");
-}
-
-void mapview_init_regions(struct sheet *s)
-{
-	sheet_init(s, "seep-map-1", columns, NR_COLUMNS);
+	add_figures(v, sheet, &u);
+	add_words(v, sheet, SIZE_MAX, &words);
 }
 
 static void add_by_region(struct mapview *v, struct sheet *part)
@@ -144,16 +181,16 @@ static void add_by_region(struct mapview *v, struct sheet *part)
 	struct map_space space = {.gaps = NULL};
 	size_t gap = 0;
 
-	if (v->o->free_gaps)
+	if (v->o->free_gaps && !v->o->filter)
 		map_space_of(v->s, &space);
 	for (size_t i = 0; i < v->s->nr_regions; i++) {
 		for (; gap < space.nr && space.gaps[gap].start < v->s->regions[i].start; gap++)
-			mapview_add_gap(v, part, &space.gaps[gap]);
+			add_gap(v, part, &space.gaps[gap]);
 		if (mapview_filter_match(v->s, v->o->filter, i, &v->text))
-			mapview_add_region(v, part, i);
+			add_region(v, part, i);
 	}
 	for (; gap < space.nr; gap++)
-		mapview_add_gap(v, part, &space.gaps[gap]);
+		add_gap(v, part, &space.gaps[gap]);
 	map_space_release(&space);
 }
 
@@ -233,6 +270,8 @@ void mapview_add_regions(struct mapview *v, struct sheet *s)
 {
 	if (v->o->group == MAP_BY_OWNER)
 		add_by_owner(v, sheet_part(s, "owners", owner_columns, NR_OWNER_COLUMNS));
+	else if (v->o->all_columns)
+		add_by_region(v, sheet_part(s, "regions", all_columns, NR_ALL_COLUMNS));
 	else
 		add_by_region(v, sheet_part(s, "regions", columns, NR_COLUMNS));
 }
@@ -275,6 +314,21 @@ static void set_place(struct mapview *v, struct sheet *sheet, size_t i, uint64_t
 	str_release(&detail);
 }
 
+static void add_gap_at(struct mapview *v, struct sheet *sheet, uint64_t addr)
+{
+	struct map_space space;
+
+	map_space_of(v->s, &space);
+	for (size_t i = 0; i < space.nr; i++) {
+		if (space.gaps[i].start <= addr && addr < space.gaps[i].end)
+			add_gap(v, sheet, &space.gaps[i]);
+	}
+	sheet_set_heading(sheet, "%s: nothing is mapped at 0x%llx%s", v->o->label,
+			  (unsigned long long)addr,
+			  addr >= space.limit ? ", where no program can map anything" : "");
+	map_space_release(&space);
+}
+
 void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, uint64_t addr,
 		     struct sheet *ret)
 {
@@ -283,21 +337,19 @@ void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, 
 	struct mapview v;
 
 	mapview_init(&v, s, o);
-	mapview_init_regions(ret);
+	if (o->all_columns)
+		sheet_init(ret, "seep-map-1", all_columns, NR_ALL_COLUMNS);
+	else
+		sheet_init(ret, "seep-map-1", columns, NR_COLUMNS);
 	if (i > 0)
-		mapview_add_region(&v, ret, i - 1);
+		add_region(&v, ret, i - 1);
 	if (inside) {
-		mapview_add_region(&v, ret, i++);
+		add_region(&v, ret, i++);
 		set_place(&v, ret, i - 1, addr);
 	} else {
-		struct map_gap gap = {i > 0 ? s->regions[i - 1].end : 0,
-				      i < s->nr_regions ? s->regions[i].start : UINT64_MAX};
-
-		mapview_add_gap(&v, ret, &gap);
-		sheet_set_heading(ret, "%s: 0x%llx is free: nothing is mapped there", o->label,
-				  (unsigned long long)addr);
+		add_gap_at(&v, ret, addr);
 	}
 	if (i < s->nr_regions)
-		mapview_add_region(&v, ret, i);
+		add_region(&v, ret, i);
 	mapview_release(&v);
 }

@@ -80,6 +80,43 @@ static int by_addr(const void *a, const void *b)
 	return (x->thread > y->thread) - (x->thread < y->thread);
 }
 
+static bool is_file(const struct snapshot *s, const struct region *r)
+{
+	return *strings_get(&s->strings, r->path) == '/';
+}
+
+/* A loader makes something of a program executable or writable; who only reads the file does not.
+ */
+static bool is_loaded(const struct region *r)
+{
+	return (r->prot & (PROT_X | PROT_W)) || r->anonymous || r->swap;
+}
+
+/* Leaves out files that look like modules and are only read. Both lists ascend. */
+static void keep_loaded(struct classing *c)
+{
+	const struct snapshot *s = c->s;
+	size_t kept = 0, i = 0;
+
+	for (size_t m = 0; m < c->nr_modules; m++) {
+		const struct module *module = c->modules[m];
+		uint64_t end = module->end;
+		bool loaded = false;
+
+		/* They should not overlap; no region is looked at twice if they do. */
+		if (m + 1 < c->nr_modules && c->modules[m + 1]->start < end)
+			end = c->modules[m + 1]->start;
+		while (i < s->nr_regions && s->regions[i].end <= module->start)
+			i++;
+		for (size_t k = i; k < s->nr_regions && s->regions[k].start < end; k++)
+			loaded |= is_file(s, &s->regions[k]) ? is_loaded(&s->regions[k])
+							     : s->regions[k].prot & PROT_X;
+		if (loaded)
+			c->modules[kept++] = module;
+	}
+	c->nr_modules = kept;
+}
+
 static void sort_modules(struct classing *c)
 {
 	c->modules = mem_alloc_array(c->s->nr_modules + 1, sizeof(*c->modules));
@@ -89,6 +126,7 @@ static void sort_modules(struct classing *c)
 	}
 	if (c->nr_modules)
 		qsort(c->modules, c->nr_modules, sizeof(*c->modules), by_start);
+	keep_loaded(c);
 }
 
 static void add_spot(struct spots *spots, uint64_t addr, size_t thread)

@@ -25,7 +25,8 @@ struct parser {
 	size_t *path_at;
 	size_t path_at_cap;
 	uint64_t last_end;
-	bool in_region; /* key lines belong to the last row; false: to one that was left out */
+	size_t next_key; /* of keys: what the next line will likely be */
+	bool in_region;	 /* key lines belong to the last row; false: to one that was left out */
 };
 
 static const struct key {
@@ -37,7 +38,7 @@ static const struct key {
 	{                                                                                          \
 		name, sizeof(name) - 1, offsetof(struct smaps_region, field)                       \
 	}
-	/* In the kernel's order, so that the search goes on where it last ended. */
+	/* In the kernel's order: the search goes on where it last ended. */
 	KEY("Rss", rss),
 	KEY("Pss", pss),
 	KEY("Shared_Clean", shared_clean),
@@ -68,12 +69,27 @@ static const struct {
 	{"um", SMAPS_VM_USERFAULT},  {"uw", SMAPS_VM_USERFAULT}, {"ui", SMAPS_VM_USERFAULT},
 };
 
-static const struct key *find_key(const char *name, size_t len)
+/* Does the line begin with this key and its colon? */
+static bool is_key(const struct key *key, const char *line, const char *end)
 {
-	for (size_t i = 0; i < NR_KEYS; i++) {
-		if (keys[i].len == len && keys[i].name[0] == name[0] &&
-		    !memcmp(keys[i].name, name, len))
+	return line[0] == key->name[0] && end - line > key->len && line[key->len] == ':' &&
+	       !memcmp(line, key->name, key->len);
+}
+
+/* *next: where the search begins, as keys come in the same order in every mapping. */
+static const struct key *find_key(size_t *next, const char *line, const char *end)
+{
+	for (size_t i = *next; i < NR_KEYS; i++) {
+		if (is_key(&keys[i], line, end)) {
+			*next = i + 1;
 			return &keys[i];
+		}
+	}
+	for (size_t i = 0; i < *next; i++) {
+		if (is_key(&keys[i], line, end)) {
+			*next = i + 1;
+			return &keys[i];
+		}
 	}
 	return NULL;
 }
@@ -84,14 +100,17 @@ static bool read_kib(const char *at, const char *end, uint64_t *ret)
 	uint64_t value = 0;
 	bool any = false;
 
-	while (at < end && *at == ' ')
+	if (end - at < 4 || memcmp(end - 3, " kB", 3))
+		return false;
+	end -= 3;
+	while (*at == ' ')
 		at++;
 	for (; at < end && *at >= '0' && *at <= '9'; at++, any = true) {
 		if (value > UINT64_MAX >> 14)
 			return false;
 		value = value * 10 + (uint64_t)(*at - '0');
 	}
-	if (!any || end - at != 3 || memcmp(at, " kB", 3))
+	if (!any || at != end)
 		return false;
 	*ret = value << 10;
 	return true;
@@ -113,31 +132,33 @@ static uint32_t read_flags(const char *at, const char *end)
 	return flags;
 }
 
-/* Keys that are not known are the business of another kernel, not a damage. */
-static bool take_key(struct smaps_region *row, const char *line, const char *end)
+static bool add_to(struct smaps_region *row, const struct key *key, uint64_t bytes)
 {
-	const char *colon = memchr(line, ':', (size_t)(end - line));
-	const struct key *key;
-	uint64_t bytes, sum;
-	char *field;
+	char *field = (char *)row + key->offset;
+	uint64_t sum;
 
-	if (!colon)
-		return false;
-	if (colon - line == 7 && !memcmp(line, "VmFlags", 7)) {
-		row->vm_flags |= read_flags(colon + 1, end);
-		return true;
-	}
-	key = find_key(line, (size_t)(colon - line));
-	if (!key)
-		return true;
-	if (!read_kib(colon + 1, end, &bytes))
-		return false;
-	field = (char *)row + key->offset;
 	memcpy(&sum, field, sizeof(sum));
 	if (__builtin_add_overflow(sum, bytes, &sum))
 		return false;
 	memcpy(field, &sum, sizeof(sum));
 	return true;
+}
+
+/* Keys that are not known are the business of another kernel, not a damage. */
+static bool take_key(struct parser *p, struct smaps_region *row, const char *line, const char *end)
+{
+	static const char flags_key[] = "VmFlags:";
+	const size_t flags_len = sizeof(flags_key) - 1;
+	const struct key *key = find_key(&p->next_key, line, end);
+	uint64_t bytes;
+
+	if (key)
+		return read_kib(line + key->len + 1, end, &bytes) && add_to(row, key, bytes);
+	if ((size_t)(end - line) >= flags_len && !memcmp(line, flags_key, flags_len)) {
+		row->vm_flags |= read_flags(line + flags_len, end);
+		return true;
+	}
+	return memchr(line, ':', (size_t)(end - line)) != NULL;
 }
 
 /* Room for a path of a line of that length. */
@@ -174,6 +195,7 @@ static bool take_header(struct parser *p, const char *line, size_t len)
 	if (!maps_parse_line(line, len, &row.map, path, &path_len) || row.map.start < p->last_end)
 		return false;
 	p->in_region = true;
+	p->next_key = 0;
 	p->last_end = row.map.end;
 	at = keep_path(p, path_len);
 	p->path_at = array_grow(p->path_at, p->out.nr, &p->path_at_cap, sizeof(*p->path_at));
@@ -192,7 +214,7 @@ static void take_line(struct parser *p, const char *line, size_t len)
 	if (line[0] < 'A' || line[0] > 'Z')
 		good = take_header(p, line, len);
 	else if (p->in_region)
-		good = take_key(&p->out.items[p->out.nr - 1], line, line + len);
+		good = take_key(p, &p->out.items[p->out.nr - 1], line, line + len);
 	else
 		return; /* of a mapping that was counted as bad already */
 	if (!good)
