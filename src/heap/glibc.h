@@ -139,6 +139,8 @@ struct glibc_state {
 	uint64_t fault_addr;
 	char fault[160];
 	size_t fault_lib;
+	/* Of what is at vector_offset from every thread pointer; 0 unknown. */
+	uint64_t vector_module, vector_offset;
 	size_t threads_inside; /* threads that stand in the middle of malloc or free */
 };
 
@@ -202,6 +204,9 @@ void glibc_collect_caches(struct glibc_state *s);
 void glibc_collect_fast(struct glibc *g);
 /* glibc_names.c */
 void glibc_collect_names(struct glibc_state *s, struct target *t);
+/* Is the block with nr as its first word the vector of a thread that has ended? */
+bool glibc_is_vector(struct glibc_state *s, const struct glibc *g, uint64_t addr, uint64_t nr,
+		     uint64_t chunk_bytes);
 /* Threads that are stopped between the instructions of malloc. */
 size_t glibc_threads_inside(struct glibc_state *s, struct target *t);
 /* glibc_walk.c */

@@ -70,18 +70,57 @@ static bool is_done(const struct search *q)
 	return q->wanted == 0;
 }
 
-/* A chunk whose mapping begins at base. */
-static uint64_t try_start(struct search *q, uint64_t base, uint64_t end)
+/* The header at chunk, if it speaks of a mapping that begins at base and fits; its length, or 0. */
+static uint64_t read_header(struct search *q, uint64_t base, uint64_t end, uint64_t chunk)
 {
-	uint64_t chunk = glibc_first_chunk(q->g, base), found, total;
 	const uint8_t *p = window_get(&q->window, chunk, 2 * q->g->word);
+	uint64_t found, total;
 
 	if (!p)
 		return 0;
 	total = mapping_of(q, chunk, glibc_load(p, q->g->word),
 			   glibc_load(p + q->g->word, q->g->word), &found);
-	if (total == 0 || found != base || total > end - base)
+	return total && found == base && total <= end - base ? total : 0;
+}
+
+/*
+ * Where memalign() moved the header of the mapping at base, for any alignment: *ret_chunk. The
+ * first header stays behind and means nothing any more.
+ */
+static uint64_t find_moved(struct search *q, uint64_t base, uint64_t end, uint64_t *ret_chunk)
+{
+	uint64_t first = glibc_first_chunk(q->g, base), user = first + 2 * q->g->word;
+
+	for (uint64_t unit = 2 * q->g->align; unit && unit < end - base; unit *= 2) {
+		uint64_t aligned = glibc_align_up(user, unit);
+
+		for (int more = 0; more < 2; more++, aligned += unit) {
+			uint64_t chunk = aligned - 2 * q->g->word, total;
+
+			if (chunk == first || aligned >= end)
+				continue;
+			total = read_header(q, base, end, chunk);
+			*ret_chunk = chunk;
+			if (total)
+				return total;
+		}
+	}
+	return 0;
+}
+
+/* A chunk whose mapping begins at base. */
+static uint64_t try_start(struct search *q, uint64_t base, uint64_t end)
+{
+	uint64_t chunk = glibc_first_chunk(q->g, base), moved;
+	uint64_t total = read_header(q, base, end, chunk), other;
+
+	if (total == 0)
 		return 0;
+	other = find_moved(q, base, end, &moved);
+	if (other) {
+		total = other;
+		chunk = moved;
+	}
 	take(q, base, total, chunk);
 	return total;
 }

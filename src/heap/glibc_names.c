@@ -14,8 +14,9 @@
 #include "heap/dynsym.h"
 #include "heap/glibc.h"
 
-#define MODULES_MAX 4096 /* of a thread's vector */
-#define FILES_MAX 65536	 /* open FILEs */
+#define MODULES_MAX 4096	     /* of a thread's vector */
+#define TLS_NEAR ((uint64_t)1 << 20) /* of the thread pointer: memory of its own */
+#define FILES_MAX 65536		     /* open FILEs */
 #define FILE_MAGIC 0xfbad0000u
 #define POOL_LEAST 0x4000u /* bytes of the reserve for exceptions */
 #define POOL_MOST 0x40000u
@@ -50,10 +51,36 @@ static void name_vector(struct glibc_state *s, struct target *t, uint64_t tp)
 		return;
 	if (in_heap(s, vector - 2 * word))
 		add_name(s, vector - 2 * word, "thread's vector of modules");
-	for (uint64_t i = 1; i <= nr; i++)
-		if (scatter_word(&s->memory, vector + (2 * i + 1) * word, &block) &&
-		    block >= GLIBC_PAGE && in_heap(s, block))
+	for (uint64_t i = 1; i <= nr; i++) {
+		uint64_t value;
+
+		if (!scatter_word(&s->memory, vector + 2 * i * word, &value) ||
+		    !scatter_word(&s->memory, vector + (2 * i + 1) * word, &block))
+			break;
+		if (block >= GLIBC_PAGE && in_heap(s, block))
 			add_name(s, block, "thread-local memory");
+		if (s->vector_module == 0 && value - tp + TLS_NEAR < 2 * TLS_NEAR) {
+			s->vector_module = i;
+			s->vector_offset = value - tp;
+		}
+	}
+}
+
+bool glibc_is_vector(struct glibc_state *s, const struct glibc *g, uint64_t addr, uint64_t nr,
+		     uint64_t chunk_bytes)
+{
+	uint16_t machine = target_machine(g->target);
+	bool arm = machine == EM_AARCH64 || machine == EM_ARM;
+	unsigned int word = g->word;
+	uint64_t value, back, tp;
+
+	if (s->vector_module == 0 || nr < s->vector_module || nr > MODULES_MAX ||
+	    chunk_bytes != glibc_align_up((nr + 2) * 2 * word + word, g->align) ||
+	    !scatter_word(&s->memory, addr + 2 * (s->vector_module + 1) * word, &value))
+		return false;
+	/* The thread's control block is still there, in the stack that is kept for the next one. */
+	tp = value - s->vector_offset;
+	return scatter_word(&s->memory, arm ? tp : tp + word, &back) && back == addr + 2 * word;
 }
 
 /* The FILEs of a chain, the three standard ones included. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "heap/glibc.h"
+#include "heap/glibc_chunks.h"
 
 #define HEAP_MAX_LEAST_BITS 16
 #define HEAP_MAX_MOST_BITS 35
@@ -185,14 +185,47 @@ static bool try_piece(struct glibc *g, struct window *w, uint64_t start, uint64_
 	return true;
 }
 
+/*
+ * The part that brk() made, though it could not make all: up to the last fence posts. Other
+ * people's brk() may lie inside.
+ */
+static uint64_t try_brk(struct glibc *g, struct window *w, uint64_t limit)
+{
+	struct glibc_arena *a = &g->arenas[0];
+	uint64_t start = g->par.sbrk_base;
+	struct glibc_piece piece = {
+		.start = start, .first = glibc_first_chunk(g, start), .end = limit};
+	struct chunk_walk cw;
+	struct chunk c;
+	uint64_t last = 0;
+
+	chunk_walk_init(&cw, g, a, &piece, w);
+	while (chunk_next(&cw, &c)) {
+		if (c.kind == CHUNK_FENCE && cw.fences >= 2)
+			last = glibc_align_up(cw.at, GLIBC_PAGE);
+		else if (c.kind == CHUNK_TOP)
+			last = cw.at;
+	}
+	if (last == 0 || last > limit || last - start > a->system_mem)
+		return 0;
+	piece.end = piece.committed_end = piece.reserved_end = last;
+	ARRAY_PUSH(a->pieces, a->nr_pieces, a->cap_pieces, piece);
+	return last;
+}
+
+static bool is_brk(const struct map *m)
+{
+	return strcmp(m->path, "[heap]") == 0;
+}
+
 static bool may_hold_pieces(const struct map *m)
 {
 	const unsigned int wanted = MAP_READ | MAP_WRITE;
 
 	if ((m->prot & wanted) != wanted || (m->prot & MAP_IS_SHARED))
 		return false;
-	return m->path[0] == '\0' || strcmp(m->path, "[heap]") == 0 ||
-	       strncmp(m->path, "[anon:", 6) == 0 || strncmp(m->path, "/anon_hugepage", 14) == 0;
+	return m->path[0] == '\0' || is_brk(m) || strncmp(m->path, "[anon:", 6) == 0 ||
+	       strncmp(m->path, "/anon_hugepage", 14) == 0;
 }
 
 /* Pieces of the main arena in a run of memory; the sum of their sizes so far. */
@@ -201,9 +234,19 @@ static uint64_t scan_run(struct glibc *g, uint64_t start, uint64_t limit, uint64
 	struct glibc_arena *a = &g->arenas[0];
 	struct window w;
 	uint64_t at = start, base = g->par.sbrk_base;
+	const struct map *m = maps_find(target_maps(g->target), start);
 
 	window_init(&w, g->target, 0);
+	if (m && is_brk(m) && g->par.known && base >= start && base < m->end) {
+		uint64_t end = try_brk(g, &w, m->end);
+
+		if (end) {
+			sum += end - base;
+			at = glibc_align_up(end, GLIBC_PAGE);
+		}
+	}
 	w.limit = limit;
+	window_forget(&w);
 	while (at < limit && sum < a->system_mem) {
 		const struct glibc_piece *other = glibc_piece_of(g, at, NULL);
 		uint64_t end;

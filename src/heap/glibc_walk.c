@@ -128,6 +128,8 @@ static void classify_used(struct tally *t, const struct glibc_piece *piece, cons
 		b->state = BLOCK_CACHED;
 	} else {
 		b->what = name_at(t, b->addr);
+		if (!b->what && glibc_is_vector(t->s, t->g, b->addr, c->word[0], c->bytes))
+			b->what = "thread's vector of modules";
 		if (b->what)
 			b->state = BLOCK_INTERNAL;
 	}
