@@ -287,6 +287,16 @@ int blocks_each(struct blocks_source *s, size_t heap, blocks_visit visit, void *
 	return rc;
 }
 
+void blocks_know(struct blocks_source *s, struct block_facts *b)
+{
+	size_t heap = s->look.heaps ? heaps_find_heap(s->look.heaps, b->addr) : HEAP_ALL;
+
+	b->heap = heap == HEAP_ALL ? NO_INDEX : (uint32_t)heap;
+	if (s->look.snapshot.nr_blocks)
+		join(s, b);
+	blocks_find_class(s, b);
+}
+
 void blocks_find_class(struct blocks_source *s, struct block_facts *b)
 {
 	if (!s->vtables)

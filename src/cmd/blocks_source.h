@@ -97,6 +97,11 @@ int blocks_find(struct blocks_source *s, uint64_t addr, struct blocks_around *re
 void blocks_resolve(struct blocks_source *s);
 /* What was found of this word, or NULL. */
 const struct blocks_pointer *blocks_pointer(const struct blocks_source *s, uint64_t word);
+/*
+ * For who knows of a busy block by other means: addr and usable are given, what the recorder and
+ * the block's first words tell is filled in, and its heap.
+ */
+void blocks_know(struct blocks_source *s, struct block_facts *b);
 /* Fills class_id of a block that blocks_each() gave without. */
 void blocks_find_class(struct blocks_source *s, struct block_facts *b);
 

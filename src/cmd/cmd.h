@@ -36,6 +36,7 @@ int cmd_top(int argc, char **argv);
 int cmd_heaps(int argc, char **argv);
 int cmd_blocks(int argc, char **argv);
 int cmd_core(int argc, char **argv);
+int cmd_leaks(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

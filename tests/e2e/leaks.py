@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""seep leaks: every block of a victim that knows its own leaks gets its right name."""
+import json
+
+from lab import case, holds, need, refuses, run_all, same, victim
+
+
+class Leaker:
+    """The victim, standing still, and what it says of its blocks."""
+
+    def __init__(self, running):
+        self.running, self.notes, self.tree, self.pid = running, [], 0, None
+        while (line := running.line()) != 'ready':
+            word = line.split()
+            if word[0] == 'tree':
+                self.tree = int(word[1])
+            elif word[0] == 'pid':
+                self.pid = int(word[1])
+            else:
+                self.notes.append((word[0], int(word[1], 16), int(word[2]), word[3]))
+
+    def addresses(self, what):
+        return {address for _, address, _, state in self.notes if state == what}
+
+
+def leaks(lab, target, *options):
+    result = lab.seep('leaks', '--format', 'json', '--limit', '0', *options, target).must()
+    return json.loads(result.out)
+
+
+def check_names(truth, answer):
+    rows = {int(row['address'], 16): row for row in answer['rows']}
+    leaked = {a for a, row in rows.items() if row['state'] == 'leaked'}
+    possible = {a for a, row in rows.items() if row['state'] == 'possibly leaked'}
+    true_leaked = truth.addresses('leaked')
+    same('possibly leaked', sorted(possible), sorted(truth.addresses('possible')))
+    holds('no head that has not leaked', leaked <= true_leaked, leaked - true_leaked)
+    # The tree was noted by its head only.
+    same('blocks leaked', answer['totals']['leaked_blocks'], len(true_leaked) + truth.tree - 1)
+    same('blocks possibly leaked', answer['totals']['possible_blocks'], 1)
+    by_name = {}
+    for name, address, size, _ in truth.notes:
+        by_name.setdefault(name, []).append(rows.get(address))
+    for name in ('direct', 'itself', 'realloc', 'in-freed', 'tls-ended', 'masked'):
+        holds(f'{name} is a leak of its own', by_name[name][0] is not None)
+    same('what hangs on the head', by_name['indirect-head'][0]['held_blocks'], 1)
+    same('the block that hangs is no head', by_name['indirect'], [None])
+    same('what hangs on the tree', by_name['tree-head'][0]['held_blocks'], truth.tree - 1)
+    same('what hangs on realloc', by_name['realloc'][0]['held_blocks'], 1)
+    same('itself', by_name['itself'][0]['is_cycle'], True)
+    cycle = [row for row in by_name['cycle'] if row]
+    same('the cycle is one leak', [row['members'] for row in cycle], [2])
+    ring = [row for row in by_name['ring'] if row]
+    same('the ring is one leak', [row['members'] for row in ring], [1000])
+
+
+@case('every class of block by its right name, from a frozen clone')
+def from_a_clone(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    check_names(truth, leaks(lab, truth.pid, '--list', '--possible'))
+
+
+@case('the same while it stands still')
+def while_stopped(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    check_names(truth, leaks(lab, truth.pid, '--list', '--possible', '--method', 'stop'))
+
+
+@case('the same from a core, but for what only the kernel holds')
+def from_a_core(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    core = lab.path('core')
+    lab.seep('core', truth.pid, '-o', core).must()
+    # What epoll and the timer hold is in the kernel, and in no core.
+    truth.notes = [(name, address, size, 'leaked' if name in ('epoll', 'timer') else state)
+                   for name, address, size, state in truth.notes]
+    check_names(truth, leaks(lab, core, '--list', '--possible'))
+
+
+@case('thirty looks change nothing, and see the same')
+def many_looks(lab):
+    running = lab.background(victim('leaker'))
+    truth = Leaker(running)
+    first = leaks(lab, truth.pid, '--list', '--possible')
+    for _ in range(30):
+        again = leaks(lab, truth.pid, '--list', '--possible')
+        same('rows', again['rows'], first['rows'])
+    running.wait().must()
+
+
+@case('under the recorder every leak has its line of code and its age')
+def with_sites(lab):
+    truth = Leaker(lab.start(victim('leaker')))
+    answer = leaks(lab, truth.pid, '--list', '--possible')
+    check_names(truth, answer)
+    for row in answer['rows']:
+        holds('a site', row['site'], row)
+        holds('an age', row['age_ns'] is not None, row)
+    sites = {row['site'].split(' ')[0] for row in answer['rows']}
+    same('who made them', sites, {'make', 'lose_tree', 'lose_by_realloc'})
+    grouped = leaks(lab, truth.pid)
+    holds('grouped by site', any(row['what'].startswith('make (leaker.c:')
+                                 for row in grouped['rows']), grouped['rows'])
+
+
+@case('--exit-code, and a program that has lost nothing')
+def exit_status(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    same('status', lab.seep('leaks', '--exit-code', truth.pid).status, 1)
+    same('status', lab.seep('leaks', truth.pid).status, 0)
+    quiet = lab.background(need('cat'))
+    quiet.say('it runs')
+    same('cat', quiet.line(), 'it runs')
+    answer = lab.seep('leaks', '--exit-code', '--format', 'json', quiet.process.pid).must()
+    same('leaked blocks', json.loads(answer.out)['totals']['leaked_blocks'], 0)
+
+
+@case('what cannot be looked at')
+def refused(lab):
+    refuses(lab.seep('leaks', '1234567890'), 3, 'no such process|not a process')
+    snapshot = lab.path('one.seep')
+    running = lab.background(need('cat'))
+    running.say('it runs')
+    running.line()
+    lab.seep('snap', running.process.pid, '-o', snapshot).must()
+    refuses(lab.seep('leaks', snapshot), 4, 'no contents of memory', 'core')
+    refuses(lab.seep('leaks'), 2, 'process')
+
+
+if __name__ == '__main__':
+    run_all()

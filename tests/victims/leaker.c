@@ -1,0 +1,275 @@
+/*
+ * Holds and loses blocks in every way there is, and says which: its process id, then a line
+ * "CLASS ADDRESS SIZE WHAT" a block, WHAT being leaked, possible or held; then "ready", and it
+ * waits for its standard input to end. Its own notes of addresses are masked, so that they hold
+ * nothing.
+ *
+ * Everything is made by threads that end, so that no stale copies lie in stacks that live.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "truth.h"
+
+#define MASK 0x5a5a5a5a5a5a5a5aull
+#define MAX_NOTES 4096
+#define RING 1000
+#define TREE 4095
+
+static struct note {
+	const char *name, *what;
+	uint64_t masked, size;
+} notes[MAX_NOTES];
+static size_t nr_notes;
+
+/* volatile: they are written and never read, which a compiler would leave out. */
+static void *volatile kept_global;
+static void **volatile kept_table; /* mmapped */
+static char *volatile kept_middle;
+static volatile uintptr_t kept_tagged, kept_masked;
+static void *volatile kept_chain;
+static pthread_key_t key;
+static __thread void *volatile kept_tls;
+static pthread_barrier_t barrier;
+
+/* A block, noted; filled so that nothing of an earlier one is in it. */
+static void *make(const char *name, const char *what, size_t size)
+{
+	void *p = malloc(size);
+
+	memset(p, 0, malloc_usable_size(p));
+	notes[nr_notes++] = (struct note){name, what, (uint64_t)(uintptr_t)p ^ MASK, size};
+	return p;
+}
+
+static void lose_simply(void)
+{
+	truth_touch(make("direct", "leaked", 100));
+}
+
+static void lose_chain(void)
+{
+	void **a = make("indirect-head", "leaked", 64);
+
+	a[1] = make("indirect", "leaked", 200);
+}
+
+static void lose_cycle(void)
+{
+	void **a = make("cycle", "leaked", 48), **b = make("cycle", "leaked", 48);
+
+	a[0] = b;
+	b[0] = a;
+}
+
+static void lose_ring(void)
+{
+	void **first = make("ring", "leaked", 24), **last = first;
+
+	for (int i = 1; i < RING; i++) {
+		void **next = make("ring", "leaked", 24);
+
+		last[0] = next;
+		last = next;
+	}
+	last[0] = first;
+}
+
+static void lose_itself(void)
+{
+	void **a = make("itself", "leaked", 72);
+
+	a[2] = a;
+}
+
+/* Not noted one by one: their number is. */
+static void lose_tree(void)
+{
+	static void **nodes[TREE];
+
+	for (int i = 0; i < TREE; i++)
+		nodes[i] = calloc(1, 40);
+	for (int i = 0; 2 * i + 2 < TREE; i++) {
+		nodes[i][0] = nodes[2 * i + 1];
+		nodes[i][1] = nodes[2 * i + 2];
+	}
+	notes[nr_notes++] =
+		(struct note){"tree-head", "leaked", (uint64_t)(uintptr_t)nodes[0] ^ MASK, 40};
+	memset(nodes, 0, sizeof(nodes));
+}
+
+/* The old block moved; what only it held goes with the new one, which is lost. */
+static void lose_by_realloc(void)
+{
+	void **p = malloc(128);
+
+	memset(p, 0, malloc_usable_size(p));
+	p[0] = make("realloc-held", "leaked", 56);
+	p = realloc(p, 100000);
+	notes[nr_notes++] =
+		(struct note){"realloc", "leaked", (uint64_t)(uintptr_t)p ^ MASK, 100000};
+}
+
+/* Freed memory still has the pointer; that holds nothing. */
+static void lose_in_freed(void)
+{
+	void **p = malloc(1500);
+
+	p[40] = make("in-freed", "leaked", 88);
+	free(p);
+}
+
+static void keep_in_table(void)
+{
+	kept_table = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	kept_table[700] = make("mmapped-table", "held", 120);
+}
+
+static void keep_in_kernel(void)
+{
+	struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct epoll_event event = {.events = EPOLLIN};
+	struct itimerspec never = {.it_value = {.tv_sec = 1000000}};
+	timer_t timer;
+	int epoll = epoll_create1(0), pipes[2];
+
+	event.data.ptr = make("epoll", "held", 152);
+	if (pipe(pipes) || epoll_ctl(epoll, EPOLL_CTL_ADD, pipes[0], &event))
+		exit(2);
+	memset(&event, 0, sizeof(event));
+	how.sigev_value.sival_ptr = make("timer", "held", 168);
+	if (timer_create(CLOCK_MONOTONIC, &how, &timer) || timer_settime(timer, 0, &never, NULL))
+		exit(2);
+	memset(&how, 0, sizeof(how));
+}
+
+static void keep_elsewhere(void)
+{
+	void **chain;
+
+	kept_global = make("global", "held", 136);
+	chain = make("chain", "held", 32);
+	chain[0] = make("chain-held", "held", 5000);
+	kept_chain = chain;
+	kept_middle = (char *)make("interior", "possible", 400) + 200;
+	kept_tagged = (uintptr_t)make("tagged", "held", 184) | 3;
+	kept_masked = (uintptr_t)make("masked", "leaked", 248) ^ MASK;
+	keep_in_table();
+	keep_in_kernel();
+}
+
+static void *make_everything(void *unused)
+{
+	lose_simply();
+	lose_chain();
+	lose_cycle();
+	lose_ring();
+	lose_itself();
+	lose_tree();
+	lose_by_realloc();
+	lose_in_freed();
+	keep_elsewhere();
+	return unused;
+}
+
+/* A thread that ends takes its storage and its stack with it. */
+static void *end_with_storage(void *unused)
+{
+	kept_tls = make("tls-ended", "leaked", 216);
+	truth_touch(kept_tls);
+	return unused;
+}
+
+/* Threads that live, each holding a block in a place of its own. */
+static void *live_with_storage(void *unused)
+{
+	kept_tls = make("tls", "held", 232);
+	pthread_setspecific(key, make("pthread-key", "held", 264));
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+	return unused;
+}
+
+static NOINLINE void *live_with_stack(void *unused)
+{
+	void *volatile on_stack = make("stack", "held", 280);
+
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+	truth_touch(on_stack);
+	return unused;
+}
+
+static void *live_with_register(void *unused)
+{
+#ifdef __x86_64__
+	void *p = make("register", "held", 296);
+
+	pthread_barrier_wait(&barrier);
+	/* Only %r13 has it from here on. */
+	__asm__ volatile("mov %0, %%r13\n\txor %0, %0\n"
+			 "movq $0, %1\n1:\tpause\n\tjmp 1b"
+			 : "+r"(p), "=m"(p)
+			 :
+			 : "r13", "memory");
+#else
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+#endif
+	return unused;
+}
+
+static void run(void *(*what)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, what, NULL))
+		exit(2);
+	pthread_join(thread, NULL);
+}
+
+/* One after the other: they note without a lock. */
+static void start(void *(*what)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, what, NULL))
+		exit(2);
+	pthread_detach(thread);
+	pthread_barrier_wait(&barrier);
+}
+
+int main(void)
+{
+	char line[64];
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_key_create(&key, NULL);
+	run(make_everything);
+	run(end_with_storage);
+	start(live_with_storage);
+	start(live_with_stack);
+	start(live_with_register);
+	printf("pid %d\n", (int)getpid());
+	for (size_t i = 0; i < nr_notes; i++)
+		printf("%s 0x%llx %llu %s\n", notes[i].name,
+		       (unsigned long long)(notes[i].masked ^ MASK),
+		       (unsigned long long)notes[i].size, notes[i].what);
+	printf("tree %d\nready\n", TREE);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		;
+	return 0;
+}
