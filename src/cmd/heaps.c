@@ -205,6 +205,8 @@ static void note_checks(const struct snapshot *s, struct sheet *sheet)
 	heapview_judge(s, &v);
 	sheet_total(sheet, "checks", CELL_COUNT, v.nr);
 	sheet_total(sheet, "failed_checks", CELL_COUNT, v.failed);
+	if (v.damage && !v.failed)
+		sheet_note(sheet, "seep heaps --check shows what was checked.");
 	if (v.failed)
 		sheet_note(sheet,
 			   "%zu of %zu checks of the allocator's books failed%s: seep heaps "

@@ -168,6 +168,15 @@ static int look_into(struct look *l, const struct look_options *o, struct error 
 	return err;
 }
 
+/* A process in a container has another pid there. */
+static char *label_of(const struct process_info *who)
+{
+	if (who->ns_pid && who->ns_pid != who->pid)
+		return mem_printf("%s (pid %d, %d in its container)", process_name(who), who->pid,
+				  who->ns_pid);
+	return mem_printf("%s (pid %d)", process_name(who), who->pid);
+}
+
 static int look_at_process(struct look *l, const struct look_options *o, struct error *e)
 {
 	struct target_options options = {.wish = (enum target_wish)o->method, .files = o->files};
@@ -178,7 +187,7 @@ static int look_at_process(struct look *l, const struct look_options *o, struct 
 	err = target_open_pid(pid, &options, &l->target, e);
 	if (err < 0)
 		return err;
-	l->label = mem_printf("%s (pid %d)", process_name(target_process(l->target)), pid);
+	l->label = label_of(target_process(l->target));
 	return look_into(l, o, e);
 }
 

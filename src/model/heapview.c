@@ -2,6 +2,7 @@
 #include "model/heapview.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,6 +179,7 @@ static void note_fault(const struct heap_names *n, size_t i, struct sheet *sheet
 {
 	const struct heap_row *h = &n->s->heaps[i];
 	struct str text = STR_INIT;
+	char where[24];
 
 	if (!(h->flags & HEAP_SUSPECT))
 		return;
@@ -190,8 +192,9 @@ static void note_fault(const struct heap_names *n, size_t i, struct sheet *sheet
 		str_add(&text, ": ");
 		text_printable(&text, fault, strlen(fault));
 	}
-	if (h->fault_addr)
-		str_printf(&text, ", first at 0x%" PRIx64, h->fault_addr);
+	snprintf(where, sizeof(where), "0x%" PRIx64, h->fault_addr);
+	if (h->fault_addr && !strstr(text.data, where))
+		str_printf(&text, ", first at %s", where);
 	str_add_char(&text, '.');
 	sheet_note(sheet, "%s", text.data);
 	str_release(&text);
