@@ -7,43 +7,12 @@ import pathlib
 import shutil
 import signal
 import socket
-import threading
 
+from clients import Load, child_of, listening, redis_client
 from lab import Skip, case, free_port, holds, need, refuses, run_all, same, wait_until
 from others import as_other, copy_of_seep, ordinary_user
 
 SNAPSHOTS = 5
-
-
-class Load:
-    """Clients in threads; whatever goes wrong in one is remembered."""
-
-    def __init__(self, clients, work):
-        self.errors, self.done = [], 0
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.client, args=(work, i))
-                        for i in range(clients)]
-
-    def client(self, work, number):
-        try:
-            for answer in work(number):
-                self.done += 1
-                if self.stop.is_set():
-                    return
-                if answer is not None:
-                    raise ValueError(answer)
-        except Exception as e:  # pylint: disable=broad-except
-            self.errors.append(f'client {number}: {e!r}')
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def snap_while(lab, pid, load, at_least=100):
@@ -67,38 +36,6 @@ def judge(lab, paths, allocator=None):
             same('allocator', report.data['snapshot']['allocator'], allocator)
     same('blocks ever allocated', ever, sorted(ever))
     holds('allocations went on', ever[-1] > ever[0], ever)
-
-
-def child_of(pid):
-    children = pathlib.Path(f'/proc/{pid}/task/{pid}/children')
-    return lambda: (children.read_text().split() or [None])[0]
-
-
-def listening(port):
-    def test():
-        try:
-            socket.create_connection(('127.0.0.1', port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-    return test
-
-
-def redis_client(port):
-    def work(number):
-        with socket.create_connection(('127.0.0.1', port), timeout=30) as s:
-            f = s.makefile('rwb')
-            for i in range(1000000):
-                value = b'x' * (i * 37 % 900)
-                f.write(b'SET k%d:%d %s\r\nGET k%d:%d\r\nINCR n\r\n' % (
-                    number, i % 500, value or b'-', number, i % 500))
-                f.flush()
-                ok, length = f.readline(), f.readline()
-                got, count = f.readline().rstrip(), f.readline()
-                good = ok == b'+OK\r\n' and length[:1] == b'$' and got == (value or b'-') \
-                    and count[:1] == b':'
-                yield None if good else (ok, length, count)
-    return work
 
 
 @case('redis-server: snapshots under load, no client sees an error')
