@@ -11,6 +11,9 @@
 
 #include "base/mem.h"
 #include "base/progress.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "model/lines.h"
 #include "model/snapshot.h"
 #include "target/maps.h"
 #include "target/proc.h"
@@ -275,4 +278,54 @@ void symbolize_summary_release(struct symbolize_summary *summary)
 		free(summary->modules[i].why);
 	free(summary->modules);
 	*summary = (struct symbolize_summary){0};
+}
+
+struct variables {
+	const struct snapshot *snapshot;
+	struct live live;
+	struct sym *sym;
+};
+
+struct variables *variables_open(const struct snapshot *s, const struct symbolize_options *o)
+{
+	struct variables *v = mem_alloc(sizeof(*v));
+
+	v->snapshot = s;
+	live_open(&v->live, s, o);
+	v->sym = open_sym(s, o, &v->live);
+	return v;
+}
+
+void variables_close(struct variables *v)
+{
+	if (!v)
+		return;
+	sym_free(v->sym);
+	live_close(&v->live);
+	free(v);
+}
+
+bool variables_name(struct variables *v, uint64_t address, struct str *out)
+{
+	uint32_t index = snapshot_find_module(v->snapshot, address);
+	const struct module *m;
+	const char *name, *path;
+	uint64_t offset = 0;
+
+	if (index == NO_INDEX)
+		return false;
+	m = &v->snapshot->modules[index];
+	path = path_base(strings_get(&v->snapshot->strings, m->path));
+	name = sym_variable(v->sym, (int)index, address, &offset);
+	text_printable(out, name ? name : path, strlen(name ? name : path));
+	if (!name)
+		offset = address - m->bias;
+	if (offset || !name)
+		str_printf(out, "+0x%llx", (unsigned long long)offset);
+	if (name && !(m->flags & MODULE_MAIN)) {
+		str_add(out, " (");
+		text_printable(out, path, strlen(path));
+		str_add_char(out, ')');
+	}
+	return true;
 }

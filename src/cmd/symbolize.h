@@ -13,6 +13,7 @@
 
 struct progress;
 struct snapshot;
+struct str;
 
 struct symbolize_options {
 	const char *symbols; /* --symbols: colon-separated folders and files; NULL none */
@@ -49,5 +50,15 @@ struct symbolize_summary {
 int symbolize_snapshot(struct snapshot *s, const struct symbolize_options *o,
 		       struct symbolize_summary *ret);
 void symbolize_summary_release(struct symbolize_summary *summary);
+
+/* Names of variables, one at a time, in the modules of a snapshot. */
+struct variables;
+struct variables *variables_open(const struct snapshot *s, const struct symbolize_options *o);
+void variables_close(struct variables *v);
+/*
+ * Appends "name+0x10", with the module where it is not the program's own; where no variable is
+ * known, "module+0x4010". False: the address is in no module.
+ */
+bool variables_name(struct variables *v, uint64_t address, struct str *out);
 
 #endif

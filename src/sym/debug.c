@@ -233,8 +233,15 @@ bool debug_has_symtab(struct debug *d)
 	return false;
 }
 
-void debug_each_symbol(struct debug *d, void (*fn)(void *arg, const struct debug_symbol *s),
-		       void *arg)
+static bool is_wanted(enum debug_symbols which, int type)
+{
+	if (which == DEBUG_DATA)
+		return type == STT_OBJECT;
+	return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
+}
+
+void debug_each_symbol(struct debug *d, enum debug_symbols which,
+		       void (*fn)(void *arg, const struct debug_symbol *s), void *arg)
 {
 	int i, nr = dwfl_module_getsymtab(d->module);
 
@@ -248,7 +255,7 @@ void debug_each_symbol(struct debug *d, void (*fn)(void *arg, const struct debug
 		s.name = dwfl_module_getsym_info(d->module, i, &sym, &addr, &section, NULL, NULL);
 		type = GELF_ST_TYPE(sym.st_info);
 		if (!s.name || !*s.name || section == SHN_UNDEF || section == SHN_ABS ||
-		    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
+		    !is_wanted(which, type))
 			continue;
 		s.addr = addr;
 		s.size = sym.st_size;

@@ -58,9 +58,12 @@ void debug_close(struct debug *d);
 
 bool debug_has_dwarf(struct debug *d);
 bool debug_has_symtab(struct debug *d); /* more than exported names */
-/* Every symbol that may name code. */
-void debug_each_symbol(struct debug *d, void (*fn)(void *arg, const struct debug_symbol *s),
-		       void *arg);
+enum debug_symbols {
+	DEBUG_CODE, /* every symbol that may name code */
+	DEBUG_DATA, /* variables, but for thread-local ones: their addresses are no addresses */
+};
+void debug_each_symbol(struct debug *d, enum debug_symbols which,
+		       void (*fn)(void *arg, const struct debug_symbol *s), void *arg);
 /*
  * Functions at addr by DWARF, innermost inlined one first (only the real one without `inlines`).
  * Their number, 0: no function is known, but *frames' file and line may be set all the same

@@ -30,11 +30,12 @@ struct answer {
 struct module {
 	struct sym *owner;
 	struct sym_module is; /* path and build_id are ours */
-	bool opened, has_symtab;
+	bool opened, has_variables;
 	struct found file; /* what the target runs, or its debug file when that is all there is */
 	struct found debug_file;
 	struct debug *debug; /* NULL: no symbols */
 	struct symtab symtab;
+	struct symtab variables; /* when first asked for */
 	struct plt plt;
 	enum sym_source source;
 	struct str why;
@@ -79,6 +80,7 @@ struct sym *sym_new(const struct sym_options *options)
 static void module_free(struct module *m)
 {
 	symtab_release(&m->symtab);
+	symtab_release(&m->variables);
 	plt_release(&m->plt);
 	debug_close(m->debug);
 	found_release(&m->debug_file);
@@ -388,6 +390,24 @@ size_t sym_resolve(struct sym *s, int module, uint64_t address, const struct sym
 	}
 	*ret_frames = s->answers[*index - 1].frames;
 	return s->answers[*index - 1].nr;
+}
+
+const char *sym_variable(struct sym *s, int module, uint64_t address, uint64_t *ret_offset)
+{
+	struct module *m = get_module(s, module);
+	const char *name;
+	uint64_t start;
+
+	if (!m || !m->debug)
+		return NULL;
+	if (!m->has_variables)
+		symtab_init_data(&m->variables, m->debug);
+	m->has_variables = true;
+	name = symtab_find(&m->variables, address - m->is.bias, &start);
+	if (!name)
+		return NULL;
+	*ret_offset = address - m->is.bias - start;
+	return readable_symbol(s, name);
 }
 
 /* --- where it came from --- */

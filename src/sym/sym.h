@@ -78,6 +78,11 @@ int sym_add_module(struct sym *s, const struct sym_module *m);
 size_t sym_resolve(struct sym *s, int module, uint64_t address,
 		   const struct sym_frame **ret_frames);
 /*
+ * The variable that holds `address`: its name, demangled, and how far behind its beginning the
+ * address is. NULL: none is known. Thread-local variables are not among them.
+ */
+const char *sym_variable(struct sym *s, int module, uint64_t address, uint64_t *ret_offset);
+/*
  * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else
  * "" or a reservation ("no build-id: recognised by its size only"); never NULL.
  */

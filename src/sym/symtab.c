@@ -92,7 +92,7 @@ void symtab_init(struct symtab *t, struct debug *d, const struct image *image)
 	size_t i;
 
 	*t = (struct symtab){0};
-	debug_each_symbol(d, add_entry, t);
+	debug_each_symbol(d, DEBUG_CODE, add_entry, t);
 	if (t->nr > 0)
 		qsort(t->entries, t->nr, sizeof(*t->entries), compare_entries);
 	for (i = 0; i < t->nr; i++) {
@@ -107,6 +107,21 @@ void symtab_init(struct symtab *t, struct debug *d, const struct image *image)
 			add_unsized(t, i, image);
 		else
 			ranges_add(&t->ranges, e->addr, end, e->addr, (uint32_t)i);
+	}
+	ranges_flatten(&t->ranges);
+}
+
+void symtab_init_data(struct symtab *t, struct debug *d)
+{
+	*t = (struct symtab){0};
+	debug_each_symbol(d, DEBUG_DATA, add_entry, t);
+	if (t->nr > 0)
+		qsort(t->entries, t->nr, sizeof(*t->entries), compare_entries);
+	for (size_t i = 0; i < t->nr; i++) {
+		const struct entry *e = &t->entries[i];
+
+		if (e->addr && e->size && (i == 0 || t->entries[i - 1].addr != e->addr))
+			ranges_add(&t->ranges, e->addr, e->addr + e->size, e->addr, (uint32_t)i);
 	}
 	ranges_flatten(&t->ranges);
 }

@@ -22,6 +22,8 @@ struct symtab {
 
 /* image: for the ends of sections; NULL: symbols without a size are not used. */
 void symtab_init(struct symtab *t, struct debug *d, const struct image *image);
+/* The same of variables; those without a size are not used. */
+void symtab_init_data(struct symtab *t, struct debug *d);
 void symtab_release(struct symtab *t);
 /* Linker's name, perhaps with "@VERSION", or NULL. *ret_start: address of the symbol. */
 const char *symtab_find(const struct symtab *t, uint64_t addr, uint64_t *ret_start);
