@@ -165,6 +165,15 @@ static void cut(struct str *out, size_t from, size_t max)
 		cut_end(out, from, max);
 }
 
+/* A heap that has less than half of what the kernel made one region. */
+static void add_part(const struct snapshot *s, const struct region_claim *claim, struct str *out)
+{
+	if (claim->heap == NO_INDEX)
+		return;
+	str_printf(out, "%s of it ", format_bytes(claim->bytes).text);
+	add_heap(s, claim->heap, out);
+}
+
 /* Where heaps lie in the region: how many blocks, and whether it is all theirs. */
 static void add_claim(const struct region *r, const struct region_claim *claim, struct str *out)
 {
@@ -190,6 +199,8 @@ void region_detail_text(const struct snapshot *s, const struct region_claim *cla
 	region_owner_text(s, i, out);
 	if (r->kind == REGION_HEAP || r->kind == REGION_BLOCK)
 		add_claim(r, &claims[i], out);
+	else if (r->kind == REGION_UNKNOWN && out->len == from)
+		add_part(s, &claims[i], out);
 	cut(out, from, max > behind ? max - behind : max);
 	if (behind)
 		str_printf(out, " %s", word);

@@ -240,8 +240,6 @@ static void set_anonymous(struct classing *c, size_t i, enum region_kind by_name
 		set_heap(c, r, claim->heap);
 	else if (accessible && set_by_thread(c, r))
 		return;
-	else if (claim->heap != NO_INDEX)
-		set_heap(c, r, claim->heap);
 	else if (by_name != REGION_UNKNOWN)
 		set(r, by_name, NO_INDEX);
 	else if (is_empty(r))

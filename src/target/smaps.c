@@ -116,17 +116,27 @@ static bool read_kib(const char *at, const char *end, uint64_t *ret)
 	return true;
 }
 
+static uint32_t flag_of(const char *word)
+{
+	for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
+		if (word[0] == vm_flags[i].name[0] && word[1] == vm_flags[i].name[1])
+			return vm_flags[i].flag;
+	}
+	return 0;
+}
+
+/* Words of two letters, with blanks between. */
 static uint32_t read_flags(const char *at, const char *end)
 {
 	uint32_t flags = 0;
 
-	for (; end - at >= 2; at++) {
-		if (*at == ' ' || (end - at > 2 && at[2] != ' '))
-			continue;
-		for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
-			if (at[0] == vm_flags[i].name[0] && at[1] == vm_flags[i].name[1])
-				flags |= vm_flags[i].flag;
-		}
+	while (at < end) {
+		const char *word = at;
+
+		while (at < end && *at != ' ')
+			at++;
+		if (at - word == 2)
+			flags |= flag_of(word);
 		at++;
 	}
 	return flags;
