@@ -36,7 +36,7 @@ struct writer {
 	uint64_t notes_offset, end;
 	struct replace file;
 	bool sparse;	  /* a regular file of our own: holes are possible */
-	uint64_t written; /* not sparse: where the stream is */
+	uint64_t written; /* where the last write ended */
 	char *buffer, *zeros;
 	struct core_written done;
 	struct error *e;
@@ -46,49 +46,31 @@ struct writer {
 
 static int write_at(struct writer *w, uint64_t offset, const char *data, size_t len)
 {
-	while (len) {
-		ssize_t n = pwrite(w->file.fd, data, len, (off_t)offset);
+	int err;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			int err = n < 0 ? -errno : -EIO;
-
-			error_set(w->e, err, EXIT_FILE, "cannot write '%s': %s", w->file.path,
-				  error_strerror(err));
-			if (err == -ENOSPC || err == -EDQUOT)
-				error_hint(w->e,
-					   "free some space, or write to another file system");
-			else if (err == -EFBIG)
-				error_hint(w->e, "a limit on file sizes (ulimit -f), or of the "
-						 "file system, is in the way");
-			return err;
-		}
-		data += n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	if (w->sparse && offset != w->written && lseek(w->file.fd, (off_t)offset, SEEK_SET) < 0)
+		return error_set(w->e, -errno, EXIT_FILE, "cannot write '%s': %s", w->file.path,
+				 error_strerror(errno));
+	err = replace_write(&w->file, data, len, w->e);
+	if (err == -EFBIG)
+		error_hint(w->e, "a limit on file sizes (ulimit -f), or of the file system, is in "
+				 "the way");
+	w->written = offset + len;
+	return err;
 }
 
-/* Bytes for an offset that never goes back; what is skipped reads as zeros. */
+/* What is skipped reads as zeros; a stream cannot go back. */
 static int put(struct writer *w, uint64_t offset, const char *data, size_t len)
 {
 	int err = 0;
 
-	if (w->sparse)
-		return write_at(w, offset, data, len);
-	while (!err && w->written < offset) {
+	while (!w->sparse && !err && w->written < offset) {
 		uint64_t gap = offset - w->written;
 
-		gap = gap < PIECE_BYTES ? gap : PIECE_BYTES;
-		err = replace_write(&w->file, w->zeros, (size_t)gap, w->e);
-		w->written += gap;
+		err = write_at(w, w->written, w->zeros,
+			       gap < PIECE_BYTES ? (size_t)gap : PIECE_BYTES);
 	}
-	if (!err)
-		err = replace_write(&w->file, data, len, w->e);
-	w->written += len;
-	return err;
+	return err ? err : write_at(w, offset, data, len);
 }
 
 static bool is_zero(const char *page, size_t len)
@@ -445,14 +427,11 @@ static int write_all(struct writer *w)
 	if (!err)
 		err = copy_pieces(w);
 	target_thaw(w->t);
+	/* Zeros up to the end: a stream has no holes, and a hole at the end is not in the size. */
+	if (!err && w->written < w->end)
+		err = put(w, w->end - 1, "", 1);
 	if (!err && w->sparse)
 		err = put_headers(w);
-	if (!err && w->sparse && ftruncate(w->file.fd, (off_t)w->end) < 0)
-		err = error_set(w->e, -errno, EXIT_FILE, "cannot write '%s': %s", w->file.path,
-				error_strerror(errno));
-	/* A stream has no holes: zeros up to the end. */
-	if (!err && !w->sparse)
-		err = put(w, w->end, "", 0);
 	return err ? err : replace_commit(&w->file, w->e);
 }
 
