@@ -46,7 +46,7 @@ _seep() {
     case $command in
     help) mapfile -t COMPREPLY < <(compgen -W "$(_seep_commands "$seep")" -- "$current") ;;
     diff | report) mapfile -t COMPREPLY < <(compgen -f -X '!*.seep' -- "$current"; compgen -d -- "$current") ;;
-    snap | top) mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null)" -- "$current") ;;
+    core | snap | top) mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null)" -- "$current") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -f -- "$current") ;;
     esac
 }
