@@ -8,5 +8,7 @@
 const struct heap_ops *const heap_registry[] = {
 	&heap_glibc,
 	&heap_jemalloc,
+	&heap_musl,
+	&heap_python,
 	NULL,
 };
