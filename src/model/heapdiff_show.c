@@ -64,7 +64,10 @@ static struct heap_figures figures_of(const struct snapshot *s, uint32_t heap)
 
 static int64_t per_second(const struct heapdiff *d, int64_t bytes)
 {
-	return d->elapsed_ns ? (int64_t)((double)bytes * 1e9 / (double)d->elapsed_ns) : 0;
+	const double most = 9e18; /* hostile figures, or looks a nanosecond apart */
+	double rate = d->elapsed_ns ? (double)bytes * 1e9 / (double)d->elapsed_ns : 0;
+
+	return (int64_t)(rate > most ? most : rate < -most ? -most : rate);
 }
 
 static void change(struct sheet *sheet, bool known, uint64_t before, uint64_t after)

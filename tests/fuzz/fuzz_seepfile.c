@@ -10,7 +10,31 @@
 #include "base/error.h"
 #include "driver.h"
 #include "file/seepfile.h"
+#include "model/heapdiff.h"
+#include "model/heapview.h"
+#include "model/histogram.h"
+#include "model/regions.h"
+#include "model/sheet.h"
 #include "model/snapshot.h"
+
+/* Whatever can be read can be shown. */
+static void show_heaps(const struct snapshot *s)
+{
+	struct histogram sizes = {0};
+	struct heapdiff d;
+	struct sheet sheet;
+
+	heapview_make(s, &sheet);
+	sheet_release(&sheet);
+	heapview_checks(s, &sheet);
+	sheet_release(&sheet);
+	heapdiff_sizes(s, &sizes);
+	heapdiff_make(s, &sizes, s, &sizes, &d);
+	heapdiff_show(&d, 10, &sheet);
+	sheet_release(&sheet);
+	heapdiff_release(&d);
+	histogram_release(&sizes);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -27,6 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_MUST(damage.damaged == (damage.what[0] != '\0'));
 	/* whatever can be read can be written */
 	FUZZ_MUST(!seepfile_write(&s, "/dev/null", &e));
+	show_heaps(&s);
+	regions_classify(&s);
+	FUZZ_MUST(!snapshot_check(&s, &e));
 	snapshot_release(&s);
 	return 0;
 }

@@ -160,6 +160,41 @@ static void test_kept_version_1_cut(void **state)
 	free(path);
 }
 
+/* Version 1 with heaps, regions' use and blocks' states: the columns that came later. */
+static void test_kept_version_1_heaps(void **state)
+{
+	char *path = data_file("v1-heaps.seep");
+	struct seepfile_damage damage;
+	struct snapshot s;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	assert_false(damage.damaged);
+	assert_true(s.has_heaps && s.has_region_use);
+	assert_string_equal(strings_get(&s.strings, s.method), "frozen clone");
+	assert_int_equal(s.figures.peak_rss, 12);
+	assert_int_equal(s.nr_heaps, 3);
+	assert_string_equal(strings_get(&s.strings, s.heaps[2].name), "arena_2");
+	assert_int_equal(s.heaps[2].parent, 1);
+	assert_int_equal(s.heaps[2].addr, 0x555500020020);
+	assert_int_equal(s.heaps[2].fault_addr, 0x555500020100);
+	assert_int_equal(s.heaps[2].figures.reserved_bytes, 3000);
+	assert_int_equal(s.heaps[2].figures.overhead_absent_bytes, 3018);
+	assert_int_equal(s.nr_spans, 3);
+	assert_int_equal(s.spans[1].committed_end, 0x555500011000);
+	assert_int_equal(s.nr_checks, 3);
+	assert_true(s.checks[2].found == UINT64_MAX - 2);
+	assert_int_equal(s.threads[2].heap, 2);
+	assert_int_equal(s.regions[2].kind, REGION_STACK);
+	assert_int_equal(s.regions[4].huge, 410);
+	assert_int_equal(s.blocks[3].heap, 2);
+	assert_int_equal(s.blocks[3].state, BLOCK_FREE);
+	assert_int_equal(s.blocks[9].stack, NO_INDEX);
+	snapshot_release(&s);
+	free(path);
+}
+
 static double seconds(void)
 {
 	struct timespec t;
@@ -206,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip_long_texts),
 		cmocka_unit_test(test_kept_version_1),
 		cmocka_unit_test(test_kept_version_1_cut),
+		cmocka_unit_test(test_kept_version_1_heaps),
 		cmocka_unit_test(test_large),
 	};
 
