@@ -20,6 +20,7 @@ const struct command commands[] = {
 	{"blocks", "the blocks of a process: by size, one by one, what is in them", "Look",
 	 cmd_blocks},
 	{"leaks", "blocks that nothing points to any more", "Look", cmd_leaks},
+	{"refs", "who points to a block, and what keeps it alive", "Look", cmd_refs},
 	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
 	{"map", "what the address space of a process is used for", "Look", cmd_map},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},

@@ -37,6 +37,7 @@ int cmd_heaps(int argc, char **argv);
 int cmd_blocks(int argc, char **argv);
 int cmd_core(int argc, char **argv);
 int cmd_leaks(int argc, char **argv);
+int cmd_refs(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

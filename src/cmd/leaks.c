@@ -117,7 +117,7 @@ static int search(struct leaks_run *run, struct error *e)
 	run->has_registers = roots.has_registers;
 	run->has_kernel = roots.has_kernel;
 	run->dead_bytes = roots.dead_bytes;
-	err = reachable_find(look->target, look->heaps, &roots, &r, &run->account, e);
+	err = reachable_find(look->target, look->heaps, &roots, &r, &run->account, NULL, e);
 	roots_release(&roots);
 	if (err < 0)
 		return err;

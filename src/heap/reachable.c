@@ -22,7 +22,7 @@ struct feed {
 	/* The C library's own blocks: held by it in ways that are not looked for. */
 	uint64_t *own;
 	size_t nr_own, cap_own;
-	int err;
+	struct root_hits *hits; /* NULL: not wanted */
 };
 
 static bool is_walked(const struct heap *heap)
@@ -89,7 +89,7 @@ static int add_block(void *context, const struct heap_block *b)
 
 /* Hands [start, end) to `take`, piece by piece; what cannot be read is counted and stepped over. */
 static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_t end,
-		       void (*take)(struct reach *r, uint64_t addr, const void *p, size_t len))
+		       void (*take)(struct feed *f, uint64_t addr, const void *p, size_t len))
 {
 	const uint64_t page = 4096, word = target_word_bytes(f->t);
 
@@ -111,15 +111,38 @@ static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_
 			len = (size_t)(end - start);
 		if (len >= word)
 			len -= len % word;
-		take(f->r, start, p, len);
+		take(f, start, p, len);
 		start += len;
 	}
 }
 
-static void take_root(struct reach *r, uint64_t addr, const void *p, size_t len)
+static void take_contents(struct feed *f, uint64_t addr, const void *p, size_t len)
 {
-	(void)addr;
-	reach_root_bytes(r, p, len);
+	reach_scan(f->r, addr, p, len);
+}
+
+static void add_root(struct feed *f, uint64_t word, uint64_t where)
+{
+	if (f->hits)
+		root_hits_add(f->hits, f->r, word, where);
+	else
+		reach_root(f->r, word);
+}
+
+static void take_root(struct feed *f, uint64_t addr, const void *p, size_t len)
+{
+	unsigned int width = target_word_bytes(f->t);
+
+	if (!f->hits) {
+		reach_root_bytes(f->r, p, len);
+		return;
+	}
+	for (size_t i = 0; i + width <= len; i += width) {
+		uint64_t word = 0;
+
+		memcpy(&word, (const uint8_t *)p + i, width);
+		add_root(f, word, addr + i);
+	}
 }
 
 struct range {
@@ -151,7 +174,7 @@ static void scan_spans(struct feed *f, struct window *w)
 	if (nr)
 		qsort(ranges, nr, sizeof(*ranges), by_start);
 	for (size_t i = 0; i < nr; i++)
-		read_range(f, w, ranges[i].start, ranges[i].end, reach_scan);
+		read_range(f, w, ranges[i].start, ranges[i].end, take_contents);
 	reach_scan_end(f->r);
 	free(ranges);
 }
@@ -163,17 +186,17 @@ static void add_roots(struct feed *f, struct window *w, const struct roots *root
 		read_range(f, w, roots->ranges[i].start, roots->ranges[i].end, take_root);
 	}
 	for (size_t i = 0; i < roots->nr_words; i++)
-		reach_root(f->r, roots->words[i].value);
+		add_root(f, roots->words[i].value, REACHABLE_WORD | i);
 	f->account->root_words = roots->nr_words;
 	for (size_t i = 0; i < f->nr_own; i++)
-		reach_root(f->r, f->own[i]);
+		add_root(f, f->own[i], REACHABLE_OWN | f->own[i]);
 }
 
 int reachable_find(struct target *t, struct heaps *h, const struct roots *roots, struct reach **ret,
-		   struct reachable_account *ret_account, struct error *e)
+		   struct reachable_account *ret_account, struct root_hits *hits, struct error *e)
 {
 	struct reachable_account account = {0};
-	struct feed f = {.t = t, .h = h, .account = &account};
+	struct feed f = {.t = t, .h = h, .account = &account, .hits = hits};
 	struct window w;
 	int err;
 

@@ -10,6 +10,7 @@
 
 #include "heap/roots.h"
 #include "model/reach.h"
+#include "model/reach_path.h"
 
 struct error;
 struct heaps;
@@ -24,11 +25,16 @@ struct reachable_account {
 	uint64_t rejected_blocks;		 /* in no span, or overlapping: a damaged heap */
 };
 
+/* What root_hit.where means: an address in the target, or one of these. */
+#define REACHABLE_WORD (1ull << 63) /* and the index of one of roots->words */
+#define REACHABLE_OWN (1ull << 62)  /* and the address of a block of the C library's own */
+
 /*
  * The graph with everything marked that the roots hold; free with reach_free(). The C library's own
- * blocks count as roots. 0 or negative errno with *e.
+ * blocks count as roots. hits: where each root is found that points to a block, to be released;
+ * NULL: not wanted. 0 or negative errno with *e.
  */
 int reachable_find(struct target *t, struct heaps *h, const struct roots *roots, struct reach **ret,
-		   struct reachable_account *ret_account, struct error *e);
+		   struct reachable_account *ret_account, struct root_hits *hits, struct error *e);
 
 #endif

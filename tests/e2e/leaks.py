@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """seep leaks: every block of a victim that knows its own leaks gets its right name."""
 import json
+import re
 
 from lab import case, holds, need, refuses, run_all, same, victim
 
@@ -113,6 +114,61 @@ def exit_status(lab):
     same('cat', quiet.line(), 'it runs')
     answer = lab.seep('leaks', '--exit-code', '--format', 'json', quiet.process.pid).must()
     same('leaked blocks', json.loads(answer.out)['totals']['leaked_blocks'], 0)
+
+
+def refs(lab, pid, address):
+    answer = lab.seep('refs', '--format', 'json', '--limit', '0', pid, hex(address)).must()
+    return json.loads(answer.out)
+
+
+HOLDERS = {
+    'global': r'^global data kept_global$',
+    'chain': r'^global data kept_chain$',
+    'mmapped-table': r'^other memory$',
+    'epoll': r'^epoll \d+, descriptor \d+$',
+    'timer': r'^timer \d+$',
+    'tls': r'^thread-local storage of thread \d+ ',
+    'pthread-key': r"^thread's own data of thread \d+ ",
+    'stack': r'^stack of thread \d+ ',
+    'register': r'^register of thread \d+ ',
+    'interior': r'^global data kept_middle$',
+    'tagged': r'^global data kept_tagged$',
+}
+
+
+@case('refs: who holds each block, by name')
+def holders(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    for name, address, _, state in truth.notes:
+        if name not in HOLDERS:
+            continue
+        answer = refs(lab, truth.pid, address)
+        same(f'state of {name}', answer['totals']['state'],
+             {'held': 'reachable', 'possible': 'possibly leaked'}[state])
+        holds(f'{name} is held by a root', re.search(HOLDERS[name], answer['path'][0]['what']),
+              answer)
+        same(f'the way to {name}', [step['address'] for step in answer['path'][1:]],
+             [hex(address)])
+        holds('the root is among those that point to it',
+              answer['path'][0]['what'] in [row['what'] for row in answer['rows']], answer)
+
+
+@case('refs: a way of two steps, and blocks that nothing or only leaks point to')
+def ways(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    at = {name: address for name, address, _, _ in truth.notes}
+    answer = refs(lab, truth.pid, at['chain-held'] + 100)
+    same('the way', [step['address'] for step in answer['path']][1:],
+         [hex(at['chain']), hex(at['chain-held'])])
+    same('who points to it', [(row['address'], row['offset']) for row in answer['rows']],
+         [(hex(at['chain']), 0)])
+    answer = refs(lab, truth.pid, at['direct'])
+    same('nobody', (answer['rows'], answer['path']), ([], []))
+    answer = refs(lab, truth.pid, at['indirect'])
+    same('the head', [row['offset'] for row in answer['rows']], [8])
+    same('no way', answer['path'], [])
+    refuses(lab.seep('refs', truth.pid, '0x10'), 3, 'no busy block', 'blocks --at')
+    refuses(lab.seep('refs', truth.pid, 'here'), 2, 'not an address')
 
 
 @case('what cannot be looked at')
