@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define STATE_TAIL 32	  /* binmap and next, behind bins */
 #define MEMORY_LINES 1024 /* pages kept of what is read here and there */
 
 static void free_state(void *state)
@@ -120,9 +119,6 @@ static int find(struct heaps *h, void **ret_state, struct error *e)
 	for (size_t i = 0; i < s->nr; i++) {
 		const struct glibc *g = &s->libs[i];
 
-		/* Lists lead from there to freed blocks, next to the program's own data. */
-		heaps_add_own(h, g->arenas[0].addr,
-			      g->arenas[0].bins + 2ull * GLIBC_BINS * g->word + STATE_TAIL);
 		if (g->par.known)
 			heaps_add_own(h, g->par.addr, g->par.addr + g->word);
 		for (size_t k = 0; k < g->nr_arenas; k++)

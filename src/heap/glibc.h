@@ -173,6 +173,17 @@ static inline uint64_t glibc_min_size(const struct glibc *g)
 	return 4ull * g->word;
 }
 
+/*
+ * Can malloc have given a chunk of this size for so many bytes? What is too small to be a chunk of
+ * its own stays with the one that it was cut off from.
+ */
+static inline bool glibc_fits_request(const struct glibc *g, uint64_t chunk_bytes, uint64_t bytes)
+{
+	uint64_t least = glibc_align_up(bytes + g->word, g->align);
+
+	return chunk_bytes >= least && chunk_bytes - least < glibc_min_size(g);
+}
+
 /* What a link in a thread cache or fast list means; `at` is where it stands. */
 static inline uint64_t glibc_reveal(enum glibc_links links, uint64_t at, uint64_t stored)
 {

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "heap/glibc.h"
 
+#define STEPS_ENOUGH 1000 /* of a list that tells how links are stored */
+
 static unsigned int fast_index(const struct glibc *g, uint64_t size)
 {
 	return (unsigned int)(size >> (g->word == 8 ? 4 : 3)) - 2;
@@ -42,22 +44,42 @@ static bool set_bit(const struct glibc *g, struct glibc_piece *piece, uint64_t c
 	return true;
 }
 
-/* How the first link of a list must be read for it to lead to a chunk of the same list, or nowhere.
- */
-static void settle_links(struct glibc *g, const struct glibc_arena *a, uint64_t chunk,
-			 unsigned int bin)
+/* Does a list lead through chunks of its size to its end, as far as is looked? */
+static bool list_fits(const struct glibc *g, const struct glibc_arena *a, uint64_t chunk,
+		      unsigned int bin, enum glibc_links links)
 {
-	uint64_t at = chunk + 2 * g->word, stored, next;
-	bool fits[2];
+	for (unsigned int i = 0; chunk && i < STEPS_ENOUGH; i++) {
+		uint64_t stored;
 
-	if (!scatter_word(g->memory, at, &stored))
-		return;
-	for (int safe = 0; safe < 2; safe++) {
-		next = glibc_reveal(safe ? LINKS_SAFE : LINKS_PLAIN, at, stored);
-		fits[safe] = next == 0 || fast_piece(g, a, next, bin);
+		if (!fast_piece(g, a, chunk, bin) ||
+		    !scatter_word(g->memory, chunk + 2 * g->word, &stored))
+			return false;
+		chunk = glibc_reveal(links, chunk + 2 * g->word, stored);
 	}
-	if (fits[0] != fits[1])
-		g->links = fits[1] ? LINKS_SAFE : LINKS_PLAIN;
+	return true;
+}
+
+/* How links must be read for the more lists to make sense; where no thread cache could tell. */
+static void settle_links(struct glibc *g)
+{
+	size_t plain = 0, safe = 0;
+
+	for (size_t i = 0; i < g->nr_arenas; i++) {
+		const struct glibc_arena *a = &g->arenas[i];
+
+		for (unsigned int bin = 0; bin < g->nr_fast; bin++) {
+			uint64_t chunk;
+
+			if (!scatter_word(g->memory, a->addr + g->fast_offset + bin * g->word,
+					  &chunk) ||
+			    chunk == 0)
+				continue;
+			plain += list_fits(g, a, chunk, bin, LINKS_PLAIN);
+			safe += list_fits(g, a, chunk, bin, LINKS_SAFE);
+		}
+	}
+	if (plain != safe)
+		g->links = plain > safe ? LINKS_PLAIN : LINKS_SAFE;
 }
 
 static void collect_list(struct glibc *g, struct glibc_arena *a, uint64_t chunk, unsigned int bin)
@@ -78,14 +100,14 @@ static void collect_list(struct glibc *g, struct glibc_arena *a, uint64_t chunk,
 			return;
 		}
 		a->fast_blocks++;
-		if (g->links == LINKS_UNKNOWN)
-			settle_links(g, a, chunk, bin);
 		chunk = glibc_reveal(g->links, chunk + 2 * g->word, stored);
 	}
 }
 
 void glibc_collect_fast(struct glibc *g)
 {
+	if (g->links == LINKS_UNKNOWN)
+		settle_links(g);
 	for (size_t i = 0; i < g->nr_arenas; i++) {
 		struct glibc_arena *a = &g->arenas[i];
 

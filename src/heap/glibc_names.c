@@ -75,7 +75,7 @@ bool glibc_is_vector(struct glibc_state *s, const struct glibc *g, uint64_t addr
 	uint64_t value, back, tp;
 
 	if (s->vector_module == 0 || nr < s->vector_module || nr > MODULES_MAX ||
-	    chunk_bytes != glibc_align_up((nr + 2) * 2 * word + word, g->align) ||
+	    !glibc_fits_request(g, chunk_bytes, (nr + 2) * 2 * word) ||
 	    !scatter_word(&s->memory, addr + 2 * (s->vector_module + 1) * word, &value))
 		return false;
 	/* The thread's control block is still there, in the stack that is kept for the next one. */

@@ -14,8 +14,8 @@
 #include "base/mem.h"
 #include "heap/glibc_chunks.h"
 
-#define LIST_MAX 65536	/* slots that a counter can count */
-#define KEY_SAMPLES 256 /* blocks that tell what the key is */
+#define LISTS_ENOUGH 256 /* that agree on how links are stored */
+#define KEY_SAMPLES 256	 /* blocks that tell what the key is */
 
 static const struct glibc_cache_layout wide_layouts[] = {
 	{64, 64, 1, false, 0x240},
@@ -44,7 +44,7 @@ const struct glibc_cache_layout *glibc_cache_layout(const struct glibc *g, uint6
 	if (!has_caches(g))
 		return NULL;
 	for (size_t i = 0; i < 3; i++)
-		if (chunk_bytes == glibc_align_up(l[i].bytes + g->word, g->align))
+		if (glibc_fits_request(g, chunk_bytes, l[i].bytes))
 			return &l[i];
 	return NULL;
 }
@@ -164,30 +164,20 @@ static bool is_block(const struct glibc_state *s, const struct glibc *g, uint64_
 	       (glibc_piece_of(g, addr, NULL) || (g->direct_full && glibc_direct_of(s, addr)));
 }
 
-/* Follows a list with one reading of its links; how many blocks, or -1: it does not end well. */
-static int64_t try_list(const struct glibc_state *s, const struct glibc *g, uint64_t entry,
-			enum glibc_links links)
+/* Does a list, its links read in this way, have as many blocks as its counter says, and all fit? */
+static bool list_fits(const struct glibc_state *s, const struct glibc *g,
+		      const struct glibc_cache *c, unsigned int bin, uint64_t entry,
+		      uint64_t counted, enum glibc_links links)
 {
-	int64_t nr = 0;
-
-	while (entry) {
+	for (uint64_t nr = 0; nr < counted; nr++) {
 		uint64_t stored;
 
-		if (nr++ > LIST_MAX || !is_block(s, g, entry) ||
+		if (!is_block(s, g, entry) || !entry_fits(g, c->layout, bin, entry) ||
 		    !scatter_word(g->memory, entry, &stored))
-			return -1;
+			return false;
 		entry = glibc_reveal(links, entry, stored);
 	}
-	return nr;
-}
-
-static void settle_links(const struct glibc_state *s, struct glibc *g, uint64_t entry)
-{
-	bool plain = try_list(s, g, entry, LINKS_PLAIN) >= 0;
-	bool safe = try_list(s, g, entry, LINKS_SAFE) >= 0;
-
-	if (plain != safe)
-		g->links = plain ? LINKS_PLAIN : LINKS_SAFE;
+	return entry == 0;
 }
 
 static void broken(struct glibc_state *s, size_t lib, uint64_t at, const struct glibc_cache *c,
@@ -207,8 +197,6 @@ static void collect_list(struct glibc_state *s, size_t lib, size_t cache, uint64
 	struct glibc *g = &s->libs[lib];
 	const struct glibc_cache *c = &g->caches[cache];
 
-	if (entry && g->links == LINKS_UNKNOWN)
-		settle_links(s, g, entry);
 	for (uint64_t nr = 0; entry; nr++) {
 		uint64_t stored;
 
@@ -229,21 +217,53 @@ static void collect_list(struct glibc_state *s, size_t lib, size_t cache, uint64
 	}
 }
 
+/* Blocks that a list has by its counter. */
+static uint64_t counted_in(const struct glibc *g, const struct glibc_cache_layout *l,
+			   const struct cache_image *image, unsigned int bin)
+{
+	uint64_t full;
+
+	if (!l->counts_down)
+		return image->counts[bin];
+	full = g->par.known && g->par.has_tcache ? g->par.tcache_count : slots(image, l);
+	return full > image->counts[bin] ? full - image->counts[bin] : 0;
+}
+
+/* One answer for the whole process: plain links or safe ones, by which more lists make sense. */
+static void settle_links(const struct glibc_state *s, struct glibc *g)
+{
+	size_t plain = 0, safe = 0;
+	struct cache_image image;
+
+	for (size_t i = 0; i < g->nr_caches && plain + safe < LISTS_ENOUGH; i++) {
+		const struct glibc_cache *c = &g->caches[i];
+
+		if (!read_cache(g, c->addr, c->layout, &image))
+			continue;
+		for (unsigned int k = 0; k < c->layout->bins; k++) {
+			uint64_t nr = counted_in(g, c->layout, &image, k);
+
+			if (nr == 0)
+				continue;
+			plain += list_fits(s, g, c, k, image.entries[k], nr, LINKS_PLAIN);
+			safe += list_fits(s, g, c, k, image.entries[k], nr, LINKS_SAFE);
+		}
+	}
+	if (plain != safe)
+		g->links = plain > safe ? LINKS_PLAIN : LINKS_SAFE;
+}
+
 static void collect_cache(struct glibc_state *s, size_t lib, size_t cache)
 {
 	struct glibc *g = &s->libs[lib];
 	const struct glibc_cache_layout *l = g->caches[cache].layout;
 	struct cache_image image;
-	uint64_t full;
 
 	if (!read_cache(g, g->caches[cache].addr, l, &image))
 		return;
-	full = g->par.known && g->par.has_tcache ? g->par.tcache_count : slots(&image, l);
 	for (unsigned int i = 0; i < l->bins; i++) {
-		uint64_t counted = image.counts[i], before = s->nr_marks;
+		uint64_t counted = counted_in(g, l, &image, i), before = s->nr_marks;
 
-		if (l->counts_down)
-			counted = full > counted ? full - counted : 0;
 		collect_list(s, lib, cache, image.entries[i], i, counted);
 		s->cache_counted += counted;
 		s->cache_listed += s->nr_marks - before;
@@ -302,9 +322,11 @@ static void find_key(struct glibc_state *s, size_t lib)
 
 void glibc_collect_caches(struct glibc_state *s)
 {
-	for (size_t i = 0; i < s->nr; i++)
+	for (size_t i = 0; i < s->nr; i++) {
+		settle_links(s, &s->libs[i]);
 		for (size_t k = 0; k < s->libs[i].nr_caches; k++)
 			collect_cache(s, i, k);
+	}
 	sort_marks(s);
 	for (size_t i = 0; i < s->nr; i++)
 		find_key(s, i);

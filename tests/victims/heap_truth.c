@@ -27,7 +27,7 @@
 struct worker {
 	pthread_t thread;
 	uint64_t seed;
-	int stays;
+	int stays, shares;
 	void *slots[SLOTS];
 };
 
@@ -129,7 +129,7 @@ static void step(struct worker *w)
 		void *p = realloc(w->slots[i], size_of(w) + 1);
 
 		w->slots[i] = p ? p : w->slots[i];
-	} else if (kind == 1) {
+	} else if (kind == 1 && w->shares) {
 		/* For another thread to free. */
 		size_t k = next(w) % (sizeof(shared) / sizeof(shared[0]));
 		void *other;
@@ -284,6 +284,7 @@ static void start_threads(int argc, char **argv)
 	for (size_t i = 0; i <= nr_threads; i++) {
 		workers[i].seed = 88172645463325252ull + i * 7919;
 		workers[i].stays = !ended || i % 2;
+		workers[i].shares = 1;
 	}
 	pthread_barrier_init(&start, NULL, nr_threads + 1);
 	pthread_barrier_init(&done, NULL, nr_threads + 1);
