@@ -62,27 +62,44 @@ static bool starts_elf(struct target *t, const struct map *m)
 	       memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
-/* use: what smaps says of it, NULL unknown. */
-static enum core_source decide_private(const struct map *m, const struct smaps_region *use,
-				       bool everything)
-{
-	bool touched = !use || use->anonymous || use->swap || (use->vm_flags & SMAPS_VM_HUGETLB);
+/* What is known of one mapping. */
+struct known {
+	const struct smaps_region *use; /* NULL: not in smaps */
+	bool smaps;			/* of other mappings it is known */
+	bool frozen;			/* it does not change any more */
+};
 
-	if (m->inode) {
-		if (everything)
-			return CORE_MEMORY;
-		return use ? (touched ? CORE_MEMORY : CORE_NOTHING)
-			   : (m->prot & MAP_WRITE ? CORE_MEMORY : CORE_NOTHING);
-	}
-	/* The kernel's zero page is in no figure of smaps, and is zeros. */
-	if (!touched)
-		return m->prot && m->end - m->start <= ZEROS_MAX ? CORE_ZEROS : CORE_NOTHING;
-	return use && (use->vm_flags & SMAPS_VM_HUGETLB) ? CORE_MEMORY : CORE_ANONYMOUS;
+/* Not in the clone, or wiped there: only reading knows what became of it. */
+static bool escapes_fork(const struct known *k)
+{
+	return k->use ? k->use->vm_flags & (SMAPS_VM_NO_FORK | SMAPS_VM_WIPE_FORK) : k->smaps;
 }
 
-static enum core_source decide(const struct map *m, const struct smaps_region *use, bool everything)
+static enum core_source decide_private(const struct map *m, const struct known *k, bool everything)
 {
-	uint32_t flags = use ? use->vm_flags : 0;
+	const struct smaps_region *use = k->use;
+	bool huge = use && (use->vm_flags & SMAPS_VM_HUGETLB);
+	bool touched = !use || use->anonymous || use->swap || huge;
+
+	/* Between this look and the reading it may be written to. */
+	if (!k->frozen)
+		touched |= !m->inode || (m->prot & MAP_WRITE);
+	if (m->inode) {
+		if (!use && !everything)
+			touched = m->prot & MAP_WRITE;
+		return everything || touched ? CORE_MEMORY : CORE_NOTHING;
+	}
+	if (huge || escapes_fork(k))
+		return CORE_MEMORY;
+	if (touched)
+		return CORE_ANONYMOUS;
+	/* The kernel's zero page is in no figure of smaps, and is zeros. */
+	return m->prot && m->end - m->start <= ZEROS_MAX ? CORE_ZEROS : CORE_NOTHING;
+}
+
+static enum core_source decide(const struct map *m, const struct known *k, bool everything)
+{
+	uint32_t flags = k->use ? k->use->vm_flags : 0;
 
 	if (strcmp(m->path, "[vdso]") == 0)
 		return CORE_MEMORY;
@@ -91,18 +108,19 @@ static enum core_source decide(const struct map *m, const struct smaps_region *u
 	if ((flags & SMAPS_VM_NO_DUMP) && !everything)
 		return CORE_NOTHING;
 	if (!(m->prot & MAP_IS_SHARED))
-		return decide_private(m, use, everything);
+		return decide_private(m, k, everything);
 	/* A file without a name is nothing but memory. */
 	if (everything || (m->deleted && !(flags & SMAPS_VM_HUGETLB)))
 		return CORE_SHARED;
 	return CORE_NOTHING;
 }
 
-static void add_piece(struct target *t, const struct map *m, const struct smaps_region *use,
-		      bool everything, struct core_plan *p)
+static void add_piece(struct target *t, const struct map *m, const struct known *k, bool everything,
+		      struct core_plan *p)
 {
-	struct core_piece piece = {.map = m, .source = decide(m, use, everything)};
-	bool unread = (use && (use->vm_flags & SMAPS_VM_IO)) || strncmp(m->path, "[vvar", 5) == 0;
+	struct core_piece piece = {.map = m, .source = decide(m, k, everything)};
+	bool unread =
+		(k->use && (k->use->vm_flags & SMAPS_VM_IO)) || strncmp(m->path, "[vvar", 5) == 0;
 
 	if (piece.source != CORE_NOTHING) {
 		piece.bytes = m->end - m->start;
@@ -116,31 +134,39 @@ static void add_piece(struct target *t, const struct map *m, const struct smaps_
 	ARRAY_PUSH(p->items, p->nr, p->cap, piece);
 }
 
+static void read_use(struct target *t, struct smaps *ret)
+{
+	int dir = core_proc_dir(t);
+
+	if (dir < 0)
+		return;
+	if (smaps_read_at(dir, ret) < 0)
+		*ret = (struct smaps){.nr = 0};
+	close(dir);
+}
+
 void core_plan_make(struct target *t, bool everything, struct core_plan *ret)
 {
 	struct core_plan p = {.nr = 0};
 	struct smaps use = {.nr = 0};
-	int dir = core_proc_dir(t);
+	struct known k = {.frozen = t->how.kind != TARGET_LIVE};
 	size_t at = 0;
 
-	if (dir >= 0) {
-		if (smaps_read_at(dir, &use) < 0)
-			use = (struct smaps){.nr = 0};
-		close(dir);
-	}
+	read_use(t, &use);
+	k.smaps = use.nr > 0;
 	for (size_t i = 0; i < t->maps.nr; i++) {
 		const struct map *m = &t->maps.items[i];
-		const struct smaps_region *found = NULL;
 
 		/* The kernel's own page, above all addresses of programs. */
 		if (strcmp(m->path, "[vsyscall]") == 0)
 			continue;
 		while (at < use.nr && use.items[at].map.end <= m->start)
 			at++;
+		k.use = NULL;
 		if (at < use.nr && use.items[at].map.start <= m->start &&
 		    use.items[at].map.end >= m->end)
-			found = &use.items[at];
-		add_piece(t, m, found, everything, &p);
+			k.use = &use.items[at];
+		add_piece(t, m, &k, everything, &p);
 	}
 	smaps_release(&use);
 	*ret = p;

@@ -50,6 +50,7 @@ struct cloned {
 	size_t nr_leftovers;
 	int32_t pid;	     /* of the clone; 0 none */
 	int64_t inner_pid;   /* as the target knows it */
+	int dir;	     /* its folder in /proc; -1 none */
 	struct procmem mem;  /* the clone's */
 	struct procmem live; /* the process's: which pages of files are in memory */
 	struct patches patches;
@@ -335,8 +336,8 @@ static void reap(struct cloned *c)
 	size_t at = 0;
 	int dir;
 
-	for (size_t i = 0; i < REAP_THREADS_MAX && !gone && !freeze_stop_one(f, &at); i++) {
-		call.tid = f->threads[f->nr - 1].tid;
+	for (size_t i = 0; i < REAP_THREADS_MAX && !gone && !freeze_stop_one(f, &at, &call.tid);
+	     i++) {
 		call.mem = open_memory(f->dir, call.tid);
 		/* It may have become another program meanwhile. */
 		maps_release(&maps);
@@ -388,10 +389,17 @@ static void cloned_release(struct cloned *c)
 	hold_release(&c->hold);
 	procmem_close(&c->mem);
 	procmem_close(&c->live);
+	if (c->dir >= 0)
+		close(c->dir);
 	patches_release(&c->patches);
 	maps_release(&c->before);
 	free(c->leftovers);
 	free(c);
+}
+
+static int cloned_dir(struct target *t)
+{
+	return ((struct cloned *)t->state)->dir;
 }
 
 static void cloned_close(struct target *t)
@@ -402,6 +410,7 @@ static void cloned_close(struct target *t)
 static const struct target_ops cloned_ops = {
 	.read = cloned_read,
 	.residency = cloned_residency,
+	.proc_dir = cloned_dir,
 	.thaw = cloned_thaw,
 	.close = cloned_close,
 };
@@ -449,16 +458,16 @@ static int prepare(struct cloned *c, struct target *t, struct error *e)
 /* The clone is there: its maps are those of the instant, and its memory is read from now on. */
 static int open_clone(struct cloned *c, struct target *t)
 {
-	int dir = proc_open(c->pid), r = dir < 0 ? dir : 0;
+	int r;
 
+	c->dir = proc_open(c->pid);
+	r = c->dir < 0 ? c->dir : 0;
 	if (!r && !t->maps.nr)
-		r = maps_read_at(dir, &t->maps);
+		r = maps_read_at(c->dir, &t->maps);
 	if (!r)
-		r = procmem_open(&c->mem, dir);
+		r = procmem_open(&c->mem, c->dir);
 	if (!r && !c->ranges_known)
-		r = hazards_find_ranges(dir, true, &c->patches);
-	if (dir >= 0)
-		close(dir);
+		r = hazards_find_ranges(c->dir, true, &c->patches);
 	if (!r)
 		r = procmem_open(&c->live, c->hold.dir);
 	/* The process may have ended; the clone is still there. */
@@ -472,6 +481,7 @@ int target_clone_attach(struct target *t, struct error *e)
 
 	c->mem = c->live = (struct procmem){.mem = -1, .pagemap = -1};
 	c->why = t->how.why;
+	c->dir = -1;
 	r = prepare(c, t, e);
 	if (!r) {
 		r = tracer_call(c->hold.tracer, clone_job, c);

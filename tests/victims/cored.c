@@ -8,6 +8,8 @@
  *   shared     anonymous shared memory, some pages written
  *   private    a mapped file, changed in memory
  *   unwanted   marked with MADV_DONTDUMP
+ *   unforked   marked with MADV_DONTFORK: no clone has it
+ *   wiped      marked with MADV_WIPEONFORK: zeros in every clone
  *
  * Three threads wait in thread_waits(). A line on standard input is answered with "alive"; with
  * --abort the program aborts after it told the truth. The end of the input ends it.
@@ -30,7 +32,7 @@ const char *cored_text = "text that is in a core";
 long cored_number = 123456789;
 
 static pthread_barrier_t started;
-static char ranges[1024];
+static char ranges[2048];
 
 static void fill(unsigned char *p, size_t len, unsigned int seed)
 {
@@ -81,6 +83,15 @@ static void touch_some(unsigned char *p, size_t len)
 		fill(p + at, at % 3 ? 4096 : 3 * 4096, (unsigned int)at);
 }
 
+static int make_marked(const char *name, unsigned int seed, int advice)
+{
+	unsigned char *p = map(OTHER_BYTES, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	fill(p, OTHER_BYTES, seed);
+	tell(name, p, OTHER_BYTES);
+	return madvise(p, OTHER_BYTES, advice);
+}
+
 static NOINLINE int make_ranges(void)
 {
 	unsigned char *heap = malloc(opaque(HEAP_BYTES)), *small = NULL, *p;
@@ -108,10 +119,8 @@ static NOINLINE int make_ranges(void)
 	p = map(OTHER_BYTES, MAP_PRIVATE, fileno(file));
 	fill(p + 8192, 100, 3);
 	tell("private", p, OTHER_BYTES);
-	p = map(OTHER_BYTES, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	fill(p, OTHER_BYTES, 4);
-	tell("unwanted", p, OTHER_BYTES);
-	if (madvise(p, OTHER_BYTES, MADV_DONTDUMP))
+	if (make_marked("unwanted", 4, MADV_DONTDUMP) ||
+	    make_marked("unforked", 5, MADV_DONTFORK) || make_marked("wiped", 6, MADV_WIPEONFORK))
 		return -1;
 	return 0;
 }
