@@ -27,7 +27,7 @@ struct heap_ops {
 	void (*free_state)(void *state);
 };
 
-extern const struct heap_ops heap_glibc, heap_jemalloc, heap_musl, heap_python;
+extern const struct heap_ops heap_glibc, heap_jemalloc, heap_musl, heap_python, heap_unknown;
 
 struct target *heaps_target(struct heaps *h);
 /* A new heap of this allocator, zeroed but for its index and parent; valid until the next call. */

@@ -10,19 +10,20 @@
 #include "target/target.h"
 
 #define SAMPLES 512
+#define LINES 1024 /* pages of the target that are kept */
 
 struct je_state_of {
 	struct je_instance items[JE_INSTANCES_MAX];
 	size_t nr;
-	struct peek peek;
+	struct scatter memory;
 };
 
 /* One walk over one arena. */
 struct je_walk {
 	struct walk *w;
 	struct je_instance *in;
-	struct peek *peek;
-	size_t heap, next_cached;
+	struct scatter *memory;
+	size_t heap, next_cached, next_internal;
 	uint64_t free_counted, free_by_bitmap;
 	uint64_t cached, cached_busy;
 	uint64_t nr_busy;
@@ -133,22 +134,22 @@ static int je_find(struct heaps *h, void **ret_state, struct error *e)
 	if (target_word_bytes(t) != 8)
 		return 0;
 	s = mem_alloc(sizeof(*s));
-	peek_init(&s->peek, t);
-	found = je_find_roots(t, &s->peek, s->items);
+	scatter_init(&s->memory, t, LINES);
+	found = je_find_roots(t, &s->memory, s->items);
 	for (size_t i = 0; i < found; i++) {
 		struct je_instance in = s->items[i];
-		size_t nr = je_sample_slabs(&in, t, &s->peek, records, SAMPLES);
+		size_t nr = je_sample_slabs(&in, t, &s->memory, records, SAMPLES);
 
-		if (je_layout_find(&in, &s->peek, records, nr))
+		if (je_layout_find(&in, &s->memory, records, nr))
 			s->items[s->nr++] = in;
 	}
 	for (size_t i = 0; i < s->nr; i++) {
-		je_collect(&s->items[i], t, &s->peek);
+		je_collect(&s->items[i], t, &s->memory);
 		heaps_add_own(h, s->items[i].root,
 			      s->items[i].root + je_root_bytes(&s->items[i].shape));
 		add_heaps(&s->items[i], h);
 		add_spans(&s->items[i], h);
-		je_find_cached(&s->items[i], h, &s->peek);
+		je_find_cached(&s->items[i], h, &s->memory);
 		describe_instance(&s->items[i], h, s->nr > 1);
 	}
 	*ret_state = s;
@@ -167,12 +168,16 @@ static const struct je_cached *cached_at(struct je_walk *v, uint64_t addr)
 	return NULL;
 }
 
-static bool is_stack(const struct je_instance *in, uint64_t addr)
+/* What a block is, when it is none of the program's; or NULL. Ascending, too. */
+static const char *internal_at(struct je_walk *v, uint64_t addr)
 {
-	for (size_t i = 0; i < in->nr_stacks; i++)
-		if (in->stacks[i] == addr)
-			return true;
-	return false;
+	const struct je_instance *in = v->in;
+
+	while (v->next_internal < in->nr_internals && in->internals[v->next_internal].addr < addr)
+		v->next_internal++;
+	if (v->next_internal < in->nr_internals && in->internals[v->next_internal].addr == addr)
+		return in->internals[v->next_internal].what;
+	return NULL;
 }
 
 /* State of a block that its extent has handed out or not. */
@@ -190,10 +195,11 @@ static void set_state(struct je_walk *v, struct heap_block *b, bool busy)
 	if (cached) {
 		b->state = BLOCK_CACHED;
 		b->tid = cached->tid;
-	} else if (is_stack(v->in, b->addr)) {
-		b->state = BLOCK_INTERNAL;
-		b->what = "thread cache";
+		return;
 	}
+	b->what = internal_at(v, b->addr);
+	if (b->what)
+		b->state = BLOCK_INTERNAL;
 }
 
 static int emit_rest(struct je_walk *v, uint64_t start, uint64_t end, const char *what)
@@ -213,7 +219,7 @@ static int walk_slab(struct je_walk *v, const struct je_extent *x)
 	uint64_t bits[JE_BITMAP_WORDS], size;
 	unsigned int nr = je_regions(v->in, x), busy;
 
-	if (!je_busy_read(v->in, v->peek, x, bits, &busy)) {
+	if (!je_busy_read(v->in, v->memory, x, bits, &busy)) {
 		walk_fault(v->w, v->heap, x->base, "a slab's size class %u cannot be", x->index);
 		return emit_rest(v, x->base, x->base + x->bytes, "slab that cannot be read");
 	}
@@ -268,7 +274,7 @@ static int walk_piece(struct je_walk *v, const struct je_piece *piece)
 		return 0;
 	if (piece->record == 0)
 		return emit_rest(v, piece->base, piece->base + piece->bytes, "metadata");
-	if (!je_extent_read(v->in, v->peek, piece->record, &x) || x.base != piece->base ||
+	if (!je_extent_read(v->in, v->memory, piece->record, &x) || x.base != piece->base ||
 	    x.bytes != piece->bytes) {
 		walk_fault(v->w, v->heap, piece->base, "an extent changed while it was read");
 		return emit_rest(v, piece->base, piece->base + piece->bytes,
@@ -313,7 +319,8 @@ static int je_walk(struct walk *w, void *state, size_t i)
 {
 	struct je_state_of *s = state;
 	uint32_t arena;
-	struct je_walk v = {.w = w, .in = instance_of(s, i, &arena), .peek = &s->peek, .heap = i};
+	struct je_walk v = {
+		.w = w, .in = instance_of(s, i, &arena), .memory = &s->memory, .heap = i};
 
 	if (!v.in)
 		return 0;
@@ -350,7 +357,7 @@ static void je_describe(struct heaps *h, void *state, const struct heap_block *b
 	struct je_extent x;
 
 	(void)h;
-	if (!piece || piece->record == 0 || !je_extent_read(in, &s->peek, piece->record, &x))
+	if (!piece || piece->record == 0 || !je_extent_read(in, &s->memory, piece->record, &x))
 		return;
 	str_printf(out, "extent 0x%llx, %llu bytes, %s, record at 0x%llx\n",
 		   (unsigned long long)x.base, (unsigned long long)x.bytes,
@@ -372,7 +379,7 @@ static void je_free(void *state)
 
 	for (size_t i = 0; i < s->nr; i++)
 		je_instance_release(&s->items[i]);
-	peek_release(&s->peek);
+	scatter_release(&s->memory);
 	free(s);
 }
 

@@ -15,7 +15,7 @@
 #define SEEP_HEAP_JEMALLOC_H
 
 #include "heap/heap_private.h"
-#include "heap/peek.h"
+#include "heap/scatter.h"
 #include "target/maps.h"
 
 #define JE_SIZES_MAX 256
@@ -71,6 +71,12 @@ struct je_cached {
 	uint32_t index;
 };
 
+/* A block that no program asked for, and what it is. */
+struct je_internal {
+	uint64_t addr;
+	const char *what;
+};
+
 struct je_arena {
 	uint32_t index;
 	size_t heap;   /* in struct heaps */
@@ -92,8 +98,8 @@ struct je_instance {
 	size_t nr_arenas, cap_arenas;
 	struct je_cached *cached; /* ascending */
 	size_t nr_cached, cap_cached;
-	uint64_t *stacks; /* where thread caches keep their pointers: jemalloc's own blocks */
-	size_t nr_stacks, cap_stacks;
+	struct je_internal *internals; /* ascending */
+	size_t nr_internals, cap_internals;
 	size_t nr_caches;
 	uint64_t nr_cached_bad; /* entries of thread caches that are no block of their size */
 };
@@ -110,12 +116,12 @@ uint64_t je_root_bytes(const struct je_shape *s);
  * Decides layout and sizes from slabs' records (nr, of many): the one under which every slab's
  * count equals its bitmap. False: none.
  */
-bool je_layout_find(struct je_instance *in, struct peek *p, const uint64_t *records, size_t nr);
+bool je_layout_find(struct je_instance *in, struct scatter *p, const uint64_t *records, size_t nr);
 /* False: not readable, or nothing that a record could say. */
-bool je_extent_read(const struct je_instance *in, struct peek *p, uint64_t record,
+bool je_extent_read(const struct je_instance *in, struct scatter *p, uint64_t record,
 		    struct je_extent *ret);
 /* Which regions are handed out: a bit each, set when busy. False: not readable. */
-bool je_busy_read(const struct je_instance *in, struct peek *p, const struct je_extent *x,
+bool je_busy_read(const struct je_instance *in, struct scatter *p, const struct je_extent *x,
 		  uint64_t *bits, unsigned int *ret_busy);
 #define JE_REGIONS_MAX 8192
 #define JE_BITMAP_WORDS (JE_REGIONS_MAX / 64)
@@ -124,29 +130,30 @@ bool je_busy_read(const struct je_instance *in, struct peek *p, const struct je_
  * The first page in [addr, end) that the page map knows; *ret_record: of what. end: none. What is
  * not mapped by a leaf is skipped at once. Each entry looked at is taken off *budget.
  */
-uint64_t je_next_page(const struct je_instance *in, struct peek *p, uint64_t addr, uint64_t end,
+uint64_t je_next_page(const struct je_instance *in, struct scatter *p, uint64_t addr, uint64_t end,
 		      uint64_t *budget, uint64_t *ret_record);
 #define JE_BUDGET (1ull << 31) /* entries; 8 TiB of pages */
 /* Looks for page maps in the writable data of every module; at most JE_INSTANCES_MAX. */
-size_t je_find_roots(struct target *t, struct peek *p, struct je_instance *items);
+size_t je_find_roots(struct target *t, struct scatter *p, struct je_instance *items);
 #define JE_INSTANCES_MAX 4
 /* Fills pieces with every extent in the page map and with the blocks of metadata, in order. */
-void je_collect(struct je_instance *in, struct target *t, struct peek *p);
+void je_collect(struct je_instance *in, struct target *t, struct scatter *p);
 /* The piece that holds addr, or NULL. */
 const struct je_piece *je_find_piece(const struct je_instance *in, uint64_t addr);
 /* The block that holds addr, busy or not: start, size class. False: none. */
-bool je_block_at(const struct je_instance *in, struct peek *p, uint64_t addr, uint64_t *ret_start,
-		 uint64_t *ret_bytes, unsigned int *ret_index);
+bool je_block_at(const struct je_instance *in, struct scatter *p, uint64_t addr,
+		 uint64_t *ret_start, uint64_t *ret_bytes, unsigned int *ret_index);
 /* Usable bytes of a block that has an extent of its own. */
 uint64_t je_large_bytes(const struct je_instance *in, const struct je_extent *x);
 /* Finds what threads keep, and tells the heaps who uses them; needs pieces and arenas. */
-void je_find_cached(struct je_instance *in, struct heaps *h, struct peek *p);
+void je_find_cached(struct je_instance *in, struct heaps *h, struct scatter *p);
 void je_instance_release(struct je_instance *in);
 
 /* The block of metadata that holds addr, and the next of its chain (0 none); 0: none. */
-uint64_t je_metadata_block(struct peek *p, uint64_t addr, uint64_t *ret_bytes, uint64_t *ret_next);
+uint64_t je_metadata_block(struct scatter *p, uint64_t addr, uint64_t *ret_bytes,
+			   uint64_t *ret_next);
 /* Extents of the kind that find() may sample: records of slabs, at most cap. */
-size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct peek *p,
+size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct scatter *p,
 		       uint64_t *records, size_t cap);
 /* Memory that jemalloc may have got: private and of no file, whatever its protection. */
 bool je_may_hold(const struct map *m);

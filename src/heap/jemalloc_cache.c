@@ -45,23 +45,24 @@ static bool seen_before(struct seen *s, uint64_t addr)
 	return false;
 }
 
-static bool read_newest(struct peek *p, uint64_t d, struct cache *ret)
+static bool read_newest(struct scatter *p, uint64_t d, struct cache *ret)
 {
 	uint64_t words[4], slow;
 
-	if (!peek_read(p, d, words, sizeof(words)) || words[2] % 8 || words[2] < 8 ||
-	    !peek_u64(p, words[2] - 8, &slow) || slow != d - 16)
+	if (!scatter_read(p, d, words, sizeof(words)) || words[2] % 8 || words[2] < 8 ||
+	    !scatter_word(p, words[2] - 8, &slow) || slow != d - 16)
 		return false;
 	*ret = (struct cache){
 		.descriptor = d, .next = words[0], .bins = words[2], .arena = words[3]};
 	return true;
 }
 
-static bool read_middle(const struct je_instance *in, struct peek *p, uint64_t d, struct cache *ret)
+static bool read_middle(const struct je_instance *in, struct scatter *p, uint64_t d,
+			struct cache *ret)
 {
 	uint64_t words[5], bins = (uint64_t)in->sizes.small * BIN_BYTES;
 
-	if (!peek_read(p, d, words, sizeof(words)) ||
+	if (!scatter_read(p, d, words, sizeof(words)) ||
 	    (words[2] != d - 16 - bins && words[2] != d - 40 - bins) || words[3] <= d ||
 	    words[3] - d > 4096)
 		return false;
@@ -74,14 +75,14 @@ static bool read_middle(const struct je_instance *in, struct peek *p, uint64_t d
 }
 
 /* The list of 5.0 goes through the caches themselves: link and arena follow the small bins. */
-static bool read_oldest(const struct je_instance *in, struct peek *p, uint64_t cache,
+static bool read_oldest(const struct je_instance *in, struct scatter *p, uint64_t cache,
 			struct cache *ret)
 {
 	uint64_t nr = in->sizes.small, link = 16 + nr * BIN_BYTES;
 	uint64_t words[3], back;
 
-	if (!peek_read(p, cache + link, words, sizeof(words)) ||
-	    !peek_u64(p, words[0] + link + 8, &back) || back != cache)
+	if (!scatter_read(p, cache + link, words, sizeof(words)) ||
+	    !scatter_word(p, words[0] + link + 8, &back) || back != cache)
 		return false;
 	*ret = (struct cache){
 		.descriptor = cache, .next = words[0], .bins = cache + 16, .arena = words[2]};
@@ -90,7 +91,8 @@ static bool read_oldest(const struct je_instance *in, struct peek *p, uint64_t c
 	return true;
 }
 
-static bool read_cache(const struct je_instance *in, struct peek *p, uint64_t d, struct cache *ret)
+static bool read_cache(const struct je_instance *in, struct scatter *p, uint64_t d,
+		       struct cache *ret)
 {
 	const struct je_piece *arena;
 	bool ok;
@@ -110,7 +112,7 @@ static bool read_cache(const struct je_instance *in, struct peek *p, uint64_t d,
 }
 
 /* The pointers [first, first + nr) of a cache's stack, which lies in the block [low, high). */
-static void add_entries(struct je_instance *in, struct peek *p, uint64_t first, size_t nr,
+static void add_entries(struct je_instance *in, struct scatter *p, uint64_t first, size_t nr,
 			uint32_t index, int32_t tid)
 {
 	uint64_t pointers[64];
@@ -118,7 +120,7 @@ static void add_entries(struct je_instance *in, struct peek *p, uint64_t first, 
 	for (size_t i = 0; i < nr; i += 64) {
 		size_t n = nr - i < 64 ? nr - i : 64;
 
-		if (!peek_read(p, first + 8 * i, pointers, 8 * n))
+		if (!scatter_read(p, first + 8 * i, pointers, 8 * n))
 			return;
 		for (size_t k = 0; k < n; k++) {
 			struct je_cached c = {.addr = pointers[k], .tid = tid, .index = index};
@@ -135,7 +137,7 @@ static void add_entries(struct je_instance *in, struct peek *p, uint64_t first, 
 }
 
 /* First pointer and how many, of one bin. False: not a bin in use. */
-static bool read_bin(const struct je_instance *in, struct peek *p, uint64_t bin,
+static bool read_bin(const struct je_instance *in, struct scatter *p, uint64_t bin,
 		     uint64_t *ret_first, size_t *ret_nr)
 {
 	uint8_t bytes[BIN_BYTES];
@@ -143,7 +145,7 @@ static bool read_bin(const struct je_instance *in, struct peek *p, uint64_t bin,
 	uint16_t empty;
 	uint32_t nr;
 
-	if (!peek_read(p, bin, bytes, sizeof(bytes)))
+	if (!scatter_read(p, bin, bytes, sizeof(bytes)))
 		return false;
 	if (in->layout.state_bits == 3) {
 		memcpy(&stack, bytes, 8);
@@ -159,7 +161,7 @@ static bool read_bin(const struct je_instance *in, struct peek *p, uint64_t bin,
 	return stack != 0 && stack % 8 == 0 && *ret_nr <= ENTRIES_MAX && *ret_first <= stack + 8;
 }
 
-static void read_bins(struct je_instance *in, struct peek *p, uint64_t bins, unsigned int first,
+static void read_bins(struct je_instance *in, struct scatter *p, uint64_t bins, unsigned int first,
 		      unsigned int last, uint64_t stack, uint64_t stack_bytes, int32_t tid)
 {
 	for (unsigned int i = first; i < last; i++) {
@@ -173,8 +175,15 @@ static void read_bins(struct je_instance *in, struct peek *p, uint64_t bins, uns
 	}
 }
 
+static void add_internal(struct je_instance *in, uint64_t addr, const char *what)
+{
+	struct je_internal internal = {.addr = addr, .what = what};
+
+	ARRAY_PUSH(in->internals, in->nr_internals, in->cap_internals, internal);
+}
+
 /* All stacks of a cache lie in one block of jemalloc's own; with huge pages, in its metadata. */
-static bool find_stack(struct je_instance *in, struct peek *p, const struct cache *c,
+static bool find_stack(struct je_instance *in, struct scatter *p, const struct cache *c,
 		       uint64_t *ret_start, uint64_t *ret_bytes)
 {
 	const struct je_piece *piece;
@@ -186,7 +195,7 @@ static bool find_stack(struct je_instance *in, struct peek *p, const struct cach
 		return false;
 	first -= nr == 0; /* an empty one points behind its stack */
 	if (je_block_at(in, p, first, ret_start, ret_bytes, &index)) {
-		ARRAY_PUSH(in->stacks, in->nr_stacks, in->cap_stacks, *ret_start);
+		add_internal(in, *ret_start, "thread cache");
 		return true;
 	}
 	piece = je_find_piece(in, first);
@@ -218,13 +227,13 @@ static int32_t thread_of(const struct target *t, uint64_t addr)
 }
 
 /* The number of an arena: the base that it was cut from says, at the start of the first block. */
-static void note_thread(struct je_instance *in, struct peek *p, const struct cache *c,
+static void note_thread(struct je_instance *in, struct scatter *p, const struct cache *c,
 			struct heaps *h, int32_t tid)
 {
 	uint64_t bytes, next, block = je_metadata_block(p, c->arena, &bytes, &next);
 	uint32_t number;
 
-	if (!block || next || !peek_u32(p, block + 192, &number))
+	if (!block || next || !scatter_int(p, block + 192, &number))
 		return;
 	for (size_t i = 0; i < in->nr_arenas; i++) {
 		struct heap *heap;
@@ -238,7 +247,7 @@ static void note_thread(struct je_instance *in, struct peek *p, const struct cac
 	}
 }
 
-static void add_cache(struct je_instance *in, struct heaps *h, struct peek *p,
+static void add_cache(struct je_instance *in, struct heaps *h, struct scatter *p,
 		      const struct cache *c)
 {
 	int32_t tid = thread_of(heaps_target(h), c->descriptor);
@@ -255,7 +264,7 @@ static void add_cache(struct je_instance *in, struct heaps *h, struct peek *p,
 }
 
 /* The caches of one arena are a ring. */
-static void add_ring(struct je_instance *in, struct heaps *h, struct peek *p, uint64_t first,
+static void add_ring(struct je_instance *in, struct heaps *h, struct scatter *p, uint64_t first,
 		     struct seen *caches)
 {
 	struct cache c;
@@ -267,7 +276,7 @@ static void add_ring(struct je_instance *in, struct heaps *h, struct peek *p, ui
 	}
 }
 
-static void try_arena(struct je_instance *in, struct heaps *h, struct peek *p, uint64_t arena,
+static void try_arena(struct je_instance *in, struct heaps *h, struct scatter *p, uint64_t arena,
 		      struct seen *caches)
 {
 	const struct je_piece *piece = je_find_piece(in, arena);
@@ -278,13 +287,14 @@ static void try_arena(struct je_instance *in, struct heaps *h, struct peek *p, u
 		struct cache c;
 		uint64_t d;
 
-		if (peek_u64(p, at, &d) && d && read_cache(in, p, d, &c) && c.arena == arena)
+		if (scatter_word(p, at, &d) && d && read_cache(in, p, d, &c) && c.arena == arena)
 			add_ring(in, h, p, d, caches);
 	}
 }
 
 /* The program's data knows every arena. */
-static void ask_arenas(struct je_instance *in, struct heaps *h, struct peek *p, struct seen *caches)
+static void ask_arenas(struct je_instance *in, struct heaps *h, struct scatter *p,
+		       struct seen *caches)
 {
 	struct scan_words words = {0};
 	struct seen arenas = {0};
@@ -301,7 +311,7 @@ static void ask_arenas(struct je_instance *in, struct heaps *h, struct peek *p, 
 	free(arenas.items);
 }
 
-static void ask_threads(struct je_instance *in, struct heaps *h, struct peek *p,
+static void ask_threads(struct je_instance *in, struct heaps *h, struct scatter *p,
 			struct seen *caches)
 {
 	bool above = target_machine(heaps_target(h)) == EM_AARCH64;
@@ -318,6 +328,34 @@ static void ask_threads(struct je_instance *in, struct heaps *h, struct peek *p,
 	}
 }
 
+/*
+ * The C library asks for one block a thread itself: the vector of modules with thread variables.
+ * The thread's control block points behind its first entry (glibc; x86 second word, ARM first).
+ */
+static void add_vectors(struct je_instance *in, struct heaps *h, struct scatter *p)
+{
+	unsigned int offset = target_machine(heaps_target(h)) == EM_AARCH64 ? 0 : 8;
+	size_t nr;
+	const struct target_thread *threads = target_threads(heaps_target(h), &nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t vector, start, bytes;
+		unsigned int index;
+
+		if (threads[i].tp && scatter_word(p, threads[i].tp + offset, &vector) &&
+		    vector > 16 && je_block_at(in, p, vector - 16, &start, &bytes, &index) &&
+		    start == vector - 16)
+			add_internal(in, start, "thread's vector of modules");
+	}
+}
+
+static int compare_internals(const void *a, const void *b)
+{
+	const struct je_internal *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
 static int compare_cached(const void *a, const void *b)
 {
 	const struct je_cached *x = a, *y = b;
@@ -325,14 +363,17 @@ static int compare_cached(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-void je_find_cached(struct je_instance *in, struct heaps *h, struct peek *p)
+void je_find_cached(struct je_instance *in, struct heaps *h, struct scatter *p)
 {
 	struct seen caches = {0};
 	size_t kept = 0;
 
 	ask_arenas(in, h, p, &caches);
 	ask_threads(in, h, p, &caches);
+	add_vectors(in, h, p);
 	free(caches.items);
+	if (in->nr_internals)
+		qsort(in->internals, in->nr_internals, sizeof(*in->internals), compare_internals);
 	if (in->nr_cached == 0)
 		return;
 	qsort(in->cached, in->nr_cached, sizeof(*in->cached), compare_cached);

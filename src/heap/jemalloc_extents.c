@@ -14,12 +14,12 @@
  * Head of a block of metadata (base_block_t): size, next, then a record of what is not used yet:
  * of no arena, and it ends where the block ends.
  */
-static bool is_metadata_block(struct peek *p, uint64_t addr, uint64_t *ret_bytes,
+static bool is_metadata_block(struct scatter *p, uint64_t addr, uint64_t *ret_bytes,
 			      uint64_t *ret_next)
 {
 	uint64_t words[5];
 
-	if (!peek_read(p, addr, words, sizeof(words)) || words[0] == 0 || words[0] % 4096 ||
+	if (!scatter_read(p, addr, words, sizeof(words)) || words[0] == 0 || words[0] % 4096 ||
 	    words[0] > 1ull << 46 || (words[2] & 0xfff) != JE_ARENA_NONE)
 		return false;
 	if (words[3] < addr || words[3] - addr > words[0] ||
@@ -30,7 +30,8 @@ static bool is_metadata_block(struct peek *p, uint64_t addr, uint64_t *ret_bytes
 	return true;
 }
 
-uint64_t je_metadata_block(struct peek *p, uint64_t addr, uint64_t *ret_bytes, uint64_t *ret_next)
+uint64_t je_metadata_block(struct scatter *p, uint64_t addr, uint64_t *ret_bytes,
+			   uint64_t *ret_next)
 {
 	uint64_t at = addr & ~4095ull;
 
@@ -68,7 +69,7 @@ static bool known_block(struct blocks *b, uint64_t addr)
 }
 
 /* The block around a piece of metadata, and the chain that it begins or continues. */
-static void add_blocks(struct blocks *b, struct peek *p, uint64_t addr, uint32_t arena)
+static void add_blocks(struct blocks *b, struct scatter *p, uint64_t addr, uint32_t arena)
 {
 	uint64_t bytes, next, at;
 
@@ -86,7 +87,7 @@ static void add_blocks(struct blocks *b, struct peek *p, uint64_t addr, uint32_t
 	}
 }
 
-static void add_extents_of(struct je_instance *in, struct peek *p, const struct map *m,
+static void add_extents_of(struct je_instance *in, struct scatter *p, const struct map *m,
 			   uint64_t *reach, uint64_t *budget, struct blocks *blocks)
 {
 	uint64_t page = 1ull << in->shape.page_bits;
@@ -134,7 +135,7 @@ static void sort_pieces(struct je_instance *in)
 }
 
 /* What most large blocks have to spare beyond their class: nothing, or a page. */
-static uint64_t find_pad(const struct je_instance *in, struct peek *p)
+static uint64_t find_pad(const struct je_instance *in, struct scatter *p)
 {
 	uint64_t page = 1ull << in->shape.page_bits;
 	size_t none = 0, one = 0;
@@ -152,7 +153,7 @@ static uint64_t find_pad(const struct je_instance *in, struct peek *p)
 	return none > one ? 0 : page;
 }
 
-void je_collect(struct je_instance *in, struct target *t, struct peek *p)
+void je_collect(struct je_instance *in, struct target *t, struct scatter *p)
 {
 	const struct maps *maps = target_maps(t);
 	uint64_t reach = 0, budget = JE_BUDGET;
@@ -185,8 +186,8 @@ const struct je_piece *je_find_piece(const struct je_instance *in, uint64_t addr
 	return &in->pieces[low - 1];
 }
 
-bool je_block_at(const struct je_instance *in, struct peek *p, uint64_t addr, uint64_t *ret_start,
-		 uint64_t *ret_bytes, unsigned int *ret_index)
+bool je_block_at(const struct je_instance *in, struct scatter *p, uint64_t addr,
+		 uint64_t *ret_start, uint64_t *ret_bytes, unsigned int *ret_index)
 {
 	const struct je_piece *piece = je_find_piece(in, addr);
 	struct je_extent x;
@@ -212,5 +213,5 @@ void je_instance_release(struct je_instance *in)
 	free(in->pieces);
 	free(in->arenas);
 	free(in->cached);
-	free(in->stacks);
+	free(in->internals);
 }

@@ -55,13 +55,13 @@ static bool decode(const struct je_layout *l, const struct je_shape *shape, cons
 	       ret->base + ret->bytes > ret->base;
 }
 
-bool je_extent_read(const struct je_instance *in, struct peek *p, uint64_t record,
+bool je_extent_read(const struct je_instance *in, struct scatter *p, uint64_t record,
 		    struct je_extent *ret)
 {
 	uint64_t words[JE_RECORD_HEAD / 8];
 
 	ret->record = record;
-	return peek_read(p, record, words, sizeof(words)) &&
+	return scatter_read(p, record, words, sizeof(words)) &&
 	       decode(&in->layout, &in->shape, words, ret);
 }
 
@@ -76,12 +76,13 @@ unsigned int je_regions(const struct je_instance *in, const struct je_extent *x)
 									       : 0;
 }
 
-bool je_busy_read(const struct je_instance *in, struct peek *p, const struct je_extent *x,
+bool je_busy_read(const struct je_instance *in, struct scatter *p, const struct je_extent *x,
 		  uint64_t *bits, unsigned int *ret_busy)
 {
 	unsigned int nr = je_regions(in, x), nr_words = (nr + 63) / 64, busy = 0;
 
-	if (nr == 0 || !peek_read(p, x->record + JE_RECORD_BITMAP, bits, nr_words * sizeof(*bits)))
+	if (nr == 0 ||
+	    !scatter_read(p, x->record + JE_RECORD_BITMAP, bits, nr_words * sizeof(*bits)))
 		return false;
 	for (unsigned int i = 0; i < nr_words; i++) {
 		bits[i] = ~bits[i];
@@ -104,7 +105,7 @@ static bool fits_exactly(const struct je_instance *in, const struct je_extent *x
 }
 
 /* How many slabs are exactly as expected under this guess; 0 as soon as one contradicts it. */
-static size_t count_fits(const struct je_instance *in, struct peek *p, const uint64_t *records,
+static size_t count_fits(const struct je_instance *in, struct scatter *p, const uint64_t *records,
 			 size_t nr)
 {
 	uint64_t bits[JE_BITMAP_WORDS];
@@ -127,7 +128,7 @@ static size_t count_fits(const struct je_instance *in, struct peek *p, const uin
 	return wrong * 64 > fits ? 0 : fits;
 }
 
-bool je_layout_find(struct je_instance *in, struct peek *p, const uint64_t *records, size_t nr)
+bool je_layout_find(struct je_instance *in, struct scatter *p, const uint64_t *records, size_t nr)
 {
 	struct je_instance best = *in;
 	size_t most = 0;

@@ -44,7 +44,7 @@ static uint64_t index_of(const struct je_shape *s, unsigned int level, uint64_t 
 }
 
 /* The leaf of addr; 0 none, and then *ret_skip is the end of what is missing. */
-static uint64_t leaf_of(const struct je_instance *in, struct peek *p, uint64_t addr,
+static uint64_t leaf_of(const struct je_instance *in, struct scatter *p, uint64_t addr,
 			uint64_t *ret_skip)
 {
 	const struct je_shape *s = &in->shape;
@@ -55,7 +55,7 @@ static uint64_t leaf_of(const struct je_instance *in, struct peek *p, uint64_t a
 		uint64_t span = 1ull << shift_of(s, level);
 
 		*ret_skip = (addr & ~(span - 1)) + span;
-		if (!peek_u64(p, slot, &node) || node == 0)
+		if (!scatter_word(p, slot, &node) || node == 0)
 			return 0;
 	}
 	return node;
@@ -71,7 +71,7 @@ static uint64_t record_of(const struct je_shape *s, const uint8_t *entry)
 	return word & ~63ull;
 }
 
-uint64_t je_next_page(const struct je_instance *in, struct peek *p, uint64_t addr, uint64_t end,
+uint64_t je_next_page(const struct je_instance *in, struct scatter *p, uint64_t addr, uint64_t end,
 		      uint64_t *budget, uint64_t *ret_record)
 {
 	const struct je_shape *s = &in->shape;
@@ -93,7 +93,7 @@ uint64_t je_next_page(const struct je_instance *in, struct peek *p, uint64_t add
 			addr = skip;
 			continue;
 		}
-		if (!peek_read(p, leaf + index * s->entry_bytes, chunk, nr * s->entry_bytes))
+		if (!scatter_read(p, leaf + index * s->entry_bytes, chunk, nr * s->entry_bytes))
 			memset(chunk, 0, sizeof(chunk));
 		for (uint64_t i = 0; i < nr; i++, addr += 1ull << s->page_bits) {
 			*ret_record = record_of(s, chunk + i * s->entry_bytes);
@@ -110,7 +110,7 @@ bool je_may_hold(const struct map *m)
 	       strcmp(m->path, "[vdso]") != 0 && strcmp(m->path, "[vvar]") != 0;
 }
 
-size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct peek *p,
+size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct scatter *p,
 		       uint64_t *records, size_t cap)
 {
 	const struct maps *maps = target_maps(t);
@@ -141,7 +141,7 @@ size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct pe
 }
 
 /* Do the first pages that it knows lead to records that speak of these very pages? */
-static bool leads_to_records(const struct je_instance *in, struct target *t, struct peek *p)
+static bool leads_to_records(const struct je_instance *in, struct target *t, struct scatter *p)
 {
 	const struct maps *maps = target_maps(t);
 	uint64_t reach = 0, budget = JE_BUDGET;
@@ -209,7 +209,7 @@ static size_t list_keys(const struct target *t, const struct je_shape *s, uint64
 	return nr;
 }
 
-static bool try_shape(struct target *t, struct peek *p, const struct scan_words *words,
+static bool try_shape(struct target *t, struct scatter *p, const struct scan_words *words,
 		      struct je_instance *in)
 {
 	uint64_t keys[KEYS_MAX], bytes = je_root_bytes(&in->shape), last_root = 0;
@@ -237,7 +237,7 @@ static bool try_shape(struct target *t, struct peek *p, const struct scan_words 
 	return false;
 }
 
-static bool try_range(struct target *t, struct peek *p, uint64_t start, uint64_t end,
+static bool try_range(struct target *t, struct scatter *p, uint64_t start, uint64_t end,
 		      struct je_instance *ret)
 {
 	struct je_instance in = {.bss_start = start, .bss_end = end};
@@ -255,7 +255,7 @@ static bool try_range(struct target *t, struct peek *p, uint64_t start, uint64_t
 	return found;
 }
 
-size_t je_find_roots(struct target *t, struct peek *p, struct je_instance *items)
+size_t je_find_roots(struct target *t, struct scatter *p, struct je_instance *items)
 {
 	struct scan_range range = {0};
 	size_t nr = 0;

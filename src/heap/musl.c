@@ -13,13 +13,13 @@
 
 struct musl_state {
 	struct musl musl;
-	struct peek peek;
+	struct scatter memory;
 };
 
 struct musl_walk {
 	struct walk *w;
 	const struct musl *m;
-	struct peek *peek;
+	struct scatter *memory;
 	size_t heap;
 	size_t next_group, next_area;
 	uint64_t busy, whole; /* blocks handed out; of them with a header that is right */
@@ -88,10 +88,10 @@ static int musl_find(struct heaps *h, void **ret_state, struct error *e)
 	struct musl_state *s = mem_alloc(sizeof(*s));
 
 	(void)e;
-	peek_init(&s->peek, heaps_target(h));
+	scatter_init(&s->memory, heaps_target(h), 0);
 	s->musl.main_heap = s->musl.direct_heap = SIZE_MAX;
-	if (musl_find_context(heaps_target(h), &s->peek, &s->musl)) {
-		musl_collect(&s->musl, &s->peek);
+	if (musl_find_context(heaps_target(h), &s->memory, &s->musl)) {
+		musl_collect(&s->musl, &s->memory);
 		heaps_add_own(h, s->musl.context, s->musl.context_end);
 		add_main(h, &s->musl);
 		add_direct(h, &s->musl);
@@ -129,7 +129,7 @@ static int emit_slot(struct musl_walk *v, const struct musl_group *g, unsigned i
 	if (!(g->free_mask >> i & 1)) {
 		b.state = BLOCK_BUSY;
 		v->busy++;
-		v->whole += musl_block(v->peek, g, i, &b.addr, &b.size);
+		v->whole += musl_block(v->memory, g, i, &b.addr, &b.size);
 	}
 	return walk_emit(v->w, &b);
 }
@@ -269,7 +269,7 @@ static void check_classes(struct musl_walk *v)
 static int musl_walk(struct walk *w, void *state, size_t i)
 {
 	struct musl_state *s = state;
-	struct musl_walk v = {.w = w, .m = &s->musl, .peek = &s->peek, .heap = i};
+	struct musl_walk v = {.w = w, .m = &s->musl, .memory = &s->memory, .heap = i};
 	int r = i == s->musl.main_heap ? walk_main(&v) : walk_direct(&v);
 
 	if (r)
@@ -316,7 +316,7 @@ static void musl_free(void *state)
 
 	free(s->musl.groups);
 	free(s->musl.areas);
-	peek_release(&s->peek);
+	scatter_release(&s->memory);
 	free(s);
 }
 

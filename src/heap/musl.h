@@ -16,7 +16,7 @@
 #define SEEP_HEAP_MUSL_H
 
 #include "heap/heap_private.h"
-#include "heap/peek.h"
+#include "heap/scatter.h"
 
 #define MUSL_UNIT 16u
 #define MUSL_CLASSES 48u
@@ -50,14 +50,14 @@ struct musl {
 /* Bytes from one slot to the next. */
 uint64_t musl_stride(const struct musl_group *g);
 /* Looks for a context in the modules' data. False: none. */
-bool musl_find_context(struct target *t, struct peek *p, struct musl *ret);
+bool musl_find_context(struct target *t, struct scatter *p, struct musl *ret);
 /* Fills areas and groups. */
-void musl_collect(struct musl *m, struct peek *p);
+void musl_collect(struct musl *m, struct scatter *p);
 /*
  * The block in slot i of a group: address and the size that the program asked for. False: its
  * header contradicts itself.
  */
-bool musl_block(struct peek *p, const struct musl_group *g, unsigned int i, uint64_t *ret_addr,
+bool musl_block(struct scatter *p, const struct musl_group *g, unsigned int i, uint64_t *ret_addr,
 		uint64_t *ret_size);
 /* Where slot i begins, its header included. */
 uint64_t musl_slot(const struct musl_group *g, unsigned int i);

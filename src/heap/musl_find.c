@@ -48,17 +48,18 @@ static uint64_t load(const uint8_t *bytes, unsigned int word)
 	return half;
 }
 
-static bool is_area(struct peek *p, uint64_t addr, uint64_t secret, unsigned int word)
+static bool is_area(struct scatter *p, uint64_t addr, uint64_t secret, unsigned int word)
 {
 	uint64_t check, slots = word == 8 ? 24 : 16, each = word == 8 ? 40 : 24;
 	uint32_t nr;
 
-	return addr && addr % MUSL_AREA == 0 && peek_u64(p, addr, &check) && check == secret &&
-	       peek_u32(p, addr + 8 + word, &nr) && nr == (MUSL_AREA - slots) / each;
+	return addr && addr % MUSL_AREA == 0 && scatter_read(p, addr, &check, sizeof(check)) &&
+	       check == secret && scatter_int(p, addr + 8 + word, &nr) &&
+	       nr == (MUSL_AREA - slots) / each;
 }
 
 /* bytes: of what would be the context, long enough for all places. */
-static bool is_context(struct peek *p, const uint8_t *bytes, const struct places *at,
+static bool is_context(struct scatter *p, const uint8_t *bytes, const struct places *at,
 		       unsigned int word, uint64_t *ret_secret)
 {
 	uint64_t secret, head = load(bytes + at->head, word), tail = load(bytes + at->tail, word);
@@ -73,8 +74,8 @@ static bool is_context(struct peek *p, const uint8_t *bytes, const struct places
 	return is_area(p, head, secret, word) && is_area(p, tail, secret, word);
 }
 
-static bool find_in(struct target *t, struct peek *p, uint64_t start, uint64_t end, uint8_t *bytes,
-		    struct musl *ret)
+static bool find_in(struct target *t, struct scatter *p, uint64_t start, uint64_t end,
+		    uint8_t *bytes, struct musl *ret)
 {
 	unsigned int word = target_word_bytes(t);
 
@@ -102,7 +103,7 @@ static bool find_in(struct target *t, struct peek *p, uint64_t start, uint64_t e
 	return false;
 }
 
-bool musl_find_context(struct target *t, struct peek *p, struct musl *ret)
+bool musl_find_context(struct target *t, struct scatter *p, struct musl *ret)
 {
 	struct scan_range range = {0};
 	uint8_t *bytes = mem_alloc(PIECE);
@@ -127,7 +128,7 @@ uint64_t musl_slot(const struct musl_group *g, unsigned int i)
 }
 
 /* record: prev, next, memory, two masks, then last slot, freeable, class, pages in one word. */
-static void add_group(struct musl *m, struct peek *p, uint64_t record, const uint8_t *bytes)
+static void add_group(struct musl *m, struct scatter *p, uint64_t record, const uint8_t *bytes)
 {
 	struct musl_group g = {.record = record, .mem = load(bytes + 2 * m->word, m->word)};
 	uint64_t bits = load(bytes + 3 * m->word + 8, m->word), back;
@@ -149,7 +150,7 @@ static void add_group(struct musl *m, struct peek *p, uint64_t record, const uin
 	}
 	g.bytes = g.pages ? g.pages * 4096 : MUSL_UNIT + g.nr * musl_stride(&g);
 	if (g.mem + g.bytes < g.mem || MUSL_UNIT + g.nr * musl_stride(&g) > g.bytes ||
-	    !peek_word(p, g.mem, &back) || back != record) {
+	    !scatter_word(p, g.mem, &back) || back != record) {
 		m->nr_bad++;
 		return;
 	}
@@ -172,17 +173,18 @@ static int compare_addresses(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-void musl_collect(struct musl *m, struct peek *p)
+void musl_collect(struct musl *m, struct scatter *p)
 {
 	unsigned int slots = m->word == 8 ? 24 : 16, each = m->word == 8 ? 40 : 24;
 	struct places plain = places_of(m->word, false), moved = places_of(m->word, true);
 	uint8_t page[MUSL_AREA];
 	uint64_t area;
 
-	if (!peek_word(p, m->context + plain.head, &area) || !is_area(p, area, m->secret, m->word))
-		(void)peek_word(p, m->context + moved.head, &area);
+	if (!scatter_word(p, m->context + plain.head, &area) ||
+	    !is_area(p, area, m->secret, m->word))
+		(void)scatter_word(p, m->context + moved.head, &area);
 	while (m->nr_areas < AREAS_MAX && is_area(p, area, m->secret, m->word) &&
-	       peek_read(p, area, page, sizeof(page))) {
+	       scatter_read(p, area, page, sizeof(page))) {
 		ARRAY_PUSH(m->areas, m->nr_areas, m->cap_areas, area);
 		for (unsigned int at = slots; at + each <= MUSL_AREA; at += each)
 			add_group(m, p, area + at, page + at);
@@ -200,13 +202,13 @@ void musl_collect(struct musl *m, struct peek *p)
  * A block need not begin where its slot does. Where it does not, the slot's own header says by how
  * many units (of which an aligned block may need more than 16 bits hold).
  */
-static bool find_start(struct peek *p, const struct musl_group *g, unsigned int i,
+static bool find_start(struct scatter *p, const struct musl_group *g, unsigned int i,
 		       uint64_t *ret_addr)
 {
 	uint64_t slot = musl_slot(g, i) + MUSL_HEADER, off = 0;
 	uint8_t h[8];
 
-	if (!peek_read(p, slot - 4, h + 4, 4))
+	if (!scatter_read(p, slot - 4, h + 4, 4))
 		return false;
 	if (h[5] >> 5 == 7)
 		off = h[6] | (uint64_t)h[7] << 8;
@@ -214,7 +216,7 @@ static bool find_start(struct peek *p, const struct musl_group *g, unsigned int 
 		uint64_t addr = slot + off * MUSL_UNIT, units = (addr - g->mem) / MUSL_UNIT - 1;
 		uint32_t wide;
 
-		if (!peek_read(p, addr - 8, h, 8))
+		if (!scatter_read(p, addr - 8, h, 8))
 			return false;
 		memcpy(&wide, h, 4);
 		if ((h[5] & 31) == i && h[5] >> 5 < 7 &&
@@ -226,20 +228,20 @@ static bool find_start(struct peek *p, const struct musl_group *g, unsigned int 
 	return false;
 }
 
-bool musl_block(struct peek *p, const struct musl_group *g, unsigned int i, uint64_t *ret_addr,
+bool musl_block(struct scatter *p, const struct musl_group *g, unsigned int i, uint64_t *ret_addr,
 		uint64_t *ret_size)
 {
 	uint64_t end = musl_slot(g, i) + musl_stride(g), addr, spare;
 	uint8_t byte;
 	uint32_t wide;
 
-	if (!find_start(p, g, i, &addr) || !peek_read(p, addr - 3, &byte, 1) || addr >= end)
+	if (!find_start(p, g, i, &addr) || !scatter_read(p, addr - 3, &byte, 1) || addr >= end)
 		return false;
 	spare = byte >> 5; /* bytes between what was asked for and the end of the slot */
 	if (spare > 5)
 		return false;
 	if (spare == 5) {
-		if (!peek_u32(p, end - 4, &wide) || wide < 5)
+		if (!scatter_int(p, end - 4, &wide) || wide < 5)
 			return false;
 		spare = wide;
 	}

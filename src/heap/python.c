@@ -15,13 +15,13 @@
 struct py_states {
 	struct py_state items[PY_STATES_MAX];
 	size_t nr;
-	struct peek peek;
+	struct scatter memory;
 };
 
 struct py_walk {
 	struct walk *w;
 	const struct py_state *s;
-	struct peek *peek;
+	struct scatter *memory;
 	uint64_t counted, by_lists;	     /* blocks handed out */
 	uint64_t free_pools, free_pools_met; /* of which there is a count, and a look */
 	uint8_t bytes[POOL_BYTES_MAX];
@@ -58,8 +58,8 @@ static int py_find(struct heaps *h, void **ret_state, struct error *e)
 	if (target_word_bytes(heaps_target(h)) != 8)
 		return 0;
 	s = mem_alloc(sizeof(*s));
-	peek_init(&s->peek, heaps_target(h));
-	s->nr = py_find_states(heaps_target(h), &s->peek, s->items);
+	scatter_init(&s->memory, heaps_target(h), 0);
+	s->nr = py_find_states(heaps_target(h), &s->memory, s->items);
 	for (size_t i = 0; i < s->nr; i++)
 		add_heap(h, &s->items[i], i + 1);
 	*ret_state = s;
@@ -117,7 +117,7 @@ static int walk_pool(struct py_walk *v, const struct py_arena *a, uint64_t addr)
 	struct py_pool pool;
 	int r;
 
-	if (!peek_read(v->peek, addr, v->bytes, pool_bytes) ||
+	if (!scatter_read(v->memory, addr, v->bytes, pool_bytes) ||
 	    !py_pool_decode(v->s, v->bytes, &pool) || pool.arena != a->index) {
 		walk_fault(v->w, v->s->heap, addr, "the header of a pool contradicts itself");
 		return emit(v, BLOCK_OVERHEAD, addr, pool_bytes, "pool that cannot be read");
@@ -178,7 +178,7 @@ static struct py_state *state_of(struct py_states *states, size_t heap)
 static int py_walk(struct walk *w, void *state, size_t i)
 {
 	struct py_states *states = state;
-	struct py_walk v = {.w = w, .s = state_of(states, i), .peek = &states->peek};
+	struct py_walk v = {.w = w, .s = state_of(states, i), .memory = &states->memory};
 	uint64_t reach = 0;
 	int r = 0;
 
@@ -211,7 +211,7 @@ static void py_describe(struct heaps *h, void *state, const struct heap_block *b
 	if (!s || (b->state != BLOCK_BUSY && b->state != BLOCK_FREE))
 		return;
 	addr = b->start & ~(uint64_t)(s->shape.pool_bytes - 1);
-	if (!peek_read(&states->peek, addr, bytes, sizeof(bytes)) ||
+	if (!scatter_read(&states->memory, addr, bytes, sizeof(bytes)) ||
 	    !py_pool_decode(s, bytes, &pool))
 		return;
 	str_printf(out, "pool 0x%llx of arena %u", (unsigned long long)addr, pool.arena);
@@ -227,7 +227,7 @@ static void py_free(void *state)
 
 	for (size_t i = 0; i < s->nr; i++)
 		free(s->items[i].arenas);
-	peek_release(&s->peek);
+	scatter_release(&s->memory);
 	free(s);
 }
 

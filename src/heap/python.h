@@ -15,7 +15,7 @@
 #define SEEP_HEAP_PYTHON_H
 
 #include "heap/heap_private.h"
-#include "heap/peek.h"
+#include "heap/scatter.h"
 
 #define PY_POOL_HEADER 48u
 #define PY_ALIGNMENT 16u /* blocks are multiples of it; 8 before 3.7 */
@@ -46,7 +46,7 @@ struct py_state {
 };
 
 /* Looks through the modules' data; at most PY_STATES_MAX. */
-size_t py_find_states(struct target *t, struct peek *p, struct py_state *items);
+size_t py_find_states(struct target *t, struct scatter *p, struct py_state *items);
 /* First pool of an arena: pools are aligned, arenas need not be. */
 uint64_t py_first_pool(const struct py_state *s, const struct py_arena *a);
 bool py_pool_decode(const struct py_state *s, const uint8_t *bytes, struct py_pool *ret);

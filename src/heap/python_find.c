@@ -47,14 +47,14 @@ bool py_pool_decode(const struct py_state *s, const uint8_t *bytes, struct py_po
 }
 
 /* Every pool that was ever used says which arena it belongs to. */
-static bool pools_agree(const struct py_state *s, struct peek *p, const struct py_arena *a)
+static bool pools_agree(const struct py_state *s, struct scatter *p, const struct py_arena *a)
 {
 	for (uint64_t pool = py_first_pool(s, a); pool < a->next_pool;
 	     pool += s->shape.pool_bytes) {
 		uint8_t header[PY_POOL_HEADER];
 		struct py_pool decoded;
 
-		if (!peek_read(p, pool, header, sizeof(header)) ||
+		if (!scatter_read(p, pool, header, sizeof(header)) ||
 		    !py_pool_decode(s, header, &decoded) || decoded.arena != a->index)
 			return false;
 	}
@@ -104,7 +104,7 @@ static int compare_arenas(const void *a, const void *b)
 }
 
 /* Reads the array as far as it makes sense. False: it is none. */
-static bool read_array(struct target *t, struct peek *p, struct py_state *s)
+static bool read_array(struct target *t, struct scatter *p, struct py_state *s)
 {
 	size_t used_pools = 0;
 
@@ -112,7 +112,7 @@ static bool read_array(struct target *t, struct peek *p, struct py_state *s)
 		uint64_t words[OBJECT_BYTES / 8];
 		struct py_arena a;
 
-		if (!peek_read(p, s->array + (uint64_t)i * OBJECT_BYTES, words, sizeof(words)))
+		if (!scatter_read(p, s->array + (uint64_t)i * OBJECT_BYTES, words, sizeof(words)))
 			break;
 		if (is_unused(s->array, words))
 			continue;
@@ -132,12 +132,12 @@ static bool read_array(struct target *t, struct peek *p, struct py_state *s)
 }
 
 /* A first look at what a pointer leads to, before anything is allocated for it. */
-static bool looks_like_array(struct peek *p, uint64_t array)
+static bool looks_like_array(struct scatter *p, uint64_t array)
 {
 	for (unsigned int i = 0; i < FIRST_OBJECTS; i++) {
 		uint64_t words[OBJECT_BYTES / 8];
 
-		if (!peek_read(p, array + i * OBJECT_BYTES, words, sizeof(words)))
+		if (!scatter_read(p, array + i * OBJECT_BYTES, words, sizeof(words)))
 			return false;
 		if (is_unused(array, words))
 			continue;
@@ -147,7 +147,7 @@ static bool looks_like_array(struct peek *p, uint64_t array)
 	return false;
 }
 
-static bool try_array(struct target *t, struct peek *p, uint64_t array, struct py_state *ret)
+static bool try_array(struct target *t, struct scatter *p, uint64_t array, struct py_state *ret)
 {
 	if (array % 16 || array < 4096 || !looks_like_array(p, array))
 		return false;
@@ -171,7 +171,7 @@ static bool is_known(const struct py_state *items, size_t nr, uint64_t array)
 	return false;
 }
 
-size_t py_find_states(struct target *t, struct peek *p, struct py_state *items)
+size_t py_find_states(struct target *t, struct scatter *p, struct py_state *items)
 {
 	struct scan_range range = {0};
 	size_t nr = 0;
