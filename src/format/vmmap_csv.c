@@ -125,7 +125,7 @@ static void add_use(struct writer *w, const struct map_use *u)
 	add_kib(w, u->private_bytes);
 	add_kib(w, u->rss);
 	add_kib(w, own);
-	add_kib(w, u->rss - own);
+	add_kib(w, u->rss > own ? u->rss - own : 0);
 	add_kib(w, u->shared_clean + u->shared_dirty);
 	add_kib(w, u->locked);
 }

@@ -243,12 +243,17 @@ static const char *word_of(const struct diffing *d, const struct cluster *c)
 	return after > before ? "grown" : after < before ? "shrunk" : "changed";
 }
 
+static uint64_t distance(const struct diffing *d, const struct cluster *c)
+{
+	uint64_t before = weight(d, &c->before), after = weight(d, &c->after);
+
+	return after > before ? after - before : before - after;
+}
+
 static int by_change(const void *a, const void *b, void *context)
 {
 	const struct cluster *x = a, *y = b;
-	const struct diffing *d = context;
-	uint64_t grown_x = (uint64_t)llabs(change(weight(d, &x->before), weight(d, &x->after)));
-	uint64_t grown_y = (uint64_t)llabs(change(weight(d, &y->before), weight(d, &y->after)));
+	uint64_t grown_x = distance(context, x), grown_y = distance(context, y);
 
 	if (grown_x != grown_y)
 		return grown_x < grown_y ? 1 : -1;
