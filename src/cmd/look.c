@@ -250,6 +250,7 @@ void look_done_reading(struct look *l)
 char *look_how(const struct look *l)
 {
 	const struct target_how *how;
+	struct target_gaps gaps;
 	struct str out = STR_INIT;
 
 	if (!l->target)
@@ -269,6 +270,10 @@ char *look_how(const struct look *l)
 		break;
 	case TARGET_CORE:
 		str_add(&out, "read from a core file");
+		if (target_gaps(l->target, &gaps)) {
+			str_add(&out, ": ");
+			target_gaps_describe(&gaps, &out);
+		}
 		break;
 	}
 	if (*how->why) {

@@ -250,6 +250,9 @@ def cut(lab):
         for name in DUMPED:
             true, got = truth['ranges'][name], found['ranges'][name]
             holds(name, got['read'] < true['bytes'] or got['hash'] == true['hash'], got)
+    result = lab.seep('heaps', path)
+    holds('its heaps are told with what is missing', 'the core was cut short by' in result.out,
+          result)
 
 
 @case('an existing file is left alone, unless forced')
