@@ -138,7 +138,7 @@ static int je_find(struct heaps *h, void **ret_state, struct error *e)
 	found = je_find_roots(t, &s->memory, s->items);
 	for (size_t i = 0; i < found; i++) {
 		struct je_instance in = s->items[i];
-		size_t nr = je_sample_slabs(&in, t, &s->memory, records, SAMPLES);
+		size_t nr = je_sample(&in, t, &s->memory, records, SAMPLES);
 
 		if (je_layout_find(&in, &s->memory, records, nr))
 			s->items[s->nr++] = in;

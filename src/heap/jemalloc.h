@@ -152,9 +152,9 @@ void je_instance_release(struct je_instance *in);
 /* The block of metadata that holds addr, and the next of its chain (0 none); 0: none. */
 uint64_t je_metadata_block(struct scatter *p, uint64_t addr, uint64_t *ret_bytes,
 			   uint64_t *ret_next);
-/* Extents of the kind that find() may sample: records of slabs, at most cap. */
-size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct scatter *p,
-		       uint64_t *records, size_t cap);
+/* Records of the first extents, slabs before all; at most cap. */
+size_t je_sample(const struct je_instance *in, struct target *t, struct scatter *p,
+		 uint64_t *records, size_t cap);
 /* Memory that jemalloc may have got: private and of no file, whatever its protection. */
 bool je_may_hold(const struct map *m);
 

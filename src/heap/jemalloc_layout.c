@@ -104,7 +104,16 @@ static bool fits_exactly(const struct je_instance *in, const struct je_extent *x
 	return x->bytes == bytes;
 }
 
-/* How many slabs are exactly as expected under this guess; 0 as soon as one contradicts it. */
+/* Is it a large block of just its class, or with a page to spare? */
+static bool fits_class(const struct je_instance *in, const struct je_extent *x)
+{
+	uint64_t bytes = x->index < in->sizes.nr ? in->sizes.bytes[x->index] : 0;
+
+	return x->index >= in->sizes.small &&
+	       (bytes == x->bytes || bytes + (1ull << in->shape.page_bits) == x->bytes);
+}
+
+/* How many extents are exactly as expected under this guess; 0 when slabs contradict it. */
 static size_t count_fits(const struct je_instance *in, struct scatter *p, const uint64_t *records,
 			 size_t nr)
 {
@@ -118,8 +127,10 @@ static size_t count_fits(const struct je_instance *in, struct scatter *p, const 
 		/* A slab that was given back still looks like one, but for its state. */
 		if (!je_extent_read(in, p, records[i], &x) || x.state != JE_ACTIVE)
 			continue;
-		if (!x.slab || !je_busy_read(in, p, &x, bits, &busy) ||
-		    je_regions(in, &x) - busy != x.nr_free)
+		if (!x.slab)
+			fits += fits_class(in, &x);
+		else if (!je_busy_read(in, p, &x, bits, &busy) ||
+			 je_regions(in, &x) - busy != x.nr_free)
 			wrong++;
 		else
 			fits += fits_exactly(in, &x);

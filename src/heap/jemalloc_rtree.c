@@ -12,6 +12,7 @@
 #define WORDS_MAX (1 << 20) /* pointers of a module's data looked at */
 #define ROOT_ENTRIES_MAX 8192
 #define PROBE_EXTENTS 8
+#define LARGE_MAX 64 /* of a sample: slabs tell more */
 
 /* Of releases 5.0 to 5.3.1 with pages of 4, 16 and 64 KiB; and as built on a machine with 57 bits.
  */
@@ -110,12 +111,12 @@ bool je_may_hold(const struct map *m)
 	       strcmp(m->path, "[vdso]") != 0 && strcmp(m->path, "[vvar]") != 0;
 }
 
-size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct scatter *p,
-		       uint64_t *records, size_t cap)
+size_t je_sample(const struct je_instance *in, struct target *t, struct scatter *p,
+		 uint64_t *records, size_t cap)
 {
 	const struct maps *maps = target_maps(t);
 	uint64_t reach = 0, budget = JE_BUDGET;
-	size_t nr = 0;
+	size_t nr = 0, large = 0;
 
 	for (size_t i = 0; i < maps->nr && nr < cap; i++) {
 		const struct map *m = &maps->items[i];
@@ -131,7 +132,8 @@ size_t je_sample_slabs(const struct je_instance *in, struct target *t, struct sc
 			reach = addr + (1ull << in->shape.page_bits);
 			if (je_extent_read(in, p, record, &x) && x.base == addr) {
 				reach = addr + x.bytes;
-				if (x.slab)
+				large += !x.slab;
+				if (x.slab || large <= LARGE_MAX)
 					records[nr++] = record;
 			}
 			addr = reach;
