@@ -214,11 +214,12 @@ static void note_heaps(struct blocks_source *s, struct sheet *sheet)
 
 static void note_sizes(const struct blocks_source *s, struct sheet *sheet)
 {
-	if (s->known_blocks && s->known_blocks < s->busy_blocks)
-		sheet_note(sheet,
-			   "the recorder saw %s of %s blocks: of these the size is what the "
-			   "program asked for, of the others what the allocator made of it",
-			   format_count(s->known_blocks).text, format_count(s->busy_blocks).text);
+	if (s->known_blocks && s->unknown_blocks)
+		sheet_note(
+			sheet,
+			"the recorder did not see %s of %s blocks: of these the size is what the "
+			"allocator made of it, not what the program asked for",
+			format_count(s->unknown_blocks).text, format_count(s->busy_blocks).text);
 }
 
 int blocks_show(const struct blocks_command *c, struct blocks_source *s, struct sheet *sheet)

@@ -32,12 +32,12 @@ static bool parse_address(const char *text, uint64_t *ret)
 static int tell_nowhere(const struct blocks_source *s, uint64_t addr)
 {
 	const struct snapshot *snap = &s->look.snapshot;
+	struct error e = {0};
 	const char *path;
 
 	for (size_t i = 0; i < snap->nr_regions; i++) {
 		const struct region *r = &snap->regions[i];
 		struct str name = STR_INIT;
-		struct error e = {0};
 
 		if (addr < r->start || addr >= r->end)
 			continue;
@@ -52,11 +52,9 @@ static int tell_nowhere(const struct blocks_source *s, uint64_t addr)
 		str_release(&name);
 		return cmd_fail(&e);
 	}
-	return cmd_fail(&(struct error){
-		.err = -ENOENT,
-		.status = EXIT_TARGET,
-		.message = "nothing is mapped at this address",
-	});
+	error_set(&e, -ENOENT, EXIT_TARGET, "0x%llx is in no block of %s: nothing is mapped there",
+		  (unsigned long long)addr, s->look.label);
+	return cmd_fail(&e);
 }
 
 /* "0x… is 16 bytes into a busy block of 3,080 bytes (3,072 asked for), heap main (glibc)". */

@@ -19,6 +19,14 @@ static bool follows(const struct heap_block *b, const struct heap_block *previou
 	return previous->start + previous->total == b->start;
 }
 
+uint64_t blocks_end(const struct heap_block *b)
+{
+	uint64_t end = b->start + b->total;
+	bool busy = b->state == BLOCK_BUSY || b->state == BLOCK_INTERNAL;
+
+	return busy && b->addr + b->size > end ? b->addr + b->size : end;
+}
+
 static int see(void *context, const struct heap_block *b)
 {
 	struct near *n = context;
@@ -28,7 +36,7 @@ static int see(void *context, const struct heap_block *b)
 		n->after = *b;
 		return STOP;
 	}
-	if (n->addr >= b->start && n->addr - b->start < b->total) {
+	if (n->addr >= b->start && n->addr < blocks_end(b)) {
 		n->found = true;
 		n->this = *b;
 		n->before = n->last;
@@ -131,7 +139,7 @@ static int match(void *context, const struct heap_block *b)
 	if (b->state == BLOCK_OVERHEAD)
 		return 0;
 	for (size_t i = first_from(s, b->addr);
-	     i < s->nr_pointers && s->pointers[i].word < b->start + b->total; i++) {
+	     i < s->nr_pointers && s->pointers[i].word < blocks_end(b); i++) {
 		s->pointers[i].addr = b->addr;
 		s->pointers[i].size = b->size;
 		s->pointers[i].state = (uint8_t)b->state;

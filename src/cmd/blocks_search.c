@@ -161,10 +161,11 @@ static int find_owner(void *context, const struct heap_block *from)
 	size_t i = first_hit_from(s, from->start);
 	bool any = false;
 
-	for (; i < s->nr_hits && s->hits[i].addr < from->start + from->total; i++) {
+	for (; i < s->nr_hits && s->hits[i].addr < blocks_end(from); i++) {
 		struct block_facts b = blocks_facts(s->source, from);
 
-		if (is_elsewhere(s, s->hits[i].addr, &b))
+		if (is_elsewhere(s, s->hits[i].addr, &b) ||
+		    (s->hits[i].in_block && s->hits[i].block.heap == b.heap))
 			continue;
 		s->hits[i].block = b;
 		s->hits[i].in_block = true;

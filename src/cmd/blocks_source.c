@@ -122,6 +122,7 @@ static int pass_on(struct pass *p, struct block_facts *b)
 		s->busy_blocks++;
 		s->busy_bytes += b->size;
 		s->known_blocks += b->is_requested;
+		s->unknown_blocks += !b->is_requested && b->state == BLOCK_BUSY;
 	}
 	if (s->with_classes && block_is_busy(b)) {
 		blocks_find_class(s, b);
@@ -277,6 +278,7 @@ int blocks_each(struct blocks_source *s, size_t heap, blocks_visit visit, void *
 	s->busy_blocks = 0;
 	s->busy_bytes = 0;
 	s->known_blocks = 0;
+	s->unknown_blocks = 0;
 	s->next_recorded = 0;
 	if (!s->look.heaps)
 		return each_row(&p, heap);

@@ -52,7 +52,8 @@ struct blocks_source {
 	/* Of the last blocks_each(), before the filter; sub-heaps whose bytes are in another heap's
 	 * blocks are not in it. */
 	uint64_t busy_blocks, busy_bytes;
-	uint64_t known_blocks; /* of them, those that the recorder saw */
+	/* Of them, those that the recorder saw; and those of the program that it did not see. */
+	uint64_t known_blocks, unknown_blocks;
 };
 
 struct blocks_wants {
@@ -88,6 +89,11 @@ struct blocks_around {
 	bool has_before, has_after;
 };
 
+/*
+ * Where a block ends. The last bytes that a program may use of it can lie in what the next one
+ * calls its header (glibc): they are the earlier one's.
+ */
+uint64_t blocks_end(const struct heap_block *b);
 /* The block that holds addr, busy or not. 0, -ENOENT, or negative errno. */
 int blocks_find(struct blocks_source *s, uint64_t addr, struct blocks_around *ret);
 /*

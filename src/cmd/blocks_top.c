@@ -44,6 +44,7 @@ struct top {
 	struct map old;		   /* addresses of such blocks in the older target */
 	bool only_new;		   /* examples are blocks that were not there before */
 	uint64_t blocks, bytes, new_blocks;
+	uint64_t tallied_bytes;		 /* of those that examples are taken from */
 	uint64_t oldest_ns, youngest_ns; /* AGE_UNKNOWN, 0: no age is known */
 	struct tallies classes, stacks;
 	struct block_facts *sample;
@@ -138,6 +139,7 @@ static int look_at_block(void *context, const struct block_facts *b)
 	t->new_blocks += is_new;
 	if (t->only_new && !is_new)
 		return 0;
+	t->tallied_bytes += b->size;
 	tally(&t->classes, known.class_id ? known.class_id * 2 + known.is_array : NO_INDEX,
 	      b->size);
 	tally(&t->stacks, b->stack, b->size);
@@ -286,7 +288,7 @@ static void add_classes(struct top *t, struct sheet *sheet)
 		blockview_share_add(part,
 				    known ? blocks_class_text(t->source, c->id / 2, c->id & 1)
 					  : "(no class)",
-				    c->blocks, c->bytes, t->bytes);
+				    c->blocks, c->bytes, t->tallied_bytes);
 	}
 }
 
@@ -309,7 +311,7 @@ static void add_stacks(struct top *t, struct sheet *sheet)
 
 		blocks_site_text(t->source, k->id, &site);
 		blockview_share_add(part, site.len ? site.data : "(not recorded)", k->blocks,
-				    k->bytes, t->bytes);
+				    k->bytes, t->tallied_bytes);
 		str_release(&site);
 	}
 	for (size_t i = 0; i < t->stacks.nr; i++) {

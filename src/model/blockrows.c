@@ -1,4 +1,8 @@
 /* Sheets of single blocks, places, stacks and texts; see blockview.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "base/units.h"
 #include "model/block_filter.h"
 #include "model/blockview.h"
@@ -16,7 +20,8 @@
 		{"usable", "USABLE", CELL_COUNT, COLUMN_MACHINE, 0},                               \
 		{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 2},                                     \
 		{"state", "STATE", CELL_TEXT, COLUMN_ALWAYS, 3},                                   \
-		{"thread", "THREAD", CELL_COUNT, COLUMN_IF_ANY, 4},                                \
+		{"thread", "THREAD", CELL_TEXT, COLUMN_IF_ANY, 4},                                 \
+		{"tid", "TID", CELL_COUNT, COLUMN_MACHINE, 0},                                     \
 		{"age", "AGE", CELL_TEXT, COLUMN_IF_ANY, 1},                                       \
 		{"age_ms", "AGE MS", CELL_COUNT, COLUMN_MACHINE, 0},                               \
 		{"class", "CLASS", CELL_TEXT, COLUMN_IF_ANY, 0},                                   \
@@ -41,8 +46,9 @@ static const struct sheet_column around_columns[] = {
 static const struct sheet_column stack_columns[] = {
 	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_MACHINE, 0},
 	{"function", "FUNCTION", CELL_TEXT, COLUMN_ALWAYS, 0},
-	{"file", "FILE", CELL_TEXT, COLUMN_IF_ANY, 0},
-	{"line", "LINE", CELL_COUNT, COLUMN_IF_ANY, 0},
+	{"place", "WHERE", CELL_TEXT, COLUMN_IF_ANY, 0},
+	{"file", "FILE", CELL_TEXT, COLUMN_MACHINE, 0},
+	{"line", "LINE", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"module", "MODULE", CELL_TEXT, COLUMN_IF_ANY, 1},
 	{"module_offset", "OFFSET", CELL_ADDRESS, COLUMN_MACHINE, 0},
 };
@@ -74,6 +80,21 @@ static void age_cells(struct sheet *s, uint64_t age_ns)
 	sheet_number(s, age_ns / 1000000);
 }
 
+/* A number that nobody wants to read with thousands separators. */
+static void thread_cells(struct sheet *s, int32_t tid)
+{
+	char text[16];
+
+	if (tid <= 0) {
+		sheet_unknown(s);
+		sheet_unknown(s);
+		return;
+	}
+	snprintf(text, sizeof(text), "%d", tid);
+	sheet_text(s, text);
+	sheet_number(s, (uint64_t)tid);
+}
+
 static void block_cells(struct sheet *s, const struct blockview_block *b)
 {
 	const struct block_facts *f = b->facts;
@@ -86,10 +107,7 @@ static void block_cells(struct sheet *s, const struct blockview_block *b)
 		sheet_unknown(s);
 	known_text(s, b->heap);
 	sheet_text(s, f->what ? f->what : block_state_name(f->state));
-	if (f->tid)
-		sheet_number(s, (uint64_t)f->tid);
-	else
-		sheet_unknown(s);
+	thread_cells(s, f->tid);
 	age_cells(s, f->age_ns);
 	known_text(s, b->class_name);
 	known_text(s, b->site);
@@ -154,8 +172,16 @@ void blockview_around_add(struct sheet *s, const char *relation, const struct bl
 
 static void frame_row(struct sheet *part, const struct line *line)
 {
+	char *place = NULL, *offset = NULL;
+
+	if (*line->file)
+		place = mem_printf("%s:%u", path_base(line->file), line->line);
+	if (!*line->function)
+		offset = mem_printf("%s+0x%llx", path_base(line->module),
+				    (unsigned long long)line->module_offset);
 	sheet_number(part, line->address);
-	known_text(part, line->function);
+	sheet_text(part, offset ? offset : line->function);
+	known_text(part, place);
 	known_text(part, line->file);
 	if (line->line)
 		sheet_number(part, line->line);
@@ -163,6 +189,8 @@ static void frame_row(struct sheet *part, const struct line *line)
 		sheet_unknown(part);
 	known_text(part, path_base(line->module));
 	sheet_number(part, line->module_offset);
+	free(place);
+	free(offset);
 }
 
 void blockview_stack(struct sheet *s, const char *key, const char *heading,
