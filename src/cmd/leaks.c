@@ -1,40 +1,16 @@
 /* seep leaks: blocks that nothing points to any more, in any process, without preparation. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/error.h"
-#include "base/mem.h"
-#include "base/progress.h"
+#include "base/io.h"
 #include "base/str.h"
-#include "base/text.h"
-#include "base/units.h"
-#include "cmd/blocks_source.h"
 #include "cmd/cmd.h"
-#include "cmd/show.h"
-#include "heap/reachable.h"
-#include "model/content.h"
-#include "model/leakview.h"
-#include "model/sheet.h"
+#include "cmd/leaks.h"
 
-struct leaks_options {
-	struct look_options look;
-	int group, format;
-	uint64_t limit, min_bytes, min_age_ns;
-	const char *output, *filter_text;
-	bool list, possible, content, exit_code;
-};
-
-/* One answer, on its way to be shown. */
-struct leaks_run {
-	const struct leaks_options *o;
-	struct blocks_source source;
-	struct reachable_account account;
-	bool has_registers, has_kernel;
-	uint64_t dead_bytes;
-	struct leak_list leaks;
-	struct leak_totals totals;
-};
+#define KNOWN_FILE_MAX ((size_t)64 << 20)
+#define SECOND_NS 1000000000ull
 
 static const char *const usage[] = {"[OPTION...] TARGET", NULL};
 static const char *const examples[] = {
@@ -42,8 +18,10 @@ static const char *const examples[] = {
 	"what it has lost, by the line of code, the class or the size",
 	"seep leaks --list --limit 5 4242",
 	"the five largest leaks, each with its address",
-	"seep leaks --exit-code core.4242",
-	"status 1 when there is any: for scripts",
+	"seep leaks --repeat 3 redis-server",
+	"only what three looks, a second apart, find lost: for busy servers",
+	"seep leaks --exit-code --baseline known.txt core.4242",
+	"status 1 when there is any that is not known: for scripts",
 	NULL,
 };
 
@@ -51,30 +29,44 @@ static int read_options(struct leaks_options *o, int argc, char **argv, int *ret
 {
 	struct opt look[LOOK_OPTIONS];
 	struct opt table[] = {
+		{OPT_GROUP, 0, "How it is looked at", NULL, NULL, NULL},
+		{0},
+		{0},
+		{OPT_COUNT, 'r', "repeat", "N",
+		 "look N times; only what every look finds lost counts", &o->repeat},
+		{OPT_DURATION, 0, "interval", "TIME", "between two looks (default 1s)",
+		 &o->interval_ns},
 		{OPT_GROUP, 0, "What is shown", NULL, NULL, NULL},
 		{OPT_CHOICE, 'g', "group-by", "best|site|class|size",
 		 "put leaks together that were made at one site, are of one class, or of one size; "
 		 "best: the first of these that is known (default best)",
 		 &o->group},
 		{OPT_FLAG, 'l', "list", NULL, "a row a leak", &o->list},
+		{OPT_FLAG, 't', "tree", NULL, "what hangs on the largest leaks", &o->tree},
 		{OPT_FLAG, 'p', "possible", NULL,
 		 "blocks too that only a pointer into their middle holds", &o->possible},
-		{OPT_SIZE, 0, "min-bytes", "SIZE", "leave leaks out that hold less", &o->min_bytes},
-		{OPT_DURATION, 0, "age", "TIME",
-		 "only leaks of blocks at least so old (recorder needed)", &o->min_age_ns},
 		{OPT_FLAG, 0, "content", NULL, "with --list: what is in them (may hold secrets)",
 		 &o->content},
 		{OPT_COUNT, 'n', "limit", "N", "rows to list, 0: all (default 20)", &o->limit},
-		{OPT_FLAG, 0, "exit-code", NULL, "status 1 when something has leaked",
-		 &o->exit_code},
+		{OPT_GROUP, 0, "What is left out", NULL, NULL, NULL},
+		{OPT_SIZE, 0, "min-bytes", "SIZE", "leaks that hold less", &o->min_bytes},
+		{OPT_DURATION, 0, "age", "TIME",
+		 "blocks younger than that, or of unknown age (recorder needed)", &o->min_age_ns},
+		{OPT_TEXT, 0, "since", "SNAPSHOT", "blocks that were there in an earlier snapshot",
+		 &o->since},
+		{OPT_TEXT, 0, "suppressions", "FILE",
+		 "known stacks, in LeakSanitizer's or Valgrind's syntax (recorder needed)",
+		 &o->suppressions},
+		{OPT_TEXT, 0, "baseline", "FILE", "leaks of known kinds, no more than were known",
+		 &o->baseline},
+		{OPT_TEXT, 0, "write-baseline", "FILE", "write what was found as a baseline",
+		 &o->write_baseline},
+		{OPT_FLAG, 0, "exit-code", NULL, "status 1 when a leak is left", &o->exit_code},
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
-		{OPT_CHOICE, 0, "format", SHOW_FORMATS,
+		{OPT_CHOICE, 0, "format", "text|json|csv|sarif|junit",
 		 "text for people, the others for programs (default text)", &o->format},
 		{OPT_TEXT, 'o', "output", "FILE", "write to FILE instead of standard output",
 		 &o->output},
-		{OPT_GROUP, 0, "How it is looked at", NULL, NULL, NULL},
-		{0},
-		{0},
 		{OPT_TEXT, 0, "symbols", "PATHS", "colon-separated folders of debug files",
 		 &o->look.symbols},
 		{OPT_FLAG, 0, "no-symbols", NULL, "do not look names of sites up",
@@ -90,278 +82,151 @@ static int read_options(struct leaks_options *o, int argc, char **argv, int *ret
 			"is in it, every leak has its line of code.",
 		.options = table,
 		.examples = examples,
-		.found = "something has leaked (with --exit-code)",
+		.found = "a leak is left (with --exit-code)",
 		.operands_min = 1,
 		.operands_max = 1,
 		.operands = "a process or a core",
 	};
 
 	look_options_table(&o->look, look);
-	for (size_t i = 0; table[i].kind != OPT_END; i++) {
-		if (table[i].kind == OPT_GROUP && table[i + 1].kind == OPT_END)
-			memcpy(&table[i + 1], look, sizeof(look));
-	}
+	memcpy(&table[1], look, sizeof(look));
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
-/* Finds out what can be reached; afterwards the process need not stand still any more. */
-static int search(struct leaks_run *run, struct error *e)
+static int read_file(const char *path, const char *what, struct str *out)
 {
-	struct look *look = &run->source.look;
-	struct leak_heads heads;
-	struct roots roots;
-	struct reach *r;
-	int err;
+	struct error e = {0};
+	int err = io_read_file(path, KNOWN_FILE_MAX, out);
 
-	roots_find(look->target, look->heaps, 0, &roots);
-	run->has_registers = roots.has_registers;
-	run->has_kernel = roots.has_kernel;
-	run->dead_bytes = roots.dead_bytes;
-	err = reachable_find(look->target, look->heaps, &roots, &r, &run->account, NULL, e);
-	roots_release(&roots);
-	if (err < 0)
-		return err;
-	leak_heads_find(r, REACH_LEAKED, &heads);
-	leaks_collect(&run->leaks, r, &heads, REACH_LEAKED);
-	run->totals.leaks = heads.nr;
-	run->totals.leaked_blocks = heads.blocks;
-	run->totals.leaked_bytes = heads.bytes;
-	leak_heads_release(&heads);
-	leak_heads_find(r, REACH_POSSIBLE, &heads);
-	if (run->o->possible)
-		leaks_collect(&run->leaks, r, &heads, REACH_POSSIBLE);
-	run->totals.possible_leaks = heads.nr;
-	run->totals.possible_blocks = heads.blocks;
-	run->totals.possible_bytes = heads.bytes;
-	leak_heads_release(&heads);
-	run->totals.reachable_blocks =
-		run->account.blocks - run->totals.leaked_blocks - run->totals.possible_blocks;
-	run->totals.reachable_bytes =
-		run->account.bytes - run->totals.leaked_bytes - run->totals.possible_bytes;
-	reach_free(r);
-	return 0;
+	if (err == 0)
+		return EXIT_DONE;
+	error_set(&e, err, EXIT_FILE, "cannot read %s '%s': %s", what, path, error_strerror(err));
+	return cmd_fail(&e);
 }
 
-/* What the recorder and the block's first words tell; and away with what is not wanted. */
-static void find_facts(struct leaks_run *run)
+/* What is known already: files of --suppressions and --baseline. */
+struct known {
+	struct suppressions suppressions;
+	struct leak_baseline baseline;
+};
+
+static int read_known(const struct leaks_options *o, struct known *k)
 {
-	const struct leaks_options *o = run->o;
-	size_t kept = 0;
+	struct str text = STR_INIT;
+	struct error e = {0};
+	int status = EXIT_DONE;
 
-	for (size_t i = 0; i < run->leaks.nr; i++) {
-		struct leak *leak = &run->leaks.items[i];
-
-		blocks_know(&run->source, &leak->facts);
-		if (leak_total_bytes(leak) < o->min_bytes)
-			continue;
-		if (o->min_age_ns &&
-		    (leak->facts.age_ns == AGE_UNKNOWN || leak->facts.age_ns < o->min_age_ns))
-			continue;
-		run->leaks.items[kept++] = *leak;
+	if (o->suppressions) {
+		status = read_file(o->suppressions, "suppressions", &text);
+		if (status == EXIT_DONE &&
+		    suppressions_parse(text.data, o->suppressions, &k->suppressions, &e) < 0)
+			status = cmd_fail(&e);
 	}
-	run->leaks.nr = kept;
-}
-
-static void name_site(void *context, const struct leak *leak, struct str *out)
-{
-	struct leaks_run *run = context;
-
-	if (leak->facts.stack != NO_INDEX)
-		blocks_site_text(&run->source, leak->facts.stack, out);
-}
-
-static void name_class(void *context, const struct leak *leak, struct str *out)
-{
-	struct leaks_run *run = context;
-
-	str_add(out, blocks_class_text(&run->source, leak->facts.class_id, leak->facts.is_array));
-}
-
-static void name_heap(void *context, const struct leak *leak, struct str *out)
-{
-	struct leaks_run *run = context;
-
-	str_add(out, blocks_heap(&run->source, leak->facts.heap).name);
-}
-
-static void name_content(void *context, const struct leak *leak, struct str *out)
-{
-	struct leaks_run *run = context;
-	const struct content_options options = {.word_bytes =
-							target_word_bytes(run->source.look.target)};
-	uint8_t bytes[CONTENT_BYTES];
-	size_t want = leak->facts.size < sizeof(bytes) ? (size_t)leak->facts.size : sizeof(bytes);
-	size_t got = target_read(run->source.look.target, leak->addr, bytes, want);
-
-	content_preview(bytes, got, got == leak->facts.size, &options, out);
-}
-
-static void label(void *context, const struct leak *leak, struct str *out)
-{
-	struct leaks_run *run = context;
-	enum leak_group_by by = (enum leak_group_by)run->o->group;
-	struct str class_name = STR_INIT;
-
-	if (by == LEAK_BY_BEST || by == LEAK_BY_SITE) {
-		name_site(run, leak, out);
-		if (out->len)
-			return;
+	str_clear(&text);
+	if (status == EXIT_DONE && o->baseline) {
+		status = read_file(o->baseline, "baseline", &text);
+		if (status == EXIT_DONE &&
+		    leak_baseline_parse(text.data, o->baseline, &k->baseline, &e) < 0)
+			status = cmd_fail(&e);
 	}
-	if (by == LEAK_BY_BEST || by == LEAK_BY_CLASS)
-		name_class(run, leak, &class_name);
-	if (by == LEAK_BY_SITE)
-		str_add(out, "site not recorded");
-	else if (by == LEAK_BY_CLASS && !class_name.len)
-		str_add(out, "no class");
-	else if (by == LEAK_BY_CLASS)
-		str_add(out, class_name.data);
-	else
-		leakview_shape(leak, class_name.data, out);
-	str_release(&class_name);
-}
-
-static int by_total(const void *a, const void *b)
-{
-	const struct leak *x = a, *y = b;
-	uint64_t x_bytes = leak_total_bytes(x), y_bytes = leak_total_bytes(y);
-
-	if (x->state != y->state)
-		return x->state < y->state ? -1 : 1;
-	if (x_bytes != y_bytes)
-		return x_bytes > y_bytes ? -1 : 1;
-	return (x->addr > y->addr) - (x->addr < y->addr);
-}
-
-static void set_heading(const struct leaks_run *run, struct sheet *sheet)
-{
-	const struct leak_totals *t = &run->totals;
-	struct str out = STR_INIT;
-
-	text_printable(&out, run->source.look.label, strlen(run->source.look.label));
-	if (t->leaked_blocks == 0)
-		str_printf(&out, ": nothing has leaked; %s blocks are reachable, %s",
-			   format_count(t->reachable_blocks).text,
-			   format_bytes(t->reachable_bytes).text);
-	else
-		str_printf(&out, ": %s in %s blocks leaked, %s leaks",
-			   format_bytes(t->leaked_bytes).text, format_count(t->leaked_blocks).text,
-			   format_count(t->leaks).text);
-	sheet_set_heading(sheet, "%s\n", out.data);
-	str_release(&out);
-}
-
-static void add_notes(const struct leaks_run *run, struct sheet *sheet)
-{
-	const struct leak_totals *t = &run->totals;
-	const struct reachable_account *a = &run->account;
-	struct str how = STR_INIT;
-
-	if (t->leaked_blocks)
-		sheet_note(sheet, "Reachable: %s in %s blocks.",
-			   format_bytes(t->reachable_bytes).text,
-			   format_count(t->reachable_blocks).text);
-	if (t->possible_blocks)
-		sheet_note(
-			sheet,
-			"Possibly leaked: %s in %s blocks, held by nothing but pointers into their "
-			"middle%s.",
-			format_bytes(t->possible_bytes).text, format_count(t->possible_blocks).text,
-			run->o->possible ? "" : " (--possible lists them)");
-	if (a->unwalked_heaps)
-		sheet_note(
-			sheet,
-			"Not looked at: %s of %s heaps whose blocks are not known; what is in them "
-			"counts as used.",
-			format_bytes(a->unwalked_bytes).text, format_count(a->unwalked_heaps).text);
-	if (a->unread_bytes)
-		sheet_note(sheet,
-			   "Incomplete: %s could not be read; blocks held from there only count as "
-			   "leaked.",
-			   format_bytes(a->unread_bytes).text);
-	if (a->rejected_blocks)
-		sheet_note(sheet, "Incomplete: %s blocks of a damaged heap were left out.",
-			   format_count(a->rejected_blocks).text);
-	if (!run->has_registers)
-		sheet_note(sheet, "Incomplete: registers could not be read; a block that only a "
-				  "register holds counts as leaked.");
-	if (!run->source.look.snapshot.has_recorder)
-		sheet_note(sheet, "Who made them is not known: seep run -- PROGRAM records that.");
-	blocks_how(&run->source, &how);
-	if (how.len) {
-		if (*how.data >= 'a' && *how.data <= 'z')
-			*how.data = (char)(*how.data - 'a' + 'A');
-		sheet_note(sheet, "%s.", how.data);
-	}
-	str_release(&how);
-}
-
-static int show(struct leaks_run *run)
-{
-	const struct leaks_options *o = run->o;
-	const struct leak_namer namer = {
-		.site = name_site,
-		.class_name = name_class,
-		.heap = name_heap,
-		.content = o->content ? name_content : NULL,
-		.context = run,
-	};
-	struct leak_groups groups;
-	struct sheet sheet;
-	int status;
-
-	if (o->list) {
-		if (run->leaks.nr)
-			qsort(run->leaks.items, run->leaks.nr, sizeof(*run->leaks.items), by_total);
-		leakview_list(&run->leaks, &namer, &sheet);
-	} else {
-		leaks_group(&run->leaks, label, run, &groups);
-		leakview_groups(&run->leaks, &groups, &sheet);
-		leak_groups_release(&groups);
-	}
-	look_done_reading(&run->source.look);
-	leakview_totals(&run->totals, &sheet);
-	set_heading(run, &sheet);
-	sheet_limit(&sheet, o->limit);
-	add_notes(run, &sheet);
-	status = show_sheet(&sheet, (enum show_format)o->format, o->output);
-	sheet_release(&sheet);
+	str_release(&text);
 	return status;
 }
 
-static int open_source(struct leaks_run *run, const char *operand, struct error *e)
+static void wait_ns(uint64_t ns)
 {
-	const struct blocks_wants wants = {.memory = true, .stacks = true};
-	struct look_options options = run->o->look;
-	struct progress progress;
+	struct timespec ts = {.tv_sec = (time_t)(ns / SECOND_NS),
+			      .tv_nsec = (long)(ns % SECOND_NS)};
+
+	nanosleep(&ts, NULL);
+}
+
+/* What all earlier looks found lost, ascending. */
+struct lost {
+	uint64_t *addresses;
+	size_t nr;
+};
+
+static void keep_common(struct lost *lost, uint64_t *addresses, size_t nr)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0, k = 0; i < lost->nr && k < nr;) {
+		if (lost->addresses[i] == addresses[k]) {
+			lost->addresses[kept++] = addresses[k++];
+			i++;
+		} else if (lost->addresses[i] < addresses[k]) {
+			i++;
+		} else {
+			k++;
+		}
+	}
+	lost->nr = kept;
+}
+
+/* The last look is what is shown, of it only what the earlier ones found too. */
+static int look_repeatedly(const char *target, const struct leaks_options *o, struct leaks_look *l,
+			   struct error *e)
+{
+	struct lost lost = {.addresses = NULL};
 	int err;
 
-	options.progress = &progress;
-	progress_start(&progress, STDERR_FILENO, "looking", 0);
-	err = blocks_open(&run->source, operand, &options, &wants, e);
-	progress_end(&progress);
+	for (uint64_t i = 1;; i++) {
+		uint64_t *addresses;
+		size_t nr;
+
+		err = leaks_look(target, o, l, e);
+		if (err < 0 || i >= o->repeat)
+			break;
+		addresses = leaks_addresses(l, &nr);
+		if (i == 1) {
+			lost = (struct lost){addresses, nr};
+		} else {
+			keep_common(&lost, addresses, nr);
+			free(addresses);
+		}
+		leaks_look_release(l);
+		wait_ns(o->interval_ns);
+	}
+	if (err == 0 && o->repeat > 1)
+		leaks_keep_repeated(l, lost.addresses, lost.nr);
+	free(lost.addresses);
 	return err;
+}
+
+static int answer(const char *target, const struct leaks_options *o, struct known *k)
+{
+	struct error e = {0};
+	struct leaks_look l;
+	int status;
+
+	if (look_repeatedly(target, o, &l, &e) < 0)
+		return cmd_fail(&e);
+	if (leaks_leave_out(&l, o->suppressions ? &k->suppressions : NULL,
+			    o->baseline ? &k->baseline : NULL, &e) < 0)
+		status = cmd_fail(&e);
+	else
+		status = leaks_show(&l);
+	for (size_t i = 0; o->exit_code && status == EXIT_DONE && i < l.leaks.nr; i++) {
+		if (l.leaks.items[i].state == REACH_LEAKED)
+			status = EXIT_FOUND;
+	}
+	leaks_look_release(&l);
+	return status;
 }
 
 int cmd_leaks(int argc, char **argv)
 {
-	struct leaks_options o = {.limit = 20};
-	struct leaks_run run = {.o = &o};
-	struct error e = {0};
+	struct leaks_options o = {.limit = 20, .interval_ns = SECOND_NS};
+	struct known known = {.suppressions = {.items = NULL}};
 	int first, status = read_options(&o, argc, argv, &first);
 
 	if (status != CMD_GO_ON)
 		return status;
-	if (open_source(&run, argv[first], &e) < 0)
-		return cmd_fail(&e);
-	if (search(&run, &e) < 0) {
-		status = cmd_fail(&e);
-	} else {
-		find_facts(&run);
-		status = show(&run);
-		if (status == EXIT_DONE && o.exit_code && run.totals.leaked_blocks)
-			status = EXIT_FOUND;
-	}
-	leaks_release(&run.leaks);
-	blocks_close(&run.source);
+	status = read_known(&o, &known);
+	if (status == EXIT_DONE)
+		status = answer(argv[first], &o, &known);
+	suppressions_release(&known.suppressions);
+	leak_baseline_release(&known.baseline);
 	return status;
 }

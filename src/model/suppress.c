@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "model/lines.h"
+#include "model/suppress_valgrind.h"
 
 /* First place at or after text where the piece stands; with `anchored` only at text itself. */
 static const char *find_piece(const char *text, const char *piece, size_t len, bool anchored)
@@ -93,6 +94,18 @@ int suppressions_parse(const char *text, const char *name, struct suppressions *
 	for (unsigned int number = 1; *text; number++) {
 		size_t len = strcspn(text, "\n");
 
+		if (text[strspn(text, " \t")] == '{') {
+			struct suppression rule;
+
+			text += len + (text[len] == '\n');
+			if (valgrind_parse_block(&text, &number, name, &rule, &rc, e))
+				ARRAY_PUSH(s.items, s.nr, s.cap, rule);
+			if (rc < 0) {
+				suppressions_release(&s);
+				return rc;
+			}
+			continue;
+		}
 		rc = add_rule(&s, text, len, number, name, e);
 		if (rc < 0) {
 			suppressions_release(&s);
@@ -110,8 +123,10 @@ void suppressions_release(struct suppressions *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->nr; i++)
+	for (size_t i = 0; i < s->nr; i++) {
 		free(s->items[i].pattern);
+		suppression_release_frames(&s->items[i]);
+	}
 	free(s->items);
 	memset(s, 0, sizeof(*s));
 }
@@ -126,7 +141,9 @@ static bool line_matches(const char *pattern, const struct line *line)
 struct suppression *suppressions_find(const struct suppressions *s, const struct lines *lines)
 {
 	for (size_t i = 0; i < s->nr; i++) {
-		for (size_t j = 0; j < lines->nr; j++) {
+		if (s->items[i].frames && valgrind_matches(&s->items[i], lines))
+			return &s->items[i];
+		for (size_t j = 0; !s->items[i].frames && j < lines->nr; j++) {
 			if (line_matches(s->items[i].pattern, &lines->items[j]))
 				return &s->items[i];
 		}

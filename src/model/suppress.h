@@ -1,5 +1,6 @@
 /*
- * Known growth that is not to be reported, in LeakSanitizer's syntax:
+ * Known growth that is not to be reported, in LeakSanitizer's syntax (Valgrind's blocks in braces
+ * may stand between, see suppress_valgrind.h):
  *
  *   # what and why
  *   leak:PATTERN
@@ -15,10 +16,13 @@
 #include <stdint.h>
 
 struct error;
+struct frame_rule;
 struct lines;
 
 struct suppression {
-	char *pattern;			/* as written, without "leak:"; owned */
+	char *pattern; /* as written, without "leak:"; with frames: the name of the rule; owned */
+	struct frame_rule *frames; /* Valgrind's; NULL: a pattern */
+	size_t nr_frames, cap_frames;
 	unsigned int line;		/* in the file */
 	uint64_t stacks, blocks, bytes; /* what it has hidden; the user of the list counts */
 };

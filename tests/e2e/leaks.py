@@ -2,6 +2,7 @@
 """seep leaks: every block of a victim that knows its own leaks gets its right name."""
 import json
 import re
+import xml.etree.ElementTree
 
 from lab import case, holds, need, refuses, run_all, same, victim
 
@@ -134,6 +135,111 @@ HOLDERS = {
     'interior': r'^global data kept_middle$',
     'tagged': r'^global data kept_tagged$',
 }
+
+
+@case('a baseline: what is known is no news, one more of it is')
+def baseline(lab):
+    known = lab.path('known.txt')
+    truth = Leaker(lab.background(victim('leaker')))
+    lab.seep('leaks', '--write-baseline', known, truth.pid).must()
+    answer = lab.seep('leaks', '--baseline', known, '--exit-code', '--format', 'json', truth.pid)
+    same('rows', json.loads(answer.must().out)['rows'], [])
+    holds('its totals stay', json.loads(answer.out)['totals']['leaked_blocks'] > 5000)
+    # Another run has other addresses and the same kinds.
+    other = Leaker(lab.background(victim('leaker')))
+    lab.seep('leaks', '--baseline', known, '--exit-code', other.pid).must()
+    lines = open(known, encoding='utf-8').read().splitlines()
+    fewer = [line for line in lines if ' cycle of 1,000 blocks' not in line]
+    same('one line is gone', len(fewer), len(lines) - 1)
+    with open(known, 'w', encoding='utf-8') as file:
+        file.write('\n'.join(fewer))
+    answer = lab.seep('leaks', '--baseline', known, '--exit-code', '--list', '--format', 'json',
+                      truth.pid).must(1)
+    same('what is new', [row['members'] for row in json.loads(answer.out)['rows']], [1000])
+    with open(known, 'w', encoding='utf-8') as file:
+        file.write('no baseline\n')
+    refuses(lab.seep('leaks', '--baseline', known, truth.pid), 4, 'line 1', 'write-baseline')
+
+
+SUPPRESSIONS = '''
+# both kinds may stand in one file
+leak:lose_ring
+{
+   the tree, by Valgrind's rules
+   Memcheck:Leak
+   match-leak-kinds: definite
+   fun:calloc
+   fun:lose_t*
+}
+{
+   about something else
+   Memcheck:Cond
+   fun:lose_chain
+}
+'''
+
+
+@case('suppressions in both syntaxes')
+def suppressions(lab):
+    path = lab.path('rules')
+    truth = Leaker(lab.start(victim('leaker')))
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(SUPPRESSIONS)
+    before = leaks(lab, truth.pid, '--list')
+    after = leaks(lab, truth.pid, '--list', '--suppressions', path)
+    gone = {row['address'] for row in before['rows']} - {row['address'] for row in after['rows']}
+    want = {hex(a) for name, a, _, _ in truth.notes if name == 'tree-head'}
+    want |= {row['address'] for row in before['rows'] if row['members'] == 1000}
+    same('suppressed', gone, want)
+    same('their number', after['totals']['suppressed_leaks'], 2)
+    same('totals stay', after['totals']['leaked_blocks'], before['totals']['leaked_blocks'])
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write('{\n  open\n  Memcheck:Leak\n  fun:x\n')
+    refuses(lab.seep('leaks', '--suppressions', path, truth.pid), 4, 'suppressions', 'braces')
+
+
+@case('--since: only what was lost later')
+def since(lab):
+    running = lab.background(victim('leaker'))
+    truth = Leaker(running)
+    snapshot = lab.path('one.seep')
+    lab.seep('snap', truth.pid, '-o', snapshot).must()
+    same('nothing new', leaks(lab, truth.pid, '--since', snapshot)['rows'], [])
+    other = Leaker(lab.background(victim('leaker')))
+    refused_one = lab.seep('leaks', '--since', snapshot, other.pid)
+    same('another process', refused_one.status, 2)
+
+
+@case('--repeat: what three looks agree on')
+def repeat(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    check_names(truth, leaks(lab, truth.pid, '--list', '--possible'))
+    once = leaks(lab, truth.pid, '--list')
+    again = leaks(lab, truth.pid, '--list', '--repeat', '3', '--interval', '10ms')
+    same('rows', again['rows'], once['rows'])
+    same('totals', again['totals'], once['totals'])
+
+
+@case('SARIF, JUnit and the tree say the same')
+def formats(lab):
+    truth = Leaker(lab.start(victim('leaker')))
+    rows = leaks(lab, truth.pid)['rows']
+    sarif = json.loads(lab.seep('leaks', '--format', 'sarif', truth.pid).must().out)
+    results = sarif['runs'][0]['results']
+    same('results', len(results), len(rows))
+    for result in results:
+        place = result['locations'][0]['physicalLocation']
+        holds('its file', place['artifactLocation']['uri'].endswith('leaker.c'), place)
+        holds('its line', place['region']['startLine'] > 1, place)
+    junit = xml.etree.ElementTree.fromstring(
+        lab.seep('leaks', '--format', 'junit', truth.pid).must().out)
+    same('failures', (junit.get('failures'), len(junit.findall('testcase/failure'))),
+         (str(len(rows)), len(rows)))
+    tree = leaks(lab, truth.pid, '--tree')['tree']
+    heads = [row['address'] for row in tree if row['depth'] == 0]
+    holds('the tree is the largest', hex(next(a for name, a, _, _ in truth.notes
+                                              if name == 'tree-head')) == heads[0], heads)
+    holds('its children', [row['depth'] for row in tree[:3]] == [0, 1, 2], tree[:3])
 
 
 @case('refs: who holds each block, by name')

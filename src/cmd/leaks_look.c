@@ -1,0 +1,266 @@
+/* One look at what a target has lost, and what is left out of it; see leaks.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/str.h"
+#include "cmd/leaks.h"
+#include "file/seepfile.h"
+#include "model/lines.h"
+
+static int search(struct leaks_look *l, struct error *e)
+{
+	struct look *look = &l->source.look;
+	struct leak_totals *t = &l->totals;
+	struct leak_heads possible;
+	struct roots roots;
+	int err;
+
+	roots_find(look->target, look->heaps, 0, &roots);
+	l->has_registers = roots.has_registers;
+	l->has_kernel = roots.has_kernel;
+	err = reachable_find(look->target, look->heaps, &roots, &l->reach, &l->account, NULL, e);
+	roots_release(&roots);
+	if (err < 0)
+		return err;
+	leak_heads_find(l->reach, REACH_LEAKED, &l->heads);
+	leaks_collect(&l->leaks, l->reach, &l->heads, REACH_LEAKED);
+	t->leaks = l->heads.nr;
+	t->leaked_blocks = l->heads.blocks;
+	t->leaked_bytes = l->heads.bytes;
+	leak_heads_find(l->reach, REACH_POSSIBLE, &possible);
+	if (l->o->possible)
+		leaks_collect(&l->leaks, l->reach, &possible, REACH_POSSIBLE);
+	t->possible_leaks = possible.nr;
+	t->possible_blocks = possible.blocks;
+	t->possible_bytes = possible.bytes;
+	leak_heads_release(&possible);
+	t->reachable_blocks = l->account.blocks - t->leaked_blocks - t->possible_blocks;
+	t->reachable_bytes = l->account.bytes - t->leaked_bytes - t->possible_bytes;
+	return 0;
+}
+
+int leaks_look(const char *target, const struct leaks_options *o, struct leaks_look *l,
+	       struct error *e)
+{
+	const struct blocks_wants wants = {.memory = true, .stacks = true};
+	struct look_options options = o->look;
+	struct progress progress;
+	int err;
+
+	memset(l, 0, sizeof(*l));
+	l->o = o;
+	options.progress = &progress;
+	progress_start(&progress, STDERR_FILENO, "looking for leaks", 0);
+	err = blocks_open(&l->source, target, &options, &wants, e);
+	if (err == 0) {
+		err = search(l, e);
+		if (err == 0) {
+			for (size_t i = 0; i < l->leaks.nr; i++)
+				blocks_know(&l->source, &l->leaks.items[i].facts);
+		} else {
+			leaks_look_release(l);
+		}
+	}
+	progress_end(&progress);
+	return err;
+}
+
+void leaks_look_release(struct leaks_look *l)
+{
+	leaks_release(&l->leaks);
+	leak_heads_release(&l->heads);
+	reach_free(l->reach);
+	blocks_close(&l->source);
+	memset(l, 0, sizeof(*l));
+}
+
+uint64_t *leaks_addresses(const struct leaks_look *l, size_t *ret_nr)
+{
+	uint64_t *addresses = mem_alloc_array((size_t)l->heads.blocks, sizeof(*addresses));
+	size_t nr = 0;
+
+	for (uint32_t id = 0; id < reach_ids(l->reach); id++) {
+		if (reach_is_block(l->reach, id) && reach_state(l->reach, id) == REACH_LEAKED)
+			addresses[nr++] = reach_address(l->reach, id);
+	}
+	*ret_nr = nr;
+	return addresses;
+}
+
+static bool has_address(const uint64_t *addresses, size_t nr, uint64_t addr)
+{
+	size_t low = 0, high = nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (addresses[middle] < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < nr && addresses[low] == addr;
+}
+
+/* What only this look saw is not lost for good: no total may count it. */
+static void forget(struct leak_totals *t, const struct leak *leak)
+{
+	uint64_t blocks = leak->members + leak->held_blocks;
+
+	if (leak->state != REACH_LEAKED)
+		return;
+	t->leaks--;
+	t->leaked_blocks -= blocks;
+	t->leaked_bytes -= leak_total_bytes(leak);
+	t->reachable_blocks += blocks;
+	t->reachable_bytes += leak_total_bytes(leak);
+}
+
+void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t nr)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->leaks.nr; i++) {
+		struct leak *leak = &l->leaks.items[i];
+
+		if (has_address(addresses, nr, leak->addr)) {
+			l->leaks.items[kept++] = *leak;
+			continue;
+		}
+		forget(&l->totals, leak);
+		l->left_out.not_repeated++;
+	}
+	l->leaks.nr = kept;
+}
+
+static const struct block *find_block(const struct snapshot *s, uint64_t addr)
+{
+	size_t low = 0, high = s->nr_blocks;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->blocks[middle].addr < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->nr_blocks && s->blocks[low].addr == addr ? &s->blocks[low] : NULL;
+}
+
+/* The earlier snapshot of --since: what was there then is no new leak. */
+static int open_since(struct leaks_look *l, struct snapshot *since, struct error *e)
+{
+	int err = seepfile_read(l->o->since, since, NULL, e);
+
+	if (err < 0)
+		return err;
+	if (!since->has_blocks) {
+		err = error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' was taken without blocks",
+				l->o->since);
+		error_hint(e, "seep snap without --no-blocks keeps them");
+	} else {
+		err = snapshot_same_process(since, &l->source.look.snapshot, e);
+	}
+	if (err < 0)
+		snapshot_release(since);
+	return err;
+}
+
+static bool is_old(const struct snapshot *since, const struct leak *leak)
+{
+	const struct block *then = find_block(since, leak->addr);
+
+	/* A block of another size is another block at the same place. */
+	return then && (then->size == leak->facts.size || then->size == leak->facts.usable);
+}
+
+/* Everything that decides; one leak at a time. */
+struct sieve {
+	struct leaks_look *l;
+	const struct snapshot *since; /* NULL: not asked */
+	struct suppressions *suppressions;
+	struct leak_baseline *baseline;
+};
+
+static bool is_suppressed(struct sieve *s, const struct leak *leak)
+{
+	const struct lines *lines = block_filter_lines(&s->l->source.filter, leak->facts.stack);
+	struct suppression *rule;
+
+	if (!s->suppressions || !lines)
+		return false;
+	rule = suppressions_find(s->suppressions, lines);
+	if (!rule)
+		return false;
+	rule->stacks++;
+	rule->blocks += leak->members + leak->held_blocks;
+	rule->bytes += leak_total_bytes(leak);
+	return true;
+}
+
+static bool is_accepted(struct sieve *s, const struct leak *leak)
+{
+	struct str text = STR_INIT;
+	bool known;
+
+	if (!s->baseline)
+		return false;
+	leaks_fingerprint_text(s->l, leak, &text);
+	known = leak_baseline_meet(s->baseline, leak_fingerprint(text.data));
+	str_release(&text);
+	return known;
+}
+
+static bool passes(struct sieve *s, const struct leak *leak)
+{
+	const struct leaks_options *o = s->l->o;
+	struct leaks_left_out *out = &s->l->left_out;
+
+	if (leak_total_bytes(leak) < o->min_bytes) {
+		out->small++;
+	} else if (o->min_age_ns &&
+		   (leak->facts.age_ns == AGE_UNKNOWN || leak->facts.age_ns < o->min_age_ns)) {
+		out->young++;
+	} else if (s->since && is_old(s->since, leak)) {
+		out->old++;
+	} else if (is_suppressed(s, leak)) {
+		out->suppressed++;
+		out->suppressed_bytes += leak_total_bytes(leak);
+	} else if (is_accepted(s, leak)) {
+		out->in_baseline++;
+		out->in_baseline_bytes += leak_total_bytes(leak);
+	} else {
+		return true;
+	}
+	return false;
+}
+
+int leaks_leave_out(struct leaks_look *l, struct suppressions *suppressions,
+		    struct leak_baseline *baseline, struct error *e)
+{
+	struct sieve s = {.l = l, .suppressions = suppressions, .baseline = baseline};
+	struct snapshot since;
+	size_t kept = 0;
+	int err;
+
+	if (l->o->since) {
+		err = open_since(l, &since, e);
+		if (err < 0)
+			return err;
+		s.since = &since;
+	}
+	for (size_t i = 0; i < l->leaks.nr; i++) {
+		if (passes(&s, &l->leaks.items[i]))
+			l->leaks.items[kept++] = l->leaks.items[i];
+	}
+	l->leaks.nr = kept;
+	if (s.since)
+		snapshot_release(&since);
+	return 0;
+}
