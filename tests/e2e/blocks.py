@@ -254,7 +254,10 @@ def refusals(lab):
         refuses(lab.seep('blocks', *form, snapshot), 4, 'holds no contents', 'seep core')
     refuses(lab.seep('blocks', '999999999'), 3, '999999999')
     other = lab.background('sleep', '1000')
-    refuses(lab.seep('blocks', snapshot, other.process.pid), 2, 'not of the same process', '--force')
+    refuses(lab.seep('blocks', snapshot, other.process.pid), 2, 'not of the same process',
+            '--force')
+    forced = lab.seep('blocks', '--force', snapshot, other.process.pid).must()
+    holds('told all the same', 'warning' in forced.err, forced)
 
 
 run_all()
