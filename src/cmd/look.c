@@ -92,7 +92,7 @@ static int need_heaps(const struct look *l, unsigned int wanted, struct error *e
 		error_hint(e, "look at the process itself, or at a core of it (seep core)");
 		return -ENODATA;
 	}
-	if ((wanted & LOOK_HEAPS) && !l->snapshot.has_heaps) {
+	if ((wanted & (LOOK_HEAPS | LOOK_FIND_HEAPS)) && !l->snapshot.has_heaps) {
 		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' has no heaps in it", l->operand);
 		error_hint(e, "take it again with this version of seep");
 		return -ENODATA;
@@ -148,13 +148,16 @@ static int begin_snapshot(struct look *l, const struct look_options *o, struct e
 	return 0;
 }
 
-static int look_into(struct look *l, const struct look_options *o, struct error *e)
+static int look_into(struct look *l, const struct look_options *o, const struct look_use *use,
+		     struct error *e)
 {
 	int err = begin_snapshot(l, o, e);
 
 	if (err < 0)
 		return err;
-	look_fill_process(&l->snapshot, l->target, o->wanted & LOOK_REGION_USE);
+	look_fill_process(&l->snapshot, l->target, use);
+	if (o->wanted & LOOK_LET_GO && target_how(l->target)->kind == TARGET_STOPPED)
+		look_done_reading(l);
 	if (o->wanted & (LOOK_HEAPS | LOOK_BLOCKS | LOOK_FIND_HEAPS | LOOK_SPANS)) {
 		err = heaps_find(l->target, &l->heaps, e);
 		if (err == 0 && o->wanted & (LOOK_HEAPS | LOOK_BLOCKS))
@@ -180,15 +183,26 @@ static char *label_of(const struct process_info *who)
 static int look_at_process(struct look *l, const struct look_options *o, struct error *e)
 {
 	struct target_options options = {.wish = (enum target_wish)o->method, .files = o->files};
+	bool clone = o->method == TARGET_WISH_AUTO || o->method == TARGET_WISH_CLONE;
+	struct look_use use = {.dir = -1};
 	int pid, err = process_find_one(l->operand, &pid, e);
 
 	if (err < 0)
 		return err;
+	if (clone && o->wanted & LOOK_REGION_USE)
+		look_use_read(&use, pid);
 	err = target_open_pid(pid, &options, &l->target, e);
-	if (err < 0)
-		return err;
-	l->label = label_of(target_process(l->target));
-	return look_into(l, o, e);
+	if (err == 0) {
+		/* Of the same instant, where there is no clone. */
+		if (target_how(l->target)->kind != TARGET_CLONE && o->wanted & LOOK_REGION_USE) {
+			look_use_release(&use);
+			look_use_read(&use, pid);
+		}
+		l->label = label_of(target_process(l->target));
+		err = look_into(l, o, &use, e);
+	}
+	look_use_release(&use);
+	return err;
 }
 
 static int look_at_core(struct look *l, const struct look_options *o, struct error *e)
@@ -201,7 +215,7 @@ static int look_at_core(struct look *l, const struct look_options *o, struct err
 		return err;
 	who = target_process(l->target);
 	l->label = mem_printf("core of %s (pid %d)", process_name(who), who->pid);
-	return look_into(l, o, e);
+	return look_into(l, o, NULL, e);
 }
 
 int look_at(const char *operand, const struct look_options *o, struct look *ret, struct error *e)

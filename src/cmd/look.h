@@ -27,11 +27,12 @@ enum look_wanted {
 	LOOK_MEMORY = 1 << 4,	  /* bytes will be read: a snapshot file cannot answer */
 	/*
 	 * For who walks the heaps himself: they are found, their figures are not. A snapshot file
-	 * must have blocks; an old one has no heaps.
+	 * must have heaps and blocks.
 	 */
 	LOOK_FIND_HEAPS = 1 << 5,
 	LOOK_RECORDED_BLOCKS = 1 << 6, /* with LOOK_RECORDER: the blocks that it saw, as rows */
-	LOOK_SPANS = 1 << 7, /* where heaps are, without walking them: rows without figures */
+	LOOK_SPANS = 1 << 7,  /* where heaps are, without walking them: rows without figures */
+	LOOK_LET_GO = 1 << 8, /* a stopped process goes on before heaps are looked for */
 };
 
 struct look_options {

@@ -69,38 +69,43 @@ static void add_used_region(struct snapshot *s, const struct smaps_region *from)
 	ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, r);
 }
 
-/*
- * Of the process itself, also when a clone is looked at: in a clone every private page counts as
- * shared. So these figures are from shortly after the instant of the clone.
- */
-static bool add_used_regions(struct snapshot *s, const struct process_info *who)
+void look_use_read(struct look_use *u, int32_t pid)
 {
-	struct smaps smaps;
 	struct usage usage;
-	int dir = proc_open(who->pid), err;
 
-	if (dir < 0)
-		return false;
-	err = process_check_at(dir, who->start_ticks);
-	if (!err)
-		err = smaps_read_at(dir, &smaps);
-	if (!err && !usage_read_at(dir, 0, &usage))
-		s->figures = (struct process_figures){
-			.rss = usage.value[USAGE_RSS],
-			.peak_rss = usage.value[USAGE_PEAK_RSS],
-			.anonymous = usage.value[USAGE_ANON],
-			.file = usage.value[USAGE_FILE],
-			.shared_memory = usage.value[USAGE_SHMEM],
-			.swap = usage.value[USAGE_SWAP],
-			.page_tables = usage.value[USAGE_PAGE_TABLES],
-		};
-	close(dir);
-	if (err)
-		return false;
-	for (size_t i = 0; i < smaps.nr; i++)
-		add_used_region(s, &smaps.items[i]);
-	smaps_release(&smaps);
-	return true;
+	*u = (struct look_use){.dir = proc_open(pid)};
+	if (u->dir < 0)
+		return;
+	if (smaps_read_at(u->dir, &u->smaps) < 0) {
+		look_use_release(u);
+		return;
+	}
+	if (usage_read_at(u->dir, 0, &usage) < 0)
+		return;
+	u->figures = (struct process_figures){
+		.rss = usage.value[USAGE_RSS],
+		.peak_rss = usage.value[USAGE_PEAK_RSS],
+		.anonymous = usage.value[USAGE_ANON],
+		.file = usage.value[USAGE_FILE],
+		.shared_memory = usage.value[USAGE_SHMEM],
+		.swap = usage.value[USAGE_SWAP],
+		.page_tables = usage.value[USAGE_PAGE_TABLES],
+	};
+}
+
+void look_use_release(struct look_use *u)
+{
+	if (u->dir >= 0)
+		close(u->dir);
+	smaps_release(&u->smaps);
+	*u = (struct look_use){.dir = -1};
+}
+
+static void add_used_regions(struct snapshot *s, const struct look_use *use)
+{
+	s->figures = use->figures;
+	for (size_t i = 0; i < use->smaps.nr; i++)
+		add_used_region(s, &use->smaps.items[i]);
 }
 
 static void add_threads(struct snapshot *s, struct target *t)
@@ -159,12 +164,14 @@ static void add_modules(struct snapshot *s, struct target *t)
 	}
 }
 
-void look_fill_process(struct snapshot *s, struct target *t, bool with_use)
+void look_fill_process(struct snapshot *s, struct target *t, const struct look_use *use)
 {
 	s->nr_regions = 0;
-	if (with_use && target_how(t)->kind != TARGET_CORE)
-		s->has_region_use = add_used_regions(s, target_process(t));
-	if (!s->has_region_use)
+	s->has_region_use = use && use->smaps.nr &&
+			    process_check_at(use->dir, target_process(t)->start_ticks) == 0;
+	if (s->has_region_use)
+		add_used_regions(s, use);
+	else
 		add_plain_regions(s, target_maps(t));
 	add_threads(s, t);
 	add_modules(s, t);

@@ -153,7 +153,8 @@ static int look(const struct map_command *m, const char *operand, struct look *r
 	struct error e = {0};
 	int err;
 
-	o.wanted = LOOK_REGION_USE | LOOK_SPANS;
+	/* Blocks move, arenas do not: only for a block it must stand still longer. */
+	o.wanted = LOOK_REGION_USE | LOOK_SPANS | (m->at_text ? 0 : LOOK_LET_GO);
 	if (o.method == TARGET_WISH_AUTO)
 		o.method = TARGET_WISH_STOP;
 	err = look_at(operand, &o, ret, &e);
