@@ -3,6 +3,8 @@
 #ifndef SEEP_REC_ARCH_X86_64_H
 #define SEEP_REC_ARCH_X86_64_H
 
+#include <emmintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ARCH_DWARF_BP 6 /* System V ABI AMD64, figure 3.36 */
@@ -40,6 +42,42 @@ static inline uint64_t arch_stack_pointer(void)
 
 	__asm__ volatile("mov %%rsp, %0" : "=r"(sp));
 	return sp;
+}
+
+/*
+ * Collects in what four words differ. Not a branch for each: there would be more of them waiting
+ * for memory than the processor can keep.
+ */
+static inline __m128i arch_differences(__m128i seen, uint64_t base, const uint32_t *offset,
+				       const uint64_t *value)
+{
+	const __m128i *want = (const __m128i *)value;
+	__m128 a, b;
+
+	a = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + offset[0])));
+	b = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + offset[2])));
+	a = _mm_loadh_pi(a, (const __m64 *)(base + offset[1]));
+	b = _mm_loadh_pi(b, (const __m64 *)(base + offset[3]));
+	seen = _mm_or_si128(seen, _mm_xor_si128(_mm_castps_si128(a), want[0]));
+	return _mm_or_si128(seen, _mm_xor_si128(_mm_castps_si128(b), want[1]));
+}
+
+static inline bool arch_any_difference(__m128i seen)
+{
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_setzero_si128())) != 0xffff;
+}
+
+/* Which of four tags, 16-byte aligned, is this one? False: none. */
+static inline bool arch_find_tag(const uint32_t *tags, uint32_t tag, uint32_t *ret_i)
+{
+	__m128i all = _mm_load_si128((const __m128i *)tags);
+	__m128i equal = _mm_cmpeq_epi32(all, _mm_set1_epi32((int)tag));
+	uint32_t mask = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(equal));
+
+	if (!mask)
+		return false;
+	*ret_i = (uint32_t)__builtin_ctz(mask);
+	return true;
 }
 
 #endif

@@ -18,10 +18,8 @@
  * A saved bp counts as read only if an outer frame uses bp before it is restored again; frames
  * behind complex rules count it as used. Call sites that come back with the same stack get a
  * record: all their words in one packed list, so that the next time costs one comparison loop
- * (record.h).
+ * (record.h, remember.c).
  */
-#include <linux/mman.h>
-
 #include "bytes.h"
 #include "cfi.h"
 #include "modules.h"
@@ -266,93 +264,6 @@ static uint32_t push_fresh(struct capture *c)
 	return node;
 }
 
-/* A block of the packed list of a record: four words. Offsets are from the record's sp. */
-static bool pack_words(struct thread *t, struct wire_record *r, uint64_t sp, uint32_t nr)
-{
-	uint32_t groups = (nr + 3) / 4;
-	size_t bytes = groups * sizeof(struct word_group), arena = 1 << 16;
-	struct word_group *g;
-	bool ascending = true;
-	uint64_t last = 0;
-
-	if (nr > UINT16_MAX)
-		return false;
-	if (r->words_cap < groups) {
-		if ((size_t)(t->arena_end - t->arena) < bytes) {
-			if (arena < bytes)
-				arena = bytes;
-			t->arena = sys_mmap(arena, PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-			if (sys_failed(t->arena)) {
-				t->arena = t->arena_end = NULL;
-				return false;
-			}
-			t->arena_end = t->arena + arena;
-		}
-		r->words = (uint64_t)t->arena;
-		r->words_cap = (uint16_t)groups;
-		t->arena += bytes;
-	}
-	g = (struct word_group *)r->words;
-	for (uint32_t i = 0; i < groups * 4; i++) {
-		/* The last group is filled up with its last word: no tail loop. */
-		const struct word *w = &t->words[nr - 1 - (i < nr ? i : nr - 1)];
-		uint64_t offset = w->slot - sp;
-
-		if (offset >> 31)
-			return false;
-		ascending = ascending && offset >= last;
-		last = offset;
-		if (i % 2)
-			g[i / 4].offsets[i / 2 % 2] |= offset << 32;
-		else
-			g[i / 4].offsets[i / 2 % 2] = offset;
-		g[i / 4].value[i % 4] = w->value;
-	}
-	r->words_nr = (uint16_t)groups;
-	/* A variant has its tag there. */
-	if (r < &t->wire->records[1u << WIRE_SITES_BITS]) {
-		r->is_shape = ascending;
-		r->many = 0;
-	}
-	return true;
-}
-
-/*
- * Remembers the stack at its call site, if the same site gave the same stack twice: programs that
- * walk trees would otherwise fill records that are never used again. A record that has hits gets a
- * reprieve.
- */
-static void remember(struct capture *c, struct wire_record *r, uint64_t pc, uint64_t sp,
-		     uint64_t bp, uint32_t node)
-{
-	struct thread *t = c->t;
-	uint32_t epoch = t->epoch, words = t->frames[t->frames_nr - 1].words_end;
-
-	if (r->epoch == epoch && r->confidence) {
-		r->confidence--;
-		return;
-	}
-	if (r->pc != pc || r->sp != sp || r->node != node) {
-		tree_flush_record(c->h, r);
-		r->epoch = 0;
-		barrier();
-		r->pc = pc;
-		r->sp = sp;
-		r->node = node;
-		return;
-	}
-	r->epoch = 0;
-	barrier();
-	if (!words || !pack_words(t, r, sp, words))
-		return;
-	r->bp = bp;
-	r->bp_live = t->frames[t->frames_nr - 1].bp_live;
-	r->confidence = 1;
-	barrier();
-	r->epoch = epoch;
-}
-
 static struct walk walk_start(struct thread *t, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	return (struct walk){.pc = pc,
@@ -363,8 +274,8 @@ static struct walk walk_start(struct thread *t, uint64_t pc, uint64_t sp, uint64
 			     .thread = t};
 }
 
-uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_record *r, uint64_t pc,
-		       uint64_t sp, uint64_t bp)
+uint32_t capture_stack(struct thread *t, struct wire_header *h, uint64_t pc, uint64_t sp,
+		       uint64_t bp)
 {
 	struct capture c = {
 		.t = t,
@@ -391,11 +302,11 @@ uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_reco
 		walk_fresh(&c);
 	}
 	node = push_fresh(&c);
+	t->proof_nr = 0;
 	if (unlikely(c.root == WIRE_NODE_CUT || !c.repeatable))
 		t->frames_nr = 0;
-	else if (r && t->frames[0].rule != RULE_NONE &&
-		 !(h->slow & (WIRE_SLOW_SNAPSHOT | WIRE_SLOW_UNLOAD)))
-		remember(&c, r, pc, sp, bp, node);
+	else if (t->frames[0].rule != RULE_NONE)
+		t->proof_nr = t->frames[t->frames_nr - 1].words_end;
 	return node;
 }
 

@@ -105,13 +105,11 @@ rec_boot_\name:
 
 	/* size: register that holds the requested bytes; %rax after computing a product */
 	.macro	ALLOCATES_BODY name, size, then
-	sub	$24, %rsp
-	.cfi_adjust_cfa_offset 24
-	mov	\size, 8(%rsp)
+	push	\size
+	.cfi_adjust_cfa_offset 8
 	call	*rec_real_\name(%rip)
-	mov	8(%rsp), %rsi
-	add	$24, %rsp
-	.cfi_adjust_cfa_offset -24
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
 	mov	%rax, %rdi
 	mov	(%rsp), %rdx
 	lea	8(%rsp), %rcx

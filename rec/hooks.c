@@ -17,7 +17,7 @@ unsigned char rec_new_records, rec_delete_records;
 static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 
 	if (!h || (!w && !(w = thread_get(h))))
 		return NULL;

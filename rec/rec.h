@@ -9,6 +9,7 @@
  *   hooks.c            what each of them means: allocation, free, realloc
  *   record.h           the fast path: same stack as before? count, enter into the live table
  *   capture.c          the verified stack cache: unwinds what changed, checks what did not
+ *   remember.c         which stacks are worth a record
  *   rules.c, cfi.c     return address → unwinding rule, from .eh_frame
  *   complex.c          the rules that are not simple
  *   tree.c             stack tree
@@ -66,8 +67,12 @@ struct thread {
 	uint64_t last_deleted;		  /* freed by operator delete, which may go on to free() */
 	uint64_t stack_low, stack_high;	  /* mapping that held the stack last */
 	uint8_t *arena, *arena_end;	  /* for the words of records */
-	uint32_t epoch;			  /* of the cached stack */
+	struct record_index *index;
+	uint32_t records_nr; /* of wire->records, the empty one included */
+	uint32_t shapes_nr;
+	uint32_t epoch; /* of the cached stack */
 	uint32_t frames_nr;
+	uint32_t proof_nr;	      /* words that prove the last walk; 0: nothing does */
 	struct cfi_scratch *scratch;  /* [2]: own and for a hook inside a hook */
 	struct frame *frames, *fresh; /* [FRAMES_MAX] each */
 	struct word *words;	      /* [WORDS_MAX] */
@@ -86,7 +91,12 @@ struct gate {
 };
 extern struct gate rec_gate;
 
-extern __thread struct wire_thread *rec_self __attribute__((tls_model("initial-exec")));
+/* This thread's state; NULL: it has none yet. */
+struct self {
+	struct wire_thread *wire;
+	struct record_index *index;
+};
+extern __thread struct self rec_self __attribute__((tls_model("initial-exec")));
 
 /* Where things are in this process's mapping; valid while the gate is open. */
 struct places {
@@ -126,9 +136,9 @@ static inline struct thread *thread_private(struct wire_thread *w)
 	return (struct thread *)w->private_part;
 }
 
-/* capture.c: the node of the stack that starts at (pc, sp, bp); fills `r` when it pays. */
-uint32_t capture_stack(struct thread *t, struct wire_header *h, struct wire_record *r, uint64_t pc,
-		       uint64_t sp, uint64_t bp);
+/* capture.c: the node of the stack that starts at (pc, sp, bp); t->proof_nr says what proves it. */
+uint32_t capture_stack(struct thread *t, struct wire_header *h, uint64_t pc, uint64_t sp,
+		       uint64_t bp);
 /* Without any cache; for a hook inside a hook and while a module is being unloaded. */
 uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, uint64_t pc,
 			  uint64_t sp, uint64_t bp);
@@ -172,12 +182,5 @@ bool rec_lock_mappings(void);
 
 /* undo.c */
 bool undo_log(struct wire_header *h, uint64_t key, uint64_t value); /* false: the log is full */
-
-static inline struct wire_record *record_slot(struct wire_thread *w, uint64_t pc, uint64_t sp)
-{
-	uint32_t i = ((uint32_t)pc + (uint32_t)sp * 9) * 0x9e3779b1u >> (32 - WIRE_SITES_BITS);
-
-	return &w->records[i];
-}
 
 #endif

@@ -98,7 +98,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	if (!rec_gate.header && !rec_wake())
 		return p;
 	h = rec_gate.header;
-	w = rec_self;
+	w = rec_self.wire;
 	if (!w && !(w = thread_get(h))) {
 		without_stack(h, addr, size);
 		return p;
@@ -114,7 +114,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	if (h->slow & WIRE_SLOW_UNLOAD)
 		node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
 	else
-		node = capture_stack(thread_private(w), h, record_slot(w, pc, sp), pc, sp, bp);
+		node = capture_stack(thread_private(w), h, pc, sp, bp);
 #ifdef REC_CHECK
 	check_stack(h, pc, node);
 #endif
@@ -137,15 +137,10 @@ static void use_pending_temps(struct wire_thread *w, uint32_t node)
 	w->last_temps = (uint64_t)&w->pending_temps;
 }
 
-static COLD void carry_record(uint32_t node)
-{
-	__atomic_fetch_add(&rec_places.extra[node].blocks, 1ull << 32, __ATOMIC_RELAXED);
-}
-
 /* The last step where the slot cannot simply be written. */
 static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
 {
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 
 	table_insert_slow(rec_gate.header, (uint64_t)p, size, node);
 	w->last_block = (uint64_t)p;
@@ -170,118 +165,111 @@ static inline void *enter_block(struct wire_header *h, struct wire_thread *w, vo
 static inline uint32_t count_in_record(struct wire_thread *w, struct wire_record *r, size_t size)
 {
 	r->bytes += size;
-	if (unlikely(++r->blocks == 0))
-		carry_record(r->node);
+	r->blocks++;
 	r->confidence = 2;
 	w->last_temps = (uint64_t)&r->temps;
 	return r->node;
 }
 
-/*
- * Among the other stacks of this site: the record of the present one (*ret_known), or the one to
- * use for it: a free one, else the one that was least used of late. NULL: there can be none.
- */
-static inline struct wire_record *find_variant(struct wire_thread *w, struct wire_header *h,
-					       const struct wire_record *site, uint64_t sp,
-					       uint64_t bp, bool *ret_known)
-{
-	uint16_t tag;
-	struct wire_record *v = record_variants(w, site, sp, &tag), *spare = v;
-
-	for (int i = 0; v && i < VARIANT_WAYS; i++, v++) {
-		if (v->tag == tag && record_matches(v, h->epoch, site->pc, sp, bp)) {
-			*ret_known = true;
-			return v;
-		}
-		if (v->tag == tag && v->pc == site->pc && v->sp == sp)
-			return v; /* a candidate, or its stack has changed where nobody looked */
-		if (v->epoch != h->epoch || v->confidence < spare->confidence)
-			spare = v;
-	}
-	if (spare && spare->tag != tag) {
-		tree_flush_record(h, spare);
-		spare->epoch = 0;
-		spare->pc = 0;
-		spare->tag = tag;
-	}
-	return spare;
-}
-
-/* The stack is not the one of the site's record: another that is known, or one to be walked. */
-static __attribute__((noinline)) void *allocated_miss(void *p, size_t size, uint64_t pc,
+/* No record has this stack. */
+static __attribute__((noinline)) void *allocated_walk(void *p, size_t size, uint64_t pc,
 						      uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
-	struct wire_record *r = record_slot(w, pc, sp), *v = NULL;
-	bool known = false;
+	struct wire_thread *w = rec_self.wire;
+	struct thread *t = thread_private(w);
 	uint32_t node;
 
 	/* A block that was not just freed is cold, and so is its slot: let it come meanwhile. */
 	__builtin_prefetch(table_slot((uint64_t)p), 1);
-	if (r->pc == pc && r->sp == sp && r->epoch == h->epoch)
-		v = find_variant(w, h, r, sp, bp, &known);
-	if (known) {
-		r->many = 1;
-		node = count_in_record(w, v, size);
+	node = capture_stack(t, h, pc, sp, bp);
+	if (likely(!(h->slow & ~(uint32_t)WIRE_SLOW_FREES)))
+		remember_stack(t, h, pc, sp, bp, node);
+	tree_count(h, node, size);
+	use_pending_temps(w, node);
 #ifdef REC_CHECK
-		h->record_hits++;
-#endif
-	} else {
-		node = capture_stack(thread_private(w), h, v ? v : r, pc, sp, bp);
-#ifdef REC_CHECK
-		h->captures++;
-#endif
-		tree_count(h, node, size);
-		use_pending_temps(w, node);
-	}
-#ifdef REC_CHECK
+	h->captures++;
 	check_stack(h, pc, node);
 #endif
 	return enter_block(h, w, p, size, node);
 }
 
 /*
- * Every exit but the last is a jump with the arguments as they came, and what can be fetched again
- * is not kept, so that the usual way saves few registers: pc is the word below sp, the header and
- * the thread are looked up twice.
+ * The functions from here on hand on their arguments as they came, so that each is a jump into the
+ * next, and what can be fetched again is not kept: pc is the word below sp.
+ *
+ * Not the stack of the site's own record: another one that is known?
  */
+static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
+						       const struct wire_record *site, uint64_t sp,
+						       uint64_t bp)
+{
+	struct wire_thread *w = rec_self.wire;
+	struct record_set *set;
+	struct wire_record *v;
+	uint32_t tag, way, node;
+
+	set = record_find_set(rec_self.index, site, sp, &tag);
+	if (unlikely(!arch_find_tag(set->tag, tag, &way)))
+		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
+	v = record_at(w, set->record[way]);
+	if (unlikely(v->shape != site->shape || record_bp_differs(v, bp) || !record_holds(v, sp)))
+		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
+	node = count_in_record(w, v, size);
+#ifdef REC_CHECK
+	rec_gate.header->record_hits++;
+	check_stack(rec_gate.header, *(const uint64_t *)(sp - 8), node);
+#endif
+	return enter_block(rec_gate.header, w, p, size, node);
+}
+
+static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
+						      struct wire_record *site, uint64_t sp,
+						      uint64_t bp)
+{
+	struct wire_thread *w = rec_self.wire;
+	uint32_t node;
+
+	if (unlikely(record_bp_differs(site, bp) || !record_holds(site, sp))) {
+		if (site->hash_bytes)
+			return allocated_other(p, size, site, sp, bp);
+		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
+	}
+	node = count_in_record(w, site, size);
+#ifdef REC_CHECK
+	rec_gate.header->record_hits++;
+	check_stack(rec_gate.header, *(const uint64_t *)(sp - 8), node);
+#endif
+	return enter_block(rec_gate.header, w, p, size, node);
+}
+
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 	struct wire_record *r;
-	uint32_t node;
 
 	if (unlikely(!p))
 		return p;
 	if (unlikely(!h || !w || w->busy))
 		return allocated_slow(p, size, pc, sp, bp);
 	enter(w, sp);
-	if (unlikely(h->slow)) {
+	if (unlikely(h->slow & ~(uint32_t)WIRE_SLOW_FREES)) {
 		leave(w);
 		return allocated_slow(p, size, pc, sp, bp);
 	}
-	r = record_slot(w, pc, sp);
-	__asm__(""
-		: "+r"(r)); /* one pointer; not an index to be shifted and added again and again */
-	if (unlikely(r->many || !record_matches(r, h->epoch, pc, sp, bp)))
-		return allocated_miss(p, size, *(const uint64_t *)(sp - 8), sp, bp);
-	barrier();
-	h = rec_gate.header;
-	w = rec_self;
-	node = count_in_record(w, r, size);
-#ifdef REC_CHECK
-	h->record_hits++;
-	check_stack(h, pc, node);
-#endif
-	return enter_block(h, w, p, size, node);
+	r = record_at(w, *record_site(rec_self.index, pc, sp));
+	if (unlikely(r->pc != pc || r->sp != sp || r->epoch != h->epoch))
+		return allocated_walk(p, size, pc, sp, bp);
+	if (unlikely(r->flags & WIRE_RECORD_MANY))
+		return allocated_other(p, size, r, sp, bp);
+	return allocated_same(p, size, r, sp, bp);
 }
 
 HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 
 	/*
 	 * The inner function's own hook has just recorded it, with a stack that holds ours; it may
@@ -309,7 +297,7 @@ void record_free_counted(struct wire_header *h, struct wire_thread *w)
 static COLD void freed_slow(uint64_t addr, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 
 	if (!h || ((!w && !(w = thread_get(h)))))
 		return;
@@ -332,7 +320,7 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 static COLD void remove_and_leave(uint64_t addr)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
+	struct wire_thread *w = rec_self.wire;
 	struct thread *t = thread_private(w);
 
 	record_free_counted(h, w);
@@ -352,8 +340,8 @@ static COLD void remove_and_leave(uint64_t addr)
 HOOK void rec_freed(void *p)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self;
-	uint64_t addr = (uint64_t)p, *slot, sp = arch_stack_pointer();
+	struct wire_thread *w = rec_self.wire;
+	uint64_t addr = (uint64_t)p, base, sp = arch_stack_pointer();
 
 	if (unlikely(!h || !w || w->busy)) {
 		freed_slow(addr, sp);
@@ -361,16 +349,20 @@ HOOK void rec_freed(void *p)
 	}
 	enter(w, sp);
 	if (unlikely(h->slow)) {
+		if (h->slow == WIRE_SLOW_FREES) {
+			remove_and_leave(addr);
+			return;
+		}
 		leave(w);
 		freed_slow(addr, sp);
 		return;
 	}
-	slot = table_slot(addr);
-	if (unlikely(!slot || h->dense_below)) {
+	base = table_base(addr);
+	if (unlikely(!base)) {
 		remove_and_leave(addr);
 		return;
 	}
-	slot_write(slot, 0);
+	slot_write(slot_at(base, addr), 0);
 	w->frees++;
 	if (w->last_block == addr)
 		++*(uint32_t *)w->last_temps;
@@ -381,6 +373,6 @@ HOOK void rec_freed(void *p)
 HOOK void rec_freed_wrapper(void *p)
 {
 	rec_freed(p);
-	if (rec_gate.header && rec_self)
-		thread_private(rec_self)->last_deleted = (uint64_t)p;
+	if (rec_gate.header && rec_self.wire)
+		thread_private(rec_self.wire)->last_deleted = (uint64_t)p;
 }

@@ -10,74 +10,111 @@
 
 /* Four words of a record's proof: at sp + offset stands value. */
 struct word_group {
-	uint64_t value[4];
-	uint64_t offsets[2]; /* low halves: of values 0 and 2, high halves: of 1 and 3 */
+	_Alignas(16) uint64_t value[4];
+	uint32_t offset[4];
 };
+
+/* What lies in front of a record's groups. */
+struct words_head {
+	uint64_t bp; /* counts only where it is live */
+	uint32_t cap_bytes, pad;
+};
+
+static inline uint64_t word_at(uint64_t sp, uint32_t offset)
+{
+	return *(const uint64_t *)(sp + offset);
+}
 
 /* In order, inner words first, leaving at the first difference: reads only what unwinding would
  * read. */
-static inline bool record_holds(const struct wire_record *r, uint64_t sp)
+static inline bool groups_hold(const struct word_group *g, const struct word_group *end,
+			       uint64_t sp)
 {
-	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
-	const char *s = (const char *)sp;
-
-	do {
-		uint64_t a = g->offsets[0], b = g->offsets[1];
-
-		if (unlikely(*(const uint64_t *)(s + (uint32_t)a) != g->value[0]))
-			return false;
-		if (unlikely(*(const uint64_t *)(s + (a >> 32)) != g->value[1]))
-			return false;
-		if (unlikely(*(const uint64_t *)(s + (uint32_t)b) != g->value[2]))
-			return false;
-		if (unlikely(*(const uint64_t *)(s + (b >> 32)) != g->value[3]))
-			return false;
-	} while (++g < end);
+	for (; g < end; g++)
+		for (int i = 0; i < 4; i++)
+			if (word_at(sp, g->offset[i]) != g->value[i])
+				return false;
 	return true;
 }
 
+/* Does the stack hold what proves that it is this record's? */
+static inline bool record_holds(const struct wire_record *r, uint64_t sp)
+{
+	const struct word_group *g = (const struct word_group *)r->words;
+	const struct word_group *sure = (const void *)((const char *)g + r->sure_bytes);
+	__m128i seen = _mm_setzero_si128();
+
+	for (; g < sure; g++)
+		seen = arch_differences(seen, sp, g->offset, g->value);
+	if (unlikely(arch_any_difference(seen)))
+		return false;
+	return likely(r->sure_bytes == r->words_bytes) ||
+	       groups_hold(sure, (const void *)((const char *)r->words + r->words_bytes), sp);
+}
+
+static inline bool record_bp_differs(const struct wire_record *r, uint64_t bp)
+{
+	return unlikely(r->flags & WIRE_RECORD_BP) &&
+	       ((const struct words_head *)r->words)[-1].bp != bp;
+}
+
 /*
- * A site that is reached with the same pc and sp from many places has many stacks, and its record
- * holds one of them. The others have records of their own, found by a hash of the words that stand
- * where the first one's words stand: a guess, like everything here checked afterwards. Only words
- * that are mapped for certain are read: behind a difference nothing says that the stack is as long
- * as it was.
+ * Where a thread's records are. A call site (pc, sp) has one record. A site that is reached from
+ * many places has many stacks, though, and its record holds one of them; the others have records of
+ * their own, found by a hash of the words that stand where the first one's words stand: a guess,
+ * like everything here checked afterwards. Only words that are mapped for certain are hashed:
+ * behind a difference nothing says that the stack is as long as it was. And only those groups of
+ * words in which the site's stacks were ever seen to differ.
  *
- * Returns the first of VARIANT_WAYS records that it may be in, and the tag that it then has; NULL:
- * this site's words do not lend themselves to it.
+ * Records are given out one after the other, so that few of them are few cache lines and pages; the
+ * index has their offsets from the first one, which stays empty. A way of a set without a record
+ * has seen a stack with its tag once.
  */
-#define VARIANT_WAYS_BITS 2
-#define VARIANT_WAYS (1 << VARIANT_WAYS_BITS)
+#define SET_WAYS 4
+#define SETS_BITS (WIRE_VARIANTS_BITS - 2)
 
-static inline struct wire_record *record_variants(struct wire_thread *w,
-						  const struct wire_record *r, uint64_t sp,
-						  uint16_t *ret_tag)
+struct record_set {
+	_Alignas(16) uint32_t tag[SET_WAYS];
+	uint32_t record[SET_WAYS];
+};
+
+struct record_index {
+	struct record_set sets[1u << SETS_BITS];
+	uint32_t sites[1u << WIRE_SITES_BITS];
+};
+
+static inline struct wire_record *record_at(struct wire_thread *w, uint32_t offset)
 {
-	const struct word_group *g = (const struct word_group *)r->words, *end = g + r->words_nr;
-	const char *s = (const char *)sp;
-	uint64_t room = stackmap_certain(sp) - sp, a = 0, b = 0;
+	return (struct wire_record *)((char *)w->records + offset);
+}
 
-	if (!r->is_shape)
-		return NULL;
+static inline uint32_t *record_site(struct record_index *x, uint64_t pc, uint64_t sp)
+{
+	return &x->sites[((uint32_t)pc + (uint32_t)sp * 9) * 0x9e3779b1u >> (32 - WIRE_SITES_BITS)];
+}
+
+/* The set in which another stack of this site has its record, and the tag that it has there. */
+static inline struct record_set *record_find_set(struct record_index *x,
+						 const struct wire_record *site, uint64_t sp,
+						 uint32_t *ret_tag)
+{
+	const struct word_group *g = (const struct word_group *)site->words;
+	const struct word_group *end = (const void *)((const char *)g + site->hash_bytes);
+	uint64_t a = site->shape, b = 0;
+
 	/* Every other word: a call path differs in more than one, or soon will. */
-	for (; g < end && (g->offsets[1] >> 32) + 8 <= room; g++) {
-		a = a * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[0]);
-		b = b * 31 + *(const uint64_t *)(s + (uint32_t)g->offsets[1]);
-	}
-	a = (a + b * 0x9e3779b97f4a7c15ull) ^ r->pc << 7 ^ sp;
-	a *= 0x9e3779b97f4a7c15ull;
-	*ret_tag = (uint16_t)(a >> 16);
-	a >>= 64 - (WIRE_VARIANTS_BITS - VARIANT_WAYS_BITS);
-	return &w->records[(1u << WIRE_SITES_BITS) + (a << VARIANT_WAYS_BITS)];
+	do {
+		a = a * 0x2545f491 + word_at(sp, g->offset[0]);
+		b = b * 0x2545f491 + word_at(sp, g->offset[2]);
+	} while (++g < end);
+	a = (a + b * 0x3c6ef373) * 0x9e3779b97f4a7c15ull;
+	*ret_tag = (uint32_t)a;
+	return &x->sets[a >> (64 - SETS_BITS)];
 }
 
-/* Is this record's stack the present one? */
-static inline bool record_matches(const struct wire_record *r, uint32_t epoch, uint64_t pc,
-				  uint64_t sp, uint64_t bp)
-{
-	return likely(((r->pc ^ pc) | (r->sp ^ sp) | (r->epoch ^ epoch)) == 0 &&
-		      (!r->bp_live || r->bp == bp) && record_holds(r, sp));
-}
+/* remember.c: the stack at (pc, sp, bp) has just been walked, and ends in this node. */
+void remember_stack(struct thread *t, struct wire_header *h, uint64_t pc, uint64_t sp, uint64_t bp,
+		    uint32_t node);
 
 /*
  * Notes that the block at p, of `size` requested bytes, was allocated by the call that returns to

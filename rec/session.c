@@ -321,6 +321,8 @@ static void open_gate(struct wire_header *h)
 	text_copy(h->allocator, name, sizeof(h->allocator));
 	h->dense_below = dense_below(name);
 	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
+	if (h->dense_below)
+		__atomic_fetch_or(&h->slow, WIRE_SLOW_FREES, __ATOMIC_RELAXED);
 	h->threads_many = !&__libc_single_threaded;
 	h->epoch = 1;
 	h->pid = (int32_t)sys0(SYS_getpid);
@@ -423,7 +425,7 @@ static bool child_start(void)
 	if (seen == pid || !__atomic_compare_exchange_n(&child_of, &seen, pid, false,
 							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
-	rec_self = NULL;
+	rec_self = (struct self){0};
 	modules_forget(); /* the new table knows of none */
 	session(false);
 	return rec_gate.header != NULL;

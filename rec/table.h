@@ -9,14 +9,19 @@ static inline uint64_t *slot_at(uint64_t base, uint64_t addr)
 	return (uint64_t *)(base + ((addr >> 2) & ~7ull));
 }
 
+/* Where slot_at() counts from for this address; 0: its chunk does not exist. */
+static inline uint64_t table_base(uint64_t addr)
+{
+	uint64_t i = addr >> WIRE_SPAN_SHIFT;
+
+	return likely(i < WIRE_LEVEL1_NR) ? rec_gate.level1[i].base : 0;
+}
+
 /* Slot of an address in the ordinary table, NULL when its chunk does not exist. */
 static inline uint64_t *table_slot(uint64_t addr)
 {
-	uint64_t base;
+	uint64_t base = table_base(addr);
 
-	if (unlikely(addr >> WIRE_ADDRESS_BITS))
-		return NULL;
-	base = rec_gate.level1[addr >> WIRE_SPAN_SHIFT].base;
 	return likely(base) ? slot_at(base, addr) : NULL;
 }
 
@@ -26,12 +31,12 @@ static inline uint64_t *table_slot(uint64_t addr)
  */
 static inline uint64_t *table_free_slot(const struct wire_header *h, uint64_t addr, uint64_t size)
 {
+	uint64_t i = addr >> WIRE_SPAN_SHIFT, *slot;
 	const struct wire_level1 *e;
-	uint64_t *slot;
 
-	if (unlikely(addr >> WIRE_ADDRESS_BITS))
+	if (unlikely(i >= WIRE_LEVEL1_NR))
 		return NULL;
-	e = &rec_gate.level1[addr >> WIRE_SPAN_SHIFT];
+	e = &rec_gate.level1[i];
 	slot = slot_at(e->base, addr);
 	if (unlikely((uint64_t)slot >= e->frontier || *slot ||
 		     size - h->dense_below >= h->ordinary_sizes))

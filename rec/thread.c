@@ -6,16 +6,17 @@
 #include <linux/mman.h>
 
 #include "cfi.h"
+#include "record.h"
 #include "sys.h"
 
-__thread struct wire_thread *rec_self __attribute__((tls_model("initial-exec")));
+__thread struct self rec_self __attribute__((tls_model("initial-exec")));
 
 /* Private parts, by slot; set once, kept for the next owner. */
 static struct thread *privates[WIRE_THREADS_MAX];
 
 #define ARENA_BYTES (1 << 20) /* words of records; more is mapped when it is used up */
 
-static struct wire_thread *slot_at(struct wire_header *h, uint32_t i)
+static struct wire_thread *thread_slot(struct wire_header *h, uint32_t i)
 {
 	return (struct wire_thread *)(rec_places.base + h->threads_off + i * h->thread_stride);
 }
@@ -33,7 +34,7 @@ static struct wire_thread *reuse_slot(struct wire_header *h, int32_t tid, uint32
 	int32_t pid = (int32_t)sys0(SYS_getpid);
 
 	for (uint32_t i = 0; i < nr; i++) {
-		struct wire_thread *w = slot_at(h, i);
+		struct wire_thread *w = thread_slot(h, i);
 		int32_t owner = __atomic_load_n(&w->tid, __ATOMIC_RELAXED);
 
 		if (owner == tid || (owner && sys3(SYS_tgkill, pid, owner, 0) == -3 /* ESRCH */ &&
@@ -55,7 +56,7 @@ static struct wire_thread *new_slot(struct wire_header *h, int32_t tid, uint32_t
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&h->threads_nr, &i, i + 1, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_RELAXED));
-	w = slot_at(h, i);
+	w = thread_slot(h, i);
 	__atomic_store_n(&w->tid, tid, __ATOMIC_RELEASE);
 	*ret_i = i;
 	return w;
@@ -66,7 +67,7 @@ static struct thread *new_private(void)
 	size_t frames = FRAMES_MAX * sizeof(struct frame);
 	size_t bytes = sizeof(struct thread) + 2 * frames + WORDS_MAX * sizeof(struct word) +
 		       EXTRA_MAX * sizeof(struct word) + 2 * FRAMES_MAX * sizeof(uint64_t) +
-		       2 * cfi_scratch_bytes() + 128 + ARENA_BYTES;
+		       2 * cfi_scratch_bytes() + 192 + sizeof(struct record_index) + ARENA_BYTES;
 	uint8_t *p = sys_mmap(bytes, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	struct thread *t = (struct thread *)p;
@@ -85,8 +86,11 @@ static struct thread *new_private(void)
 	p += 2 * FRAMES_MAX * sizeof(uint64_t);
 	t->scratch = (struct cfi_scratch *)p;
 	p += (2 * cfi_scratch_bytes() + 63) & ~63ul;
+	t->index = (struct record_index *)p;
+	p += sizeof(struct record_index);
 	t->arena = p;
 	t->arena_end = p + ARENA_BYTES;
+	t->records_nr = 1;
 	return t;
 }
 
@@ -122,6 +126,6 @@ struct wire_thread *thread_get(struct wire_header *h)
 	w->private_part = (uint64_t)t;
 	w->busy = 0;
 	w->last_block = 0;
-	rec_self = w;
+	rec_self = (struct self){w, t->index};
 	return w;
 }

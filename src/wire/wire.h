@@ -150,37 +150,37 @@ struct wire_module {
 };
 _Static_assert(sizeof(struct wire_module) == 528, "no holes");
 
+enum wire_record_flags {
+	WIRE_RECORD_BP = 1,   /* the frame pointer is part of the proof */
+	WIRE_RECORD_MANY = 2, /* a site with other stacks that come back: look among them first */
+};
+
 /*
- * One remembered call site of a thread: the words that prove that the stack is still the same.
- * Counts that are not yet added to the node: blocks, bytes, temps.
+ * One remembered stack of a thread: the words that prove that the stack is still the same. Counts
+ * that are not yet added to the node: blocks, bytes, temps.
  */
 struct wire_record {
-	uint64_t pc, sp, bp;
-	uint64_t words; /* recorder's address of values and offsets */
-	uint32_t epoch; /* valid only while equal to the header's */
+	uint64_t pc, sp; /* of a site */
+	uint64_t words;	 /* recorder's address of values and offsets */
+	uint64_t blocks, bytes;
+	uint32_t temps;
 	uint32_t node;
-	uint16_t words_nr;
-	uint16_t words_cap;
-	uint8_t bp_live, confidence;
-	union {
-		struct {		  /* of a site */
-			uint8_t is_shape; /* its offsets ascend: may tell variants apart */
-			uint8_t many;	  /* look among the variants first */
-		};
-		uint16_t tag; /* of a variant */
-	};
-	uint64_t bytes;
-	uint32_t blocks, temps;
+	uint32_t epoch;	      /* of a site: valid only while equal to the header's */
+	uint32_t shape;	      /* of a site: its number; of another stack there: that of its site */
+	uint16_t words_bytes; /* of the list of words */
+	uint16_t sure_bytes;  /* of the words that are certainly mapped */
+	uint16_t hash_bytes;  /* of a site: by these first words its other stacks are told apart */
+	uint8_t flags;	      /* enum wire_record_flags */
+	uint8_t confidence;
 };
 _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 
 #define WIRE_THREADS_MAX 8192
 #define WIRE_CHUNKS_MAX 16384
-/* Records of call sites by (pc, sp), then variants: other stacks at such a site. See rec/record.h.
- */
+/* Handed out in this order; the first one stays empty. See rec/record.h. */
 #define WIRE_SITES_BITS 11
 #define WIRE_VARIANTS_BITS 12
-#define WIRE_RECORDS_NR ((1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
+#define WIRE_RECORDS_NR (1 + (1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
 
 /*
  * One thread's state. A reader looks at tid, busy, passes, pending_*, frees and records; the rest
@@ -232,6 +232,7 @@ struct wire_undo {
 enum wire_slow {
 	WIRE_SLOW_SNAPSHOT = 1, /* log changes to the undo area */
 	WIRE_SLOW_UNLOAD = 2,	/* a module is being unloaded: no cached unwinding rules */
+	WIRE_SLOW_FREES = 4,	/* frees only, always: there are dense blocks to look for */
 };
 
 enum wire_state {
@@ -259,10 +260,10 @@ struct wire_header {
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
 	uint32_t epoch;		    /* of unwinding rules; never 0 */
 	uint64_t time_bits;	    /* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
-	uint32_t dense_below;	    /* requested sizes below this go into the dense table */
-	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
+	uint64_t dense_below;	    /* requested sizes below this go into the dense table */
 	uint64_t ordinary_sizes;    /* WIRE_SIZE_ESCAPE - dense_below */
-	uint8_t pad1[32];
+	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
+	uint8_t pad1[28];
 
 	/* growth: written by the recorder */
 	_Alignas(64) uint32_t nodes_nr;
