@@ -17,6 +17,7 @@
 #include "model/mapview.h"
 #include "model/regions.h"
 #include "model/sheet.h"
+#include "target/process.h"
 
 #define FORMAT_VMMAP (SHOW_CSV + 1)
 
@@ -143,6 +144,18 @@ static size_t detail_room(const struct map_command *m)
 	return width < 120 ? 26 : width - 92;
 }
 
+/* A process without figures has ended, or they may not be read; a core never has them. */
+static int check_use(const struct look *l, struct error *e)
+{
+	const struct process_info *who = l->target ? target_process(l->target) : NULL;
+	int err;
+
+	if (!who || l->snapshot.has_region_use || target_how(l->target)->kind == TARGET_CORE)
+		return 0;
+	err = process_check(who->pid, who->start_ticks);
+	return process_explain(who->pid, err ? err : -EACCES, "memory figures", e);
+}
+
 /*
  * To read registers, maps and figures of one instant takes less of the process's time standing
  * still than to clone it; where it cannot be stopped it is read as it runs.
@@ -164,6 +177,10 @@ static int look(const struct map_command *m, const char *operand, struct look *r
 	}
 	if (err < 0)
 		return cmd_fail(&e);
+	if (check_use(ret, &e) < 0) {
+		look_release(ret);
+		return cmd_fail(&e);
+	}
 	if (ret->snapshot.nr_regions == 0) {
 		error_set(&e, -ENODATA, EXIT_FILE, "'%s' has no memory map in it", operand);
 		error_hint(&e, "take the snapshot again with this version of seep");
