@@ -22,6 +22,19 @@
 #define PAGEMAP_WINDOW 8192
 
 /*
+ * Windows of a frozen target, which stay true: many small ones, each at a multiple of its size, so
+ * that a reader who follows lists, downwards or at random, finds most of them there.
+ */
+#define SLOT_PAGES 512
+#define SLOTS 256
+
+struct pagemap_slot {
+	uint64_t first_page;
+	size_t nr;
+	uint64_t entries[SLOT_PAGES];
+};
+
+/*
  * Pages that were only ever read are all one page of zeroes, which the kernel does not count as
  * resident. Ours tells its number, where we may know it; 0: we may not.
  */
@@ -66,29 +79,57 @@ void procmem_close(struct procmem *m)
 	if (m->pagemap >= 0)
 		close(m->pagemap);
 	free(m->entries);
+	free(m->slots);
 	*m = (struct procmem){.mem = -1, .pagemap = -1};
+}
+
+/* Entries from page on; returns how many of them could be had. */
+static size_t read_entries(struct procmem *m, uint64_t page, uint64_t *entries, size_t want)
+{
+	ssize_t got;
+
+	do {
+		got = pread(m->pagemap, entries, want * sizeof(*entries),
+			    (off_t)(page * sizeof(*entries)));
+	} while (got < 0 && errno == EINTR);
+	return got > 0 ? (size_t)got / sizeof(*entries) : 0;
 }
 
 /* Moves the window so that it begins with page; false: cannot be read there. */
 static bool fetch_entries(struct procmem *m, uint64_t page)
 {
 	size_t want = m->fetch && m->fetch < PAGEMAP_WINDOW ? m->fetch : PAGEMAP_WINDOW;
-	ssize_t got;
 
 	if (!m->entries)
 		m->entries = mem_alloc_array(PAGEMAP_WINDOW, sizeof(*m->entries));
-	do {
-		got = pread(m->pagemap, m->entries, want * sizeof(*m->entries),
-			    (off_t)(page * sizeof(*m->entries)));
-	} while (got < 0 && errno == EINTR);
 	m->first_page = page;
-	m->nr_entries = got > 0 ? (size_t)got / sizeof(*m->entries) : 0;
+	m->nr_entries = read_entries(m, page, m->entries, want);
 	return m->nr_entries > 0;
+}
+
+static bool kept_entry(struct procmem *m, uint64_t page, uint64_t *ret)
+{
+	uint64_t first = page & ~(uint64_t)(SLOT_PAGES - 1);
+	struct pagemap_slot *slot;
+
+	if (!m->slots)
+		m->slots = mem_alloc_array(SLOTS, sizeof(*m->slots));
+	slot = &m->slots[first / SLOT_PAGES % SLOTS];
+	if (!slot->nr || slot->first_page != first) {
+		slot->first_page = first;
+		slot->nr = read_entries(m, first, slot->entries, SLOT_PAGES);
+	}
+	if (page - first >= slot->nr)
+		return false;
+	*ret = slot->entries[page - first];
+	return true;
 }
 
 /* The entry of a page; false: not known. */
 static bool page_entry(struct procmem *m, uint64_t page, uint64_t *ret)
 {
+	if (m->frozen)
+		return kept_entry(m, page, ret);
 	if (page < m->first_page || page - m->first_page >= m->nr_entries) {
 		if (!fetch_entries(m, page))
 			return false;

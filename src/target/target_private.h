@@ -73,6 +73,7 @@ struct procmem {
 	uint64_t *entries;   /* a window of pagemap */
 	uint64_t first_page;
 	size_t nr_entries;
+	struct pagemap_slot *slots; /* of a frozen target: windows all over it */
 	long page_bytes;
 };
 
