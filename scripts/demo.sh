@@ -89,16 +89,20 @@ walk() {
     step "1. Start it with the recorder, so that it is known who allocates." \
         "gflags -i BatteryMeter.exe +ust"
     start_meter "$1"
-    step "2. See that it grows." "Task Manager; in WinDbg !heap -s -h 0, again and again"
+    step "2. See that it grows." "Task Manager"
     typed "$seep" top "$meter" --for "$2s" --interval 1s
-    step "3. Take a snapshot, wait $2 seconds, take another; it runs on." \
+    step "3. List its heaps twice: which one grows?" "WinDbg: !heap -s -h 0, g, Ctrl-C, again"
+    typed "$seep" heaps --watch 2s --count 2 "$meter"
+    step "4. Take a snapshot, wait $2 seconds, take another; it runs on." \
         "umdh -pn:BatteryMeter.exe -f:dump1.txt, later dump2.txt"
     typed "$seep" snap "$meter" -o "$one"
     sleep "$2" &
     wait $! # so that an interruption is heard at once
     typed "$seep" snap "$meter" -o "$two"
-    step "4. Compare them." "umdh dump1.txt dump2.txt -f:report.txt"
+    step "5. Compare them." "umdh dump1.txt dump2.txt -f:report.txt"
     typed "$seep" diff "$one" "$two"
+    step "6. Cache or leak: does anything still point to it?" "WinDbg: !heap -l"
+    typed "$seep" leaks --limit 5 "$meter"
     "$seep" diff --format json "$one" "$two" >"$tmp/$1.json" || fail "no JSON of the difference"
     stop_meter
 }

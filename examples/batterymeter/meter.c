@@ -149,6 +149,8 @@ int meter_start(struct meter *m, double rate, uint64_t limit)
 	pthread_cond_init(&m->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	err = pthread_create(&m->thread, NULL, worker_run, m);
+	if (!err)
+		pthread_setname_np(m->thread, "worker");
 	return -err;
 }
 
