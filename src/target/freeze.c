@@ -70,6 +70,11 @@ char freeze_thread_state(int dir, int32_t tid)
 	return state;
 }
 
+bool freeze_is_over(char state)
+{
+	return !state || strchr("ZXx", state);
+}
+
 /*
  * Not waitpid() without WNOHANG: a thread group's leader that has ended before the others never
  * reports, and a thread asleep in the kernel not for long.
@@ -130,10 +135,8 @@ static int seize(struct freeze *f, int32_t tid)
 	if (err == ESRCH)
 		return 0;
 	if (err == EPERM) {
-		char state = freeze_thread_state(f->dir, tid);
-
 		/* What has ended cannot be traced: no matter of permission. */
-		if (!state || strchr("ZXx", state))
+		if (freeze_is_over(freeze_thread_state(f->dir, tid)))
 			return 0;
 	}
 	return -err;
@@ -177,7 +180,7 @@ static int await(struct freeze *f, struct frozen_thread *thread)
 
 			if (state == 'D')
 				thread->state = FROZEN_KERNEL;
-			else if (!state || strchr("ZXx", state))
+			else if (freeze_is_over(state))
 				thread->state = FROZEN_GONE;
 			else if (freeze_now_ns() > limit)
 				return r;
@@ -243,14 +246,28 @@ static bool any_held(const struct freeze *f)
 	return false;
 }
 
+/* Those that could not be let go after an earlier stop are still ours. */
+static int stop_late_ones(struct freeze *f)
+{
+	int r = 0;
+
+	if (f->nr)
+		interrupt(f, 0);
+	for (size_t i = 0; i < f->nr && !r; i++)
+		r = await(f, &f->threads[i]);
+	return r;
+}
+
 int freeze_stop(struct freeze *f)
 {
-	int r;
+	int r = stop_late_ones(f);
 
-	for (int round = 0; round < ROUNDS_MAX; round++) {
-		r = stop_round(f);
-		if (r <= 0)
-			break;
+	if (!r) {
+		for (int round = 0; round < ROUNDS_MAX; round++) {
+			r = stop_round(f);
+			if (r <= 0)
+				break;
+		}
 	}
 	if (r > 0)
 		r = -ETIMEDOUT;
@@ -261,8 +278,19 @@ int freeze_stop(struct freeze *f)
 	return r;
 }
 
-int freeze_stop_one(struct freeze *f, size_t *at)
+/* The thread, held already or newly; NULL: it cannot be. */
+static struct frozen_thread *take_thread(struct freeze *f, int32_t tid)
 {
+	for (size_t i = 0; i < f->nr; i++) {
+		if (f->threads[i].tid == tid)
+			return &f->threads[i];
+	}
+	return seize(f, tid) > 0 ? &f->threads[f->nr - 1] : NULL;
+}
+
+int freeze_stop_one(struct freeze *f, size_t *at, int32_t *ret_tid)
+{
+	struct frozen_thread *thread;
 	size_t nr_tids;
 	int32_t *tids;
 	int r = list_threads(f, &tids, &nr_tids);
@@ -270,18 +298,19 @@ int freeze_stop_one(struct freeze *f, size_t *at)
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	while (*at < nr_tids) {
-		int seized = seize(f, tids[(*at)++]);
-
-		if (seized <= 0)
+	while (*at < nr_tids && r < 0) {
+		thread = take_thread(f, tids[(*at)++]);
+		if (!thread)
 			continue;
-		interrupt(f, f->nr - 1);
-		r = await(f, &f->threads[f->nr - 1]);
-		f->threads[f->nr - 1].interrupted = true;
-		if (!r && f->threads[f->nr - 1].state == FROZEN_STOPPED)
-			break;
-		freeze_go(f);
-		r = -ENOENT;
+		f->began_ns = freeze_now_ns();
+		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
+		thread->interrupted = true;
+		if (!await(f, thread) && thread->state == FROZEN_STOPPED) {
+			*ret_tid = thread->tid;
+			r = 0;
+		} else {
+			freeze_go(f);
+		}
 	}
 	free(tids);
 	return r;
@@ -289,7 +318,7 @@ int freeze_stop_one(struct freeze *f, size_t *at)
 
 uint64_t freeze_pause_ns(const struct freeze *f)
 {
-	return f->began_ns ? freeze_now_ns() - f->began_ns : f->paused_ns;
+	return f->paused_ns + (f->began_ns ? freeze_now_ns() - f->began_ns : 0);
 }
 
 /*
@@ -304,8 +333,8 @@ static void release_late(struct frozen_thread *thread)
 	thread->state = FROZEN_SEIZED;
 	while (thread->state == FROZEN_SEIZED && !freeze_wait(thread->tid, deadline, &status))
 		note_report(thread, status);
-	if (thread->state == FROZEN_STOPPED)
-		ptrace(PTRACE_DETACH, thread->tid, NULL, 0);
+	if (thread->state == FROZEN_STOPPED && !ptrace(PTRACE_DETACH, thread->tid, NULL, 0))
+		thread->state = FROZEN_GONE;
 }
 
 static bool signal_pends(const struct freeze *f, int32_t tid)
@@ -330,6 +359,19 @@ static bool signal_pends(const struct freeze *f, int32_t tid)
 	return !known || ((sets[0] | sets[1]) & ~sets[2]);
 }
 
+/* Only those that are let go are forgotten. */
+static void forget_released(struct freeze *f)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < f->nr; i++) {
+		if (f->threads[i].state == FROZEN_SEIZED)
+			f->threads[nr++] = f->threads[i];
+	}
+	f->nr = nr;
+	f->nr_sorted = 0;
+}
+
 void freeze_go(struct freeze *f)
 {
 	for (size_t i = 0; i < f->nr; i++) {
@@ -346,11 +388,11 @@ void freeze_go(struct freeze *f)
 			f->threads[i].state = FROZEN_SEIZED;
 	}
 	if (f->began_ns)
-		f->paused_ns = freeze_now_ns() - f->began_ns;
+		f->paused_ns += freeze_now_ns() - f->began_ns;
 	f->began_ns = 0;
 	for (size_t i = 0; i < f->nr; i++) {
 		if (f->threads[i].state == FROZEN_SEIZED || f->threads[i].state == FROZEN_KERNEL)
 			release_late(&f->threads[i]);
 	}
-	f->nr = f->nr_sorted = 0;
+	forget_released(f);
 }

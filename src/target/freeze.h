@@ -48,7 +48,7 @@ int freeze_stop(struct freeze *f);
  * Stops only one thread of a process, the next of its list after *at (begin with 0); *at moves on.
  * -ENOENT: there is none any more.
  */
-int freeze_stop_one(struct freeze *f, size_t *at);
+int freeze_stop_one(struct freeze *f, size_t *at, int32_t *ret_tid);
 /* How long it stands still by now, or has stood. */
 uint64_t freeze_pause_ns(const struct freeze *f);
 /* Lets all threads go on. */
@@ -63,5 +63,7 @@ int freeze_wait(pid_t tid, uint64_t deadline_ns, int *ret_status);
 uint64_t freeze_now_ns(void);
 /* State letter of a thread, as in /proc/PID/stat; 0: not there. */
 char freeze_thread_state(int dir, int32_t tid);
+/* Has a thread in this state ended? */
+bool freeze_is_over(char state);
 
 #endif

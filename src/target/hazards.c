@@ -135,26 +135,35 @@ static bool has_descriptor(int dir, const char *what)
 	return found;
 }
 
-/* unshare(2): then its next child is the first process of another namespace. */
+/*
+ * unshare(2): then its next child is the first process of another namespace. As long as there is
+ * no such child, the link cannot be read at all; nor on kernels that have no such link.
+ */
 static bool child_goes_elsewhere(int dir)
 {
 	static const char *const kinds[][2] = {
 		{"ns/pid", "ns/pid_for_children"},
 		{"ns/time", "ns/time_for_children"},
 	};
-	char *own, *childs;
-	bool differ = false;
+	bool elsewhere = false;
+	int self = proc_open(getpid());
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !differ; i++) {
-		if (proc_read_link(dir, kinds[i][0], &own) < 0)
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !elsewhere; i++) {
+		char *own, *childs;
+
+		if (self < 0 || faccessat(self, kinds[i][1], F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    proc_read_link(dir, kinds[i][0], &own) < 0)
 			continue;
-		if (!proc_read_link(dir, kinds[i][1], &childs)) {
-			differ = strcmp(own, childs) != 0;
+		elsewhere = proc_read_link(dir, kinds[i][1], &childs) < 0;
+		if (!elsewhere) {
+			elsewhere = strcmp(own, childs) != 0;
 			free(childs);
 		}
 		free(own);
 	}
-	return differ;
+	if (self >= 0)
+		close(self);
+	return elsewhere;
 }
 
 static void refuse(struct hazards *h, const char *why)

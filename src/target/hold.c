@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -15,24 +17,39 @@
 #include "target/target_private.h"
 #include "target/tracer.h"
 
-/* Of a process whose first thread has ended, only the others' folders still show anything. */
-static int open_any_thread(int dir)
+#define VFORK_TRIES 20
+#define VFORK_NAP_NS 2000000
+
+static int open_thread(int dir, int32_t tid)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "task/%d", tid);
+	fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? -ESRCH : -errno;
+}
+
+/*
+ * The first thread's, which lasts longest; of a process whose first thread has ended, only the
+ * others' folders still show anything.
+ */
+static int open_any_thread(int dir, int32_t pid)
 {
 	size_t nr;
 	int32_t *tids;
-	int found = -ESRCH, r = proc_list_numbers(dir, "task", &tids, &nr);
+	int found = -ESRCH, r;
 
+	if (!freeze_is_over(freeze_thread_state(dir, pid)))
+		return open_thread(dir, pid);
+	r = proc_list_numbers(dir, "task", &tids, &nr);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	for (size_t i = 0; i < nr && found < 0; i++) {
-		char state = freeze_thread_state(dir, tids[i]), path[32];
-
-		if (!state || strchr("ZXx", state))
-			continue;
-		snprintf(path, sizeof(path), "task/%d", tids[i]);
-		found = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (found < 0)
-			found = -errno;
+		if (!freeze_is_over(freeze_thread_state(dir, tids[i])))
+			found = open_thread(dir, tids[i]);
 	}
 	free(tids);
 	return found;
@@ -49,7 +66,7 @@ int hold_init(struct hold *h, struct target *t, struct error *e)
 	freeze_init(&h->freeze, pid, dir);
 	r = process_check_at(dir, t->process.start_ticks);
 	if (!r) {
-		h->dir = open_any_thread(dir);
+		h->dir = open_any_thread(dir, pid);
 		r = h->dir < 0 ? h->dir : 0;
 	}
 	if (r < 0)
@@ -90,43 +107,81 @@ static const char *name_of(const struct hold *h, int32_t tid)
 	return low < h->nr_names && h->names[low].tid == tid ? h->names[low].name : "";
 }
 
-/* "nr arguments… sp pc" of a thread that sleeps in the kernel; "running" otherwise. */
-static void read_sleeping(const struct hold *h, int32_t tid, struct target_thread *thread)
+/* What a thread that sleeps in the kernel does there: "nr arguments… sp pc". */
+struct sleeper {
+	long call;
+	unsigned long long sp, pc;
+};
+
+static bool read_sleeper(const struct hold *h, int32_t tid, struct sleeper *s)
 {
 	struct str text = STR_INIT;
-	unsigned long long sp, pc;
+	bool known;
 	char path[48];
 
 	snprintf(path, sizeof(path), "task/%d/syscall", tid);
-	if (!proc_read_file(h->freeze.dir, path, &text) &&
-	    (sscanf(text.data, "%*d %*x %*x %*x %*x %*x %*x %llx %llx", &sp, &pc) == 2 ||
-	     sscanf(text.data, "-1 %llx %llx", &sp, &pc) == 2)) {
-		thread->sp = sp;
-		thread->pc = pc;
-	}
+	known = !proc_read_file(h->freeze.dir, path, &text) &&
+		sscanf(text.data, "%ld %*x %*x %*x %*x %*x %*x %llx %llx", &s->call, &s->sp,
+		       &s->pc) == 3;
 	str_release(&text);
+	return known;
+}
+
+/*
+ * Until a child that vfork() made has become another program, it runs in this memory, and its
+ * parent sleeps. That is soon over.
+ */
+static bool any_in_vfork(const struct hold *h)
+{
+	const struct freeze *f = &h->freeze;
+	struct sleeper s;
+
+	for (size_t i = 0; i < f->nr; i++) {
+		if (f->threads[i].state == FROZEN_KERNEL &&
+		    read_sleeper(h, f->threads[i].tid, &s) &&
+		    (s.call == SYS_vfork || s.call == SYS_clone || s.call == SYS_clone3))
+			return true;
+	}
+	return false;
+}
+
+static int stop_outside_vfork(struct hold *h)
+{
+	int r = freeze_stop(&h->freeze);
+
+	for (int i = 0; i < VFORK_TRIES && !r && any_in_vfork(h); i++) {
+		freeze_go(&h->freeze);
+		nanosleep(&(struct timespec){.tv_nsec = VFORK_NAP_NS}, NULL);
+		r = freeze_stop(&h->freeze);
+	}
+	return r;
+}
+
+static void add_thread(struct hold *h, struct frozen_thread *frozen)
+{
+	struct target_thread *thread =
+		target_add_thread(h->target, frozen->tid, name_of(h, frozen->tid));
+	struct sleeper s;
+
+	if (frozen->state == FROZEN_STOPPED) {
+		registers_read(frozen->tid, thread);
+		frozen->interrupted = registers_interrupted(thread);
+	} else if (read_sleeper(h, frozen->tid, &s)) {
+		thread->sp = s.sp;
+		thread->pc = s.pc;
+	}
 }
 
 int hold_stop(struct hold *h)
 {
 	struct freeze *f = &h->freeze;
-	int r = freeze_stop(f);
+	int r = stop_outside_vfork(h);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < f->nr; i++) {
-		struct frozen_thread *frozen = &f->threads[i];
-		struct target_thread *thread;
-
-		if (frozen->state == FROZEN_GONE)
-			continue;
-		thread = target_add_thread(h->target, frozen->tid, name_of(h, frozen->tid));
-		if (frozen->state == FROZEN_KERNEL) {
-			read_sleeping(h, frozen->tid, thread);
-			continue;
-		}
-		registers_read(frozen->tid, thread);
-		frozen->interrupted = registers_interrupted(thread);
+		if (f->threads[i].state != FROZEN_GONE)
+			add_thread(h, &f->threads[i]);
 	}
 	return 0;
 }
@@ -143,14 +198,8 @@ int hold_open_thread(const struct hold *h)
 	int dir = -ESRCH;
 
 	for (size_t i = 0; i < f->nr && dir < 0; i++) {
-		char path[48];
-
-		if (f->threads[i].state == FROZEN_GONE)
-			continue;
-		snprintf(path, sizeof(path), "task/%d", f->threads[i].tid);
-		dir = openat(f->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0)
-			dir = -errno;
+		if (f->threads[i].state != FROZEN_GONE)
+			dir = open_thread(f->dir, f->threads[i].tid);
 	}
 	return dir;
 }

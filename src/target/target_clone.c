@@ -336,8 +336,8 @@ static void reap(struct cloned *c)
 	size_t at = 0;
 	int dir;
 
-	for (size_t i = 0; i < REAP_THREADS_MAX && !gone && !freeze_stop_one(f, &at); i++) {
-		call.tid = f->threads[f->nr - 1].tid;
+	for (size_t i = 0; i < REAP_THREADS_MAX && !gone && !freeze_stop_one(f, &at, &call.tid);
+	     i++) {
 		call.mem = open_memory(f->dir, call.tid);
 		/* It may have become another program meanwhile. */
 		maps_release(&maps);
