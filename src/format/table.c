@@ -36,7 +36,11 @@ void table_release(struct table *t)
 
 void table_add(struct table *t, const char *text, const char *style)
 {
-	struct table_cell cell = {.text = mem_strdup(text), .style = style};
+	struct table_cell cell = {
+		.text = mem_strdup(text),
+		.width = characters(text),
+		.style = style,
+	};
 
 	ARRAY_PUSH(t->cells, t->nr, t->cap, cell);
 }
@@ -46,37 +50,41 @@ static void find_widths(const struct table *t, size_t widths[TABLE_COLUMNS])
 	memset(widths, 0, TABLE_COLUMNS * sizeof(widths[0]));
 	for (size_t i = 0; i < t->nr; i++) {
 		size_t *width = &widths[i % t->nr_columns];
-		size_t len = characters(t->cells[i].text);
+		size_t len = t->cells[i].width;
 
 		if (len > *width && (t->width_max == 0 || len <= t->width_max))
 			*width = len;
 	}
 }
 
-static void pad(struct str *out, size_t nr)
+void table_pad(struct str *out, size_t nr)
 {
-	while (nr--)
-		str_add_char(out, ' ');
+	static const char blanks[] = "                                ";
+	const size_t most = sizeof(blanks) - 1;
+
+	for (; nr > most; nr -= most)
+		str_add_len(out, blanks, most);
+	str_add_len(out, blanks, nr);
 }
 
 static void write_cell(const struct table *t, size_t column, const struct table_cell *cell,
 		       size_t width, const struct palette *palette, struct str *out)
 {
-	size_t len = characters(cell->text);
+	size_t len = cell->width;
 	size_t space = len < width ? width - len : 0;
 	bool last = column + 1 == t->nr_columns;
 
 	if (t->right[column])
-		pad(out, space);
+		table_pad(out, space);
 	if (cell->style)
 		str_add(out, cell->style);
 	str_add(out, cell->text);
 	if (cell->style)
 		str_add(out, palette->reset);
 	if (!last && !t->right[column])
-		pad(out, space);
+		table_pad(out, space);
 	if (!last)
-		pad(out, 2);
+		table_pad(out, 2);
 }
 
 void table_write(const struct table *t, const struct palette *palette, struct str *out)
@@ -88,7 +96,7 @@ void table_write(const struct table *t, const struct palette *palette, struct st
 		size_t column = i % t->nr_columns;
 
 		if (column == 0)
-			pad(out, t->indent);
+			table_pad(out, t->indent);
 		write_cell(t, column, &t->cells[i], widths[column], palette, out);
 		if (column + 1 == t->nr_columns) {
 			while (out->len && out->data[out->len - 1] == ' ')

@@ -15,6 +15,7 @@ struct str;
 
 struct table_cell {
 	char *text;
+	size_t width;	   /* in characters */
 	const char *style; /* escape sequence or NULL; not owned */
 };
 
@@ -32,6 +33,8 @@ void table_init(struct table *t, const char *align);
 void table_release(struct table *t);
 /* The next cell, left to right, row after row. */
 void table_add(struct table *t, const char *text, const char *style);
+/* Appends so many blanks. */
+void table_pad(struct str *out, size_t nr);
 void table_write(const struct table *t, const struct palette *palette, struct str *out);
 
 #endif

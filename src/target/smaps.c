@@ -29,6 +29,8 @@ struct parser {
 	bool in_region;	 /* key lines belong to the last row; false: to one that was left out */
 };
 
+#define IGNORED UINT16_MAX
+
 static const struct key {
 	const char *name;
 	uint8_t len;
@@ -38,14 +40,24 @@ static const struct key {
 	{                                                                                          \
 		name, sizeof(name) - 1, offsetof(struct smaps_region, field)                       \
 	}
-	/* In the kernel's order: the search goes on where it last ended. */
+#define OTHER(name)                                                                                \
+	{                                                                                          \
+		name, sizeof(name) - 1, IGNORED                                                    \
+	}
+	/* In the kernel's order, with all that it tells: the next line is the next key. */
+	OTHER("Size"),
+	OTHER("KernelPageSize"),
+	OTHER("MMUPageSize"),
 	KEY("Rss", rss),
 	KEY("Pss", pss),
+	OTHER("Pss_Dirty"),
 	KEY("Shared_Clean", shared_clean),
 	KEY("Shared_Dirty", shared_dirty),
 	KEY("Private_Clean", private_clean),
 	KEY("Private_Dirty", private_dirty),
+	OTHER("Referenced"),
 	KEY("Anonymous", anonymous),
+	OTHER("KSM"),
 	KEY("LazyFree", lazy_free),
 	KEY("AnonHugePages", huge),
 	KEY("ShmemPmdMapped", huge),
@@ -53,8 +65,12 @@ static const struct key {
 	KEY("Shared_Hugetlb", huge),
 	KEY("Private_Hugetlb", huge),
 	KEY("Swap", swap),
+	OTHER("SwapPss"),
 	KEY("Locked", locked),
+	OTHER("THPeligible"),
+	OTHER("ProtectionKey"),
 #undef KEY
+#undef OTHER
 };
 #define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -162,6 +178,8 @@ static bool take_key(struct parser *p, struct smaps_region *row, const char *lin
 	const struct key *key = find_key(&p->next_key, line, end);
 	uint64_t bytes;
 
+	if (key && key->offset == IGNORED)
+		return true;
 	if (key)
 		return read_kib(line + key->len + 1, end, &bytes) && add_to(row, key, bytes);
 	if ((size_t)(end - line) >= flags_len && !memcmp(line, flags_key, flags_len)) {
