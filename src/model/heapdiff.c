@@ -24,41 +24,64 @@ void heapdiff_sizes(const struct snapshot *s, struct histogram *add_to)
 }
 
 /* What makes heaps of two snapshots the same one. */
-static uint64_t heap_identity(const struct snapshot *s, const struct heap_row *h)
+static uint64_t identity_by_addr(const struct snapshot *s, const struct heap_row *h)
+{
+	const char *allocator = strings_get(&s->strings, h->allocator);
+
+	return hash_seeded(&h->addr, sizeof(h->addr), hash_bytes(allocator, strlen(allocator)));
+}
+
+static uint64_t identity_by_name(const struct snapshot *s, const struct heap_row *h)
 {
 	const char *allocator = strings_get(&s->strings, h->allocator);
 	const char *name = strings_get(&s->strings, h->name);
-	uint64_t hash = hash_bytes(allocator, strlen(allocator));
 
-	if (h->addr)
-		return hash_seeded(&h->addr, sizeof(h->addr), hash);
-	return hash_seeded(name, strlen(name) + 1, hash);
+	return hash_seeded(name, strlen(name) + 1, hash_bytes(allocator, strlen(allocator)));
 }
 
-static void pair_heaps(struct heapdiff *d)
+typedef uint64_t (*identity)(const struct snapshot *s, const struct heap_row *h);
+
+/* Pairs those that have no partner yet; paired: by heap of the older snapshot. */
+static void pair_by(struct heapdiff *d, identity of, bool *paired)
 {
 	const struct snapshot *a = d->after, *b = d->before;
 	struct map known = MAP_INIT;
-	bool added;
 
 	for (size_t i = 0; i < a->nr_heaps; i++) {
-		uint64_t *row = map_at(&known, heap_identity(a, &a->heaps[i]), &added);
+		bool added;
+		uint64_t *row;
 
+		if (d->rows[i].before != NO_INDEX || (of == identity_by_addr && !a->heaps[i].addr))
+			continue;
+		row = map_at(&known, of(a, &a->heaps[i]), &added);
 		if (added)
 			*row = i;
-		ARRAY_PUSH(d->rows, d->nr, d->cap, ((struct heap_change){NO_INDEX, (uint32_t)i}));
 	}
 	for (size_t i = 0; i < b->nr_heaps; i++) {
 		uint64_t row;
 
-		if (map_get(&known, heap_identity(b, &b->heaps[i]), &row) &&
-		    d->rows[row].before == NO_INDEX)
-			d->rows[row].before = (uint32_t)i;
-		else
-			ARRAY_PUSH(d->rows, d->nr, d->cap,
-				   ((struct heap_change){(uint32_t)i, NO_INDEX}));
+		if (paired[i] || !map_get(&known, of(b, &b->heaps[i]), &row) ||
+		    d->rows[row].before != NO_INDEX)
+			continue;
+		d->rows[row].before = (uint32_t)i;
+		paired[i] = true;
 	}
 	map_release(&known);
+}
+
+static void pair_heaps(struct heapdiff *d)
+{
+	bool *paired = mem_alloc_array(d->before->nr_heaps, sizeof(*paired));
+
+	for (size_t i = 0; i < d->after->nr_heaps; i++)
+		ARRAY_PUSH(d->rows, d->nr, d->cap, ((struct heap_change){NO_INDEX, (uint32_t)i}));
+	pair_by(d, identity_by_addr, paired);
+	pair_by(d, identity_by_name, paired);
+	for (size_t i = 0; i < d->before->nr_heaps; i++)
+		if (!paired[i])
+			ARRAY_PUSH(d->rows, d->nr, d->cap,
+				   ((struct heap_change){(uint32_t)i, NO_INDEX}));
+	free(paired);
 }
 
 /* Heaps of the newer snapshot are the first rows, so only the older one's need other numbers. */

@@ -2,8 +2,8 @@
  * What became of the heaps between two looks at one process: a row a heap, which block sizes came,
  * and one sentence that names the heap that grows.
  *
- * Heaps are the same when their allocator's structure has the same address (it never moves), or,
- * where there is no structure, when allocator and name agree.
+ * Heaps are the same when their allocator's structure has the same address, else, where nothing
+ * else has that name, when allocator and name agree (Python's first arena comes and goes).
  */
 #ifndef SEEP_MODEL_HEAPDIFF_H
 #define SEEP_MODEL_HEAPDIFF_H

@@ -310,6 +310,32 @@ static void test_heaps_come_and_go(void **state)
 	snapshot_release(&after);
 }
 
+/* A structure that moved is still that of the heap of this name. */
+static void test_a_heap_that_moved(void **state)
+{
+	struct snapshot before, after;
+	struct heapdiff d;
+
+	(void)state;
+	heaps_before(&before);
+	heaps_after(&after);
+	after.heaps[1].addr = 0x7f8000000030;
+	diff_of(&before, &after, &d);
+	assert_int_equal(d.nr, 4);
+	assert_int_equal(d.rows[1].before, 1);
+	heapdiff_release(&d);
+	/* addresses come before names */
+	after.heaps[1].addr = before.heaps[0].addr;
+	after.heaps[0].addr = before.heaps[1].addr;
+	diff_of(&before, &after, &d);
+	assert_int_equal(d.nr, 4);
+	assert_int_equal(d.rows[0].before, 1);
+	assert_int_equal(d.rows[1].before, 0);
+	heapdiff_release(&d);
+	snapshot_release(&before);
+	snapshot_release(&after);
+}
+
 static void test_growth_inside_another_heap(void **state)
 {
 	struct snapshot before, after;
@@ -392,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_threads_are_shortened),
 		cmocka_unit_test(test_the_growing_heap_is_named),
 		cmocka_unit_test(test_heaps_come_and_go),
+		cmocka_unit_test(test_a_heap_that_moved),
 		cmocka_unit_test(test_growth_inside_another_heap),
 		cmocka_unit_test(test_verdicts),
 	};
