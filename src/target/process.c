@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "target/proc.h"
 
 /* PF_KTHREAD in field 9 of /proc/PID/stat (include/linux/sched.h). */
@@ -175,13 +176,30 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* The kernel's name for a process is the beginning of the name by which it was started. */
+static bool started_as(const struct process_info *p, const char *name)
+{
+	return *p->comm && text_starts_with(name, p->comm);
+}
+
+/* Like redis: argv[0] has become a sentence, which begins with the name it was called by. */
+static bool keeps_title(const struct process_info *p)
+{
+	const char *exe = p->exe ? last_part(p->exe) : "";
+
+	return !started_as(p, exe) && p->argv0 && started_as(p, p->argv0) &&
+	       p->argv0[strlen(p->comm)] == ' ';
+}
+
 const char *process_name(const struct process_info *p)
 {
-	if (p->exe && *last_part(p->exe))
-		return last_part(p->exe);
-	if (p->argv0 && *last_part(p->argv0))
-		return last_part(p->argv0);
-	return p->comm;
+	const char *exe = p->exe ? last_part(p->exe) : "";
+	const char *argv0 = p->argv0 ? last_part(p->argv0) : "";
+
+	/* One file with several names (busybox): the one that was called. */
+	if (*exe && (started_as(p, exe) || !started_as(p, argv0)) && !keeps_title(p))
+		return exe;
+	return started_as(p, argv0) || !*p->comm ? argv0 : p->comm;
 }
 
 bool process_is_zombie(const struct process_info *p)

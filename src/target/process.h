@@ -41,7 +41,10 @@ struct process_info {
 int process_read(int32_t pid, struct process_info *ret, struct error *e);
 int process_read_at(int dir, int32_t pid, struct process_info *ret);
 void process_info_release(struct process_info *p);
-/* Last part of exe, or of argv0, or comm. Never NULL; belongs to p. */
+/*
+ * What people call it: the last part of exe, or of argv[0] where it was started by another name, or
+ * comm. Never NULL; belongs to p.
+ */
 const char *process_name(const struct process_info *p);
 /* True once it has ended, whether or not its parent has collected it. */
 bool process_is_zombie(const struct process_info *p);

@@ -122,6 +122,35 @@ static void names_cannot_fake_fields(void **state)
 	end_child(&c);
 }
 
+static void is_called_what_people_call_it(void **state)
+{
+	static const struct {
+		const char *comm, *exe, *argv0, *name;
+	} cases[] = {
+		{"python3", "/usr/bin/python3.11", "python3", "python3.11"},
+		{"ls", "/usr/bin/busybox", "ls", "ls"},
+		{"redis-server", "/usr/bin/redis-check-rdb", "redis-server unix:/tmp/r.sock",
+		 "redis-server"},
+		{"postgres", "/usr/lib/postgresql/15/bin/postgres", "postgres: checkpointer ",
+		 "postgres"},
+		{"Web Content", "/opt/browser/browser", "/opt/browser/browser", "browser"},
+		{"a-name-of-fiftee", "/bin/a-name-of-fifteen-and-more", "x",
+		 "a-name-of-fifteen-and-more"},
+		{"daemon", "", "/usr/sbin/daemon", "daemon"},
+		{"bash", "", "-bash", "bash"},
+		{"", "", "only-this", "only-this"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct process_info p = {.exe = (char *)cases[i].exe,
+					 .argv0 = (char *)cases[i].argv0};
+
+		strcpy(p.comm, cases[i].comm);
+		assert_string_equal(process_name(&p), cases[i].name);
+	}
+}
+
 static void finds_by_pid_and_name(void **state)
 {
 	struct error e = {0};
@@ -563,6 +592,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_itself),
 		cmocka_unit_test(names_cannot_fake_fields),
+		cmocka_unit_test(is_called_what_people_call_it),
 		cmocka_unit_test(finds_by_pid_and_name),
 		cmocka_unit_test(several_are_listed),
 		cmocka_unit_test(what_is_no_target_is_said),
