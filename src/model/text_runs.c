@@ -6,9 +6,9 @@
 #include "base/str.h"
 
 /* Blanks of a text; other control characters end it. */
-static bool is_plain(uint32_t c)
+static inline bool is_plain(uint32_t c)
 {
-	return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
+	return c - 0x20 < 0x5f || c == '\t' || c == '\n' || c == '\r';
 }
 
 /* Letters with marks, Greek, Cyrillic, Armenian, Hebrew, Arabic; quotes, dashes, the euro. */
@@ -62,14 +62,20 @@ static size_t character(const uint8_t *p, size_t len, unsigned int width)
 	return is_plain(unit) || is_letter_beyond(unit) ? width : 0;
 }
 
+/* May this unit be inside a text? Parts of a character in UTF-8 may. */
+static bool may_be_text(const uint8_t *p, unsigned int width)
+{
+	return (width == 1 && *p >= 0x80) || character(p, width, width) != 0;
+}
+
 /*
  * Numbers look like letters too. So at least half of a wide text is plain, or all that is not is of
- * one alphabet, beyond Latin.
+ * one alphabet, beyond Latin, and more than one letter.
  */
 static bool is_believable(const uint8_t *p, size_t len, unsigned int width)
 {
-	size_t plain = 0, nr = len / width;
-	uint32_t alphabet = 0;
+	size_t plain = 0, changes = 0, nr = len / width;
+	uint32_t alphabet = 0, last = 0;
 	bool one = true;
 
 	if (width == 1)
@@ -77,6 +83,8 @@ static bool is_believable(const uint8_t *p, size_t len, unsigned int width)
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t unit = unit_at(p + i * width, width);
 
+		changes += unit != last;
+		last = unit;
 		if (is_plain(unit)) {
 			plain++;
 			continue;
@@ -84,7 +92,7 @@ static bool is_believable(const uint8_t *p, size_t len, unsigned int width)
 		one = one && unit >= 0x300 && (alphabet == 0 || unit >> 8 == alphabet);
 		alphabet = unit >> 8;
 	}
-	return plain * 2 >= nr || one;
+	return plain * 2 >= nr || (one && changes > 2);
 }
 
 struct scan {
@@ -132,11 +140,18 @@ static struct run_end find_end(const struct scan *s, size_t at, unsigned int wid
  */
 static size_t scan_width(const struct scan *s, unsigned int width, bool visit)
 {
+	const size_t ahead = (s->min_chars - 1) * width;
 	size_t at = 0;
 
 	while (at + width <= s->len && at < s->stop) {
-		struct run_end end = find_end(s, at, width);
+		struct run_end end;
 
+		/* No text that is long enough begins before a unit that is in none. */
+		if (at + ahead + width <= s->len && !may_be_text(s->memory + at + ahead, width)) {
+			at += ahead + width;
+			continue;
+		}
+		end = find_end(s, at, width);
 		if (end.chars == 0) {
 			at += width;
 			continue;
@@ -151,12 +166,6 @@ static size_t scan_width(const struct scan *s, unsigned int width, bool visit)
 		at = end.at;
 	}
 	return s->len;
-}
-
-/* May this unit be inside a text? Parts of a character in UTF-8 may. */
-static bool may_be_text(const uint8_t *p, unsigned int width)
-{
-	return (width == 1 && *p >= 0x80) || character(p, width, width) != 0;
 }
 
 /*
