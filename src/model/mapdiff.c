@@ -51,8 +51,8 @@ struct cluster {
 	uint64_t start, end;
 	struct map_use before, after;
 	uint8_t kind;
-	size_t index; /* of a region that tells the name: of the newer side, if there is one */
-	bool by_after;
+	size_t index;  /* of the region that tells the name … */
+	bool by_after; /* … and of which side */
 	uint32_t name;
 };
 
@@ -130,17 +130,35 @@ static int by_start(const void *a, const void *b)
 	return (int)x->is_after - (int)y->is_after;
 }
 
-/* What must be equal for regions to be one: where it comes from; for memory of no file, its kind.
+/*
+ * What must be equal for regions to be one: where it comes from, and whether it may be touched or
+ * run. Not the kind: one look may know less of threads and heaps than the other.
  */
 static uint32_t name_of(struct diffing *d, struct mapview *v, size_t i)
 {
 	const struct region *r = &v->s->regions[i];
-	const char *path = strings_get(&v->s->strings, r->path);
+	int rights = ((r->prot & 7) != 0) | (r->prot & 4) | (r->prot & 8);
 
 	str_clear(&v->text);
-	str_printf(&v->text, "%c%s%s", 'A' + r->kind, region_section_name(region_section(v->s, i)),
-		   path);
+	str_printf(&v->text, "%c%s", 'A' + rights, strings_get(&v->s->strings, r->path));
 	return strings_add(&d->names, v->text.data);
+}
+
+static bool says_something(uint8_t kind)
+{
+	return kind != REGION_UNKNOWN && kind != REGION_RESERVED;
+}
+
+/* The newer side names a cluster, unless only the older one knows what it is. */
+static void name_cluster(struct cluster *c, const struct side *side)
+{
+	bool known = says_something(c->kind), better = says_something(side->region->kind);
+
+	if (better < known || (better == known && (!side->is_after || c->by_after)))
+		return;
+	c->kind = side->region->kind;
+	c->index = side->index;
+	c->by_after = side->is_after;
 }
 
 static void join(struct cluster *c, const struct side *side)
@@ -151,10 +169,7 @@ static void join(struct cluster *c, const struct side *side)
 	map_use_add(side->is_after ? &c->after : &c->before, &use);
 	if (side->region->end > c->end)
 		c->end = side->region->end;
-	if (side->is_after && !c->by_after) {
-		c->by_after = true;
-		c->index = side->index;
-	}
+	name_cluster(c, side);
 }
 
 static void start_cluster(struct diffing *d, const struct side *side, uint32_t name)

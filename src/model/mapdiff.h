@@ -2,7 +2,7 @@
  * Two looks at one address space: what is new, gone, grown.
  *
  * The kernel joins and splits regions as it likes, so they are not compared one by one: regions of
- * one kind and name that overlap, on either side, are one row ("[heap]" before and after; three
+ * one origin that overlap, on either side, are one row ("[heap]" before and after; three
  * mappings that became one).
  */
 #ifndef SEEP_MODEL_MAPDIFF_H

@@ -555,6 +555,29 @@ static void joined_regions_are_the_same_memory(void **state)
 	snapshot_release(&b);
 }
 
+static void a_look_that_knows_less_makes_nothing_new(void **state)
+{
+	struct snapshot a, b;
+	struct sheet sheet;
+	size_t row = 0;
+
+	(void)state;
+	make(&a);
+	map_snapshot(&b);
+	b.nr_threads = b.nr_spans = 0;
+	b.regions[map_find(&b, 0x7f0000401000)].rss += PAGE;
+	regions_classify(&b);
+	assert_int_equal(b.regions[map_find(&b, 0x7f0000401000)].kind, REGION_UNKNOWN);
+	sheet = difference(&a, &b, true);
+	assert_int_equal(sheet_rows(&sheet.parts[0]), 1);
+	assert_string_equal(cell(&sheet.parts[0], row, "change")->text, "grown");
+	assert_string_equal(cell(&sheet.parts[0], row, "kind")->text, "stack");
+	assert_string_equal(cell(&sheet.parts[0], row, "detail")->text, "thread 101 worker");
+	sheet_release(&sheet);
+	snapshot_release(&a);
+	snapshot_release(&b);
+}
+
 static void other_processes_are_compared_by_kind(void **state)
 {
 	struct snapshot a, b;
@@ -592,6 +615,7 @@ int main(void)
 		cmocka_unit_test(nothing_changed),
 		cmocka_unit_test(what_changed_is_told),
 		cmocka_unit_test(joined_regions_are_the_same_memory),
+		cmocka_unit_test(a_look_that_knows_less_makes_nothing_new),
 		cmocka_unit_test(other_processes_are_compared_by_kind),
 	};
 
