@@ -251,6 +251,47 @@ static void say_growth(const struct heapdiff *d, size_t row, struct str *out)
 	str_add_char(out, '.');
 }
 
+/* Another heap that grows at least a quarter as much as the one that was named. */
+static size_t find_second(const struct heapdiff *d, size_t lead)
+{
+	int64_t most = heapdiff_growth(d, lead) / 4;
+	size_t second = SIZE_MAX;
+	uint32_t around = newest(d, lead).s->heaps[newest(d, lead).heap].parent;
+
+	for (size_t r = 0; r < d->nr; r++) {
+		struct side side = newest(d, r);
+		int64_t growth = heapdiff_growth(d, r);
+
+		if (r == lead || side.s->heaps[side.heap].flags & HEAP_NESTED || growth <= most ||
+		    (around != NO_INDEX && d->rows[r].after == around))
+			continue;
+		most = growth;
+		second = r;
+	}
+	return second;
+}
+
+static void say_second(const struct heapdiff *d, size_t lead, struct str *out)
+{
+	size_t second = find_second(d, lead);
+	struct heap_names names;
+	struct side side;
+	int64_t growth;
+
+	if (second == SIZE_MAX)
+		return;
+	side = newest(d, second);
+	growth = heapdiff_growth(d, second);
+	heap_names_init(&names, side.s);
+	str_add(out, " Then comes ");
+	heap_names_subject(&names, side.heap, out);
+	heap_names_release(&names);
+	if (d->elapsed_ns)
+		str_printf(out, " with %s.", format_rate((double)per_second(d, growth)).text);
+	else
+		str_printf(out, " with %s.", format_bytes((uint64_t)growth).text);
+}
+
 void heapdiff_sentence(const struct heapdiff *d, struct str *out)
 {
 	struct heap_figures before, after;
@@ -263,6 +304,7 @@ void heapdiff_sentence(const struct heapdiff *d, struct str *out)
 	resident = (int64_t)(after.resident_bytes - before.resident_bytes);
 	if (lead != SIZE_MAX) {
 		say_growth(d, lead, out);
+		say_second(d, lead, out);
 		return;
 	}
 	str_add(out, "No heap grows");

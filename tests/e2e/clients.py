@@ -1,7 +1,10 @@
 """Servers for the tests, and clients that keep them busy and remember what went wrong."""
+import json
 import pathlib
 import socket
 import threading
+
+from lab import holds, same
 
 
 class Load:
@@ -65,3 +68,10 @@ def redis_client(port):
                     and count[:1] == b':'
                 yield None if good else (ok, length, count)
     return work
+
+
+def check_heaps(lab, target):
+    """Its heaps: they hold something, and every figure fits the allocator's books."""
+    totals = json.loads(lab.seep('heaps', '--format', 'json', target).must().out)['totals']
+    same('failed checks', totals['failed_checks'], 0)
+    holds('blocks are in use', totals['busy_blocks'] > 0, totals)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 
-from clients import Load, child_of, listening, redis_client
+from clients import Load, check_heaps, child_of, listening, redis_client
 from lab import Skip, case, free_port, holds, need, refuses, run_all, same, wait_until
 from others import as_other, copy_of_seep, ordinary_user
 
@@ -32,6 +32,7 @@ def judge(lab, paths, allocator=None):
     for path in paths:
         report = lab.report(path).complete(['stopped_stacks'])
         ever.append(report.totals['total_blocks'])
+        check_heaps(lab, path)
         if allocator:
             same('allocator', report.data['snapshot']['allocator'], allocator)
     same('blocks ever allocated', ever, sorted(ever))
@@ -202,6 +203,7 @@ def postgres(lab):
         if result.status == 0:
             # Children free blocks that they have from their parent.
             lab.report(lab.path(f'shot{number}')).complete(['stopped_stacks', 'unknown_frees'])
+            check_heaps(lab, lab.path(f'shot{number}'))
         else:  # a client that has its answers goes away, and its backend with it
             holds(f'only a backend may have ended: {result}', number)
             refuses(result, 3, 'process')

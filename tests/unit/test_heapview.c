@@ -338,6 +338,7 @@ static void test_a_heap_that_moved(void **state)
 
 static void test_growth_inside_another_heap(void **state)
 {
+	struct str text = STR_INIT;
 	struct snapshot before, after;
 	struct heapdiff d;
 
@@ -349,8 +350,13 @@ static void test_growth_inside_another_heap(void **state)
 	assert_int_equal(heapdiff_lead(&d), 2);
 	heapdiff_release(&d);
 	after.heaps[3].figures.busy_bytes += 500 * KIB;
+	after.heaps[0].figures.busy_bytes += 256 * KIB;
 	diff_of(&before, &after, &d);
 	assert_int_equal(heapdiff_lead(&d), 3);
+	heapdiff_sentence(&d, &text);
+	assert_string_equal(text.data, "Heap python arenas grew by 500.0 KiB. Then comes heap "
+				       "glibc main with 256.0 KiB.");
+	str_release(&text);
 	heapdiff_release(&d);
 	snapshot_release(&before);
 	snapshot_release(&after);
