@@ -71,6 +71,7 @@ int hold_init(struct hold *h, struct target *t, struct error *e)
 	}
 	if (r < 0)
 		return process_explain(pid, r, "memory", e);
+	registers_prepare();
 	r = process_threads(pid, &h->names, &h->nr_names, e);
 	if (r < 0)
 		return r;

@@ -9,6 +9,8 @@
 
 struct target_thread;
 
+/* To be called once before the others: what takes long and is the same for all threads. */
+void registers_prepare(void);
 /*
  * Fills pc, sp, tp and all register words of a stopped thread; only the thread's tracer may ask.
  * False: the kernel would not tell, nothing is filled.

@@ -11,6 +11,7 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@
 #define COMPONENT_AVX 2
 #define COMPONENT_HIGH_256 6
 #define COMPONENT_HIGH_16 7
-#define COMPONENTS_MAX 63
+#define COMPONENTS_MAX 32	   /* more than processors have; one that is unknown is no size */
 #define SYSCALL_INSTRUCTION 0x050f /* bytes 0f 05 */
 
 struct regs32 {
@@ -50,13 +51,24 @@ struct component {
 	uint32_t offset, bytes;
 };
 
-static struct component find_component(unsigned int nr)
-{
-	unsigned int bytes, offset, c, d;
+static struct component components[COMPONENTS_MAX];
 
-	if (!__get_cpuid_count(0xd, nr, &bytes, &offset, &c, &d))
-		return (struct component){0};
-	return (struct component){offset, bytes};
+/* CPUID takes some 50 µs under a hypervisor, so it is asked before anybody stands still. */
+static void ask_processor(void)
+{
+	for (unsigned int nr = COMPONENT_AVX; nr < COMPONENTS_MAX; nr++) {
+		unsigned int bytes, offset, c, d;
+
+		if (__get_cpuid_count(0xd, nr, &bytes, &offset, &c, &d))
+			components[nr] = (struct component){offset, bytes};
+	}
+}
+
+void registers_prepare(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, ask_processor);
 }
 
 size_t registers_xstate_used(const struct xstate *x)
@@ -67,13 +79,15 @@ size_t registers_xstate_used(const struct xstate *x)
 	if (x->len < used)
 		return 0;
 	memcpy(&active, x->bytes + HEADER_OFFSET, sizeof(active));
+	if (active >> COMPONENTS_MAX)
+		return 0;
 	for (unsigned int i = COMPONENT_AVX; i < COMPONENTS_MAX; i++) {
 		struct component c;
 
 		if (!(active >> i & 1))
 			continue;
-		c = find_component(i);
-		if (c.offset + c.bytes > x->len)
+		c = components[i];
+		if (!c.bytes || c.offset + c.bytes > x->len)
 			return 0;
 		if (c.offset + c.bytes > used)
 			used = c.offset + c.bytes;
@@ -120,7 +134,7 @@ static size_t add_vectors(uint8_t *out, const struct xstate *x)
 	memcpy(&active, x->bytes + HEADER_OFFSET, sizeof(active));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (active >> parts[i] & 1)
-			at = add_part(out, at, x, find_component(parts[i]));
+			at = add_part(out, at, x, components[parts[i]]);
 	}
 	return at;
 }

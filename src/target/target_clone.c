@@ -10,6 +10,10 @@
  * without __WALL) and shares the descriptors (what the target closes is closed). It does not share
  * the folder (CLONE_FS): exec of a set-uid program would give no rights while it is shared. Shared
  * mappings are not frozen: what is read of them is as of the reading.
+ *
+ * Is stopping ever the shorter of the two? Not where anything is read: for the smallest of programs
+ * (sleep, 2 MiB resident) the clone takes 0.3 ms, and reading what a command needs of it 3 ms or
+ * more. Only a process that stands still anyway (SIGSTOP) is not cloned: see hazards_check().
  */
 #include <errno.h>
 #include <fcntl.h>
