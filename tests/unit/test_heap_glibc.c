@@ -371,10 +371,18 @@ static void locked_arena(void **state)
 	i = victim_chunk(&m, IMAGE_FREE);
 	image_put(&m, m.chunks[i].at + 16, m.chunks[i].at);
 	image_put_int(&m, m.arenas[0], 1);
+	m.t->how.kind = TARGET_CLONE;
 	h = walk(&m, &s);
 	assert_true(heaps_get(h, 0)->flags & HEAP_LOCKED);
 	assert_int_equal(heaps_get(h, 0)->flags & HEAP_SUSPECT, 0);
 	assert_int_equal(heaps_get(h, 1)->flags & HEAP_LOCKED, 0);
+	heaps_free(h);
+	/* In a core it was the last thing that the program did. */
+	m.t->how.kind = TARGET_CORE;
+	s.nr = 0;
+	h = walk(&m, &s);
+	assert_true(heaps_get(h, 0)->flags & HEAP_LOCKED);
+	assert_true(heaps_get(h, 0)->flags & HEAP_SUSPECT);
 	heaps_free(h);
 	free(s.items);
 	image_release(&m);
