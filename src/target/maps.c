@@ -30,6 +30,8 @@ static int hex_digit(char c)
 /* One to sixteen digits of the base, then `stop`. */
 static bool read_number(struct cursor *c, unsigned int base, char stop, uint64_t *ret)
 {
+	/* No division by a variable: a map of 50,000 lines has four million digits. */
+	const uint64_t most = base == 16 ? UINT64_MAX / 16 : UINT64_MAX / 10;
 	const char *first = c->at;
 	uint64_t value = 0;
 
@@ -38,9 +40,9 @@ static bool read_number(struct cursor *c, unsigned int base, char stop, uint64_t
 
 		if (digit < 0 || (unsigned int)digit >= base)
 			break;
-		if (value > (UINT64_MAX - (unsigned int)digit) / base)
+		if (value > most ||
+		    __builtin_add_overflow(value * base, (unsigned int)digit, &value))
 			return false;
-		value = value * base + (unsigned int)digit;
 	}
 	if (c->at == first)
 		return false;
