@@ -6,53 +6,35 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/mem.h"
 #include "base/progress.h"
 #include "base/str.h"
-#include "base/text.h"
 #include "base/units.h"
-#include "cmd/blocks_source.h"
 #include "cmd/cmd.h"
+#include "cmd/refs.h"
 #include "cmd/show.h"
-#include "cmd/symbolize.h"
-#include "heap/reachable.h"
 #include "model/leaks.h"
 #include "model/refview.h"
 #include "model/sheet.h"
-#include "target/process.h"
 
-struct refs_options {
-	struct look_options look;
-	int format;
-	uint64_t limit;
-	const char *output;
-};
-
-struct refs_run {
-	const struct refs_options *o;
-	struct blocks_source source;
-	struct roots roots;
-	struct root_hits hits;
-	struct reachable_account account;
-	struct reach *reach;
-	struct variables *variables;
-	uint64_t addr; /* as asked */
-	uint32_t id;   /* the block */
-};
-
-static const char *const usage[] = {"[OPTION...] TARGET ADDRESS", NULL};
+static const char *const usage[] = {"[OPTION...] TARGET ADDRESS", "--tree [OPTION...] TARGET",
+				    NULL};
 static const char *const examples[] = {
 	"seep refs redis-server 0x7f3a5c0010a0",
 	"who points to this block, and from where it can be reached",
 	"seep refs --format json core.4242 0x55d0c8a012a0",
 	"the same of a core, for programs",
+	"seep refs --tree redis-server",
+	"which variables, threads and blocks keep most of its memory",
 	NULL,
 };
 
 static int read_options(struct refs_options *o, int argc, char **argv, int *ret_first)
 {
-	struct opt table[LOOK_OPTIONS + 9] = {
+	struct opt table[LOOK_OPTIONS + 10] = {
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
+		{OPT_FLAG, 't', "tree", NULL,
+		 "what the block keeps; without ADDRESS: who keeps most, from the top down",
+		 &o->tree},
 		{OPT_COUNT, 'n', "limit", "N", "rows to list, 0: all (default 20)", &o->limit},
 		{OPT_CHOICE, 0, "format", SHOW_FORMATS,
 		 "text for people, the others for programs (default text)", &o->format},
@@ -68,16 +50,16 @@ static int read_options(struct refs_options *o, int argc, char **argv, int *ret_
 		.usage = usage,
 		.purpose =
 			"Shows who points to the block at an address, and a shortest way from a "
-			"root (a variable, a stack, a register) that keeps it alive. The process "
-			"needs no preparation.",
+			"root (a variable, a stack, a register) that keeps it alive; or who keeps "
+			"most of the memory. The process needs no preparation.",
 		.options = table,
 		.examples = examples,
-		.operands_min = 2,
+		.operands_min = 1,
 		.operands_max = 2,
 		.operands = "a process or a core, and an address",
 	};
 
-	look_options_table(&o->look, &table[7]);
+	look_options_table(&o->look, &table[8]);
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
@@ -89,7 +71,7 @@ static int search(struct refs_run *run, struct error *e)
 	roots_find(look->target, look->heaps, 0, &run->roots);
 	err = reachable_find(look->target, look->heaps, &run->roots, &run->reach, &run->account,
 			     &run->hits, e);
-	if (err < 0)
+	if (err < 0 || !run->has_addr)
 		return err;
 	run->id = reach_find(run->reach, run->addr);
 	if (run->id != REACH_NONE)
@@ -98,118 +80,6 @@ static int search(struct refs_run *run, struct error *e)
 		  (unsigned long long)run->addr, look->label);
 	error_hint(e, "seep blocks --at says what is there");
 	return -ENOENT;
-}
-
-static const char *thread_name(const struct refs_run *run, int32_t tid)
-{
-	size_t nr;
-	const struct target_thread *threads = target_threads(run->source.look.target, &nr);
-
-	for (size_t i = 0; i < nr; i++) {
-		if (threads[i].tid == tid)
-			return threads[i].name;
-	}
-	return "";
-}
-
-/* All modules' thread-local variables, which lie directly below a thread's structure. */
-static uint64_t local_bytes(const struct refs_run *run)
-{
-	size_t nr;
-	const struct target_module *modules = target_modules(run->source.look.target, &nr);
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		sum += (modules[i].tls_bytes + 63) & ~63ull;
-	return sum;
-}
-
-/* What of a thread an address in its stack's mapping is. */
-static const char *part_of_thread(const struct refs_run *run, const struct root_range *range,
-				  uint64_t where)
-{
-	size_t nr;
-	const struct target_thread *threads = target_threads(run->source.look.target, &nr);
-
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t tp = threads[i].tp;
-
-		if (threads[i].tid != range->tid || tp < range->start || tp >= range->end)
-			continue;
-		if (where >= tp)
-			return "thread's own data";
-		if (tp - where <= local_bytes(run))
-			return "thread-local storage";
-	}
-	return root_kind_name(range->kind);
-}
-
-static void add_thread(const struct refs_run *run, int32_t tid, struct str *out)
-{
-	const char *name = thread_name(run, tid);
-
-	str_printf(out, " of thread %d", tid);
-	if (*name) {
-		str_add(out, " (");
-		text_printable(out, name, strlen(name));
-		str_add_char(out, ')');
-	}
-}
-
-/* "global shop_table+0x40", "stack of thread 12 (worker)". */
-static void describe_root(const struct refs_run *run, uint64_t where, struct str *out)
-{
-	const struct root_range *range;
-
-	if (where & REACHABLE_WORD) {
-		const struct root_word *word = &run->roots.words[where & ~REACHABLE_WORD];
-
-		str_add(out, word->what);
-		if (word->kind == ROOT_REGISTER)
-			add_thread(run, word->tid, out);
-		return;
-	}
-	if (where & REACHABLE_OWN) {
-		str_add(out, "the C library's own");
-		return;
-	}
-	range = roots_find_range(&run->roots, where);
-	if (!range)
-		return;
-	str_add(out, range->tid ? part_of_thread(run, range, where) : root_kind_name(range->kind));
-	if (range->kind == ROOT_GLOBAL) {
-		str_add_char(out, ' ');
-		variables_name(run->variables, where, out);
-	} else if (range->tid) {
-		add_thread(run, range->tid, out);
-	} else if (*range->path) {
-		str_add_char(out, ' ');
-		text_printable(out, range->path, strlen(range->path));
-	}
-}
-
-/* "block of 48 bytes, shop::Order, made at order_new (shop.c:51)" */
-static void describe_block(struct refs_run *run, uint32_t id, struct str *out)
-{
-	struct leak leak = {.members = 1};
-	struct block_facts *b = &leak.facts;
-	struct str site = STR_INIT;
-	const char *class_name;
-
-	b->addr = reach_address(run->reach, id);
-	b->size = b->usable = reach_size(run->reach, id);
-	b->stack = NO_INDEX;
-	b->age_ns = AGE_UNKNOWN;
-	blocks_know(&run->source, b);
-	class_name = blocks_class_text(&run->source, b->class_id, b->is_array);
-	str_printf(out, "block of %s bytes", format_count(b->size).text);
-	if (*class_name)
-		str_printf(out, ", %s", class_name);
-	if (b->stack != NO_INDEX)
-		blocks_site_text(&run->source, b->stack, &site);
-	if (site.len)
-		str_printf(out, ", made at %s", site.data);
-	str_release(&site);
 }
 
 /* Every word of a block that points into the range of another; false: it cannot be read. */
@@ -235,7 +105,7 @@ static void add_pointer(struct sheet *s, struct refs_run *run, uint32_t from, ui
 {
 	struct str what = STR_INIT;
 
-	describe_block(run, from, &what);
+	refs_describe_block(run, from, &what);
 	refview_add(s, "block", at, at - reach_address(run->reach, from), true,
 		    word - reach_address(run->reach, run->id), what.data);
 	str_release(&what);
@@ -258,7 +128,7 @@ static void add_root_row(struct refs_run *run, struct sheet *s, const struct roo
 	uint64_t block = reach_address(run->reach, hit->edge & ~REACH_WEAK);
 	struct str what = STR_INIT;
 
-	describe_root(run, hit->where, &what);
+	refs_describe_root(run, hit->where, &what);
 	refview_add(s, "root", hit->where & (REACHABLE_WORD | REACHABLE_OWN) ? 0 : hit->where, 0,
 		    false, word_at(run, hit->where) - block, what.data);
 	str_release(&what);
@@ -283,7 +153,7 @@ static void add_step(struct refs_run *run, struct sheet *path, uint32_t id)
 {
 	struct str what = STR_INIT;
 
-	describe_block(run, id, &what);
+	refs_describe_block(run, id, &what);
 	refview_path_add(path, "block", reach_address(run->reach, id), what.data);
 	str_release(&what);
 }
@@ -298,7 +168,7 @@ static void add_path(struct refs_run *run, struct sheet *s)
 	if (path.nr) {
 		uint64_t where = run->hits.items[path.hit].where;
 
-		describe_root(run, where, &what);
+		refs_describe_root(run, where, &what);
 		refview_path_add(part, "root", where & (REACHABLE_WORD | REACHABLE_OWN) ? 0 : where,
 				 what.data);
 		for (size_t i = 0; i < path.nr; i++)
@@ -314,13 +184,36 @@ static void add_path(struct refs_run *run, struct sheet *s)
 	str_release(&what);
 }
 
-static void fill(struct refs_run *run, struct sheet *sheet)
+static void add_how(const struct refs_run *run, struct sheet *sheet)
+{
+	struct str text = STR_INIT;
+
+	blocks_how(&run->source, &text);
+	if (text.len)
+		sheet_note(sheet, "%c%s.", toupper((unsigned char)*text.data), text.data + 1);
+	str_release(&text);
+}
+
+static void note_gaps(const struct refs_run *run, struct sheet *sheet)
+{
+	const struct reachable_account *a = &run->account;
+
+	if (a->unwalked_heaps)
+		sheet_note(sheet, "Not looked at: %s of %s heaps whose blocks are not known.",
+			   format_bytes(a->unwalked_bytes).text,
+			   format_count(a->unwalked_heaps).text);
+	if (a->unread_bytes)
+		sheet_note(sheet, "Incomplete: %s could not be read.",
+			   format_bytes(a->unread_bytes).text);
+}
+
+static int fill(struct refs_run *run, struct sheet *sheet, struct error *e)
 {
 	uint64_t begin = reach_address(run->reach, run->id);
 	struct str text = STR_INIT;
 
 	refview_init(sheet);
-	describe_block(run, run->id, &text);
+	refs_describe_block(run, run->id, &text);
 	sheet_set_heading(sheet, "0x%llx, %s: %s\n", (unsigned long long)begin, text.data,
 			  leak_state_name(reach_state(run->reach, run->id)));
 	sheet_total_text(sheet, "state", leak_state_name(reach_state(run->reach, run->id)));
@@ -332,12 +225,12 @@ static void fill(struct refs_run *run, struct sheet *sheet)
 		sheet_note(sheet, "Nothing points to it.");
 	sheet_limit(sheet, run->o->limit);
 	add_path(run, sheet);
-	str_clear(&text);
-	look_done_reading(&run->source.look);
-	blocks_how(&run->source, &text);
-	if (text.len)
-		sheet_note(sheet, "%c%s.", toupper((unsigned char)*text.data), text.data + 1);
 	str_release(&text);
+	if (run->o->tree && refs_kept_by_block(run, sheet, e) < 0) {
+		sheet_release(sheet);
+		return -1;
+	}
+	return 0;
 }
 
 static int parse_address(const char *text, uint64_t *ret)
@@ -357,15 +250,20 @@ static int answer(struct refs_run *run)
 						.no_debuginfod = run->o->look.no_symbols};
 	struct error e = {0};
 	struct sheet sheet;
-	int status;
+	int err, status;
 
 	if (search(run, &e) < 0)
 		return cmd_fail(&e);
 	run->variables = variables_open(&run->source.look.snapshot, &names);
-	fill(run, &sheet);
+	err = run->has_addr ? fill(run, &sheet, &e) : refs_keepers(run, &sheet, &e);
+	variables_close(run->variables);
+	if (err < 0)
+		return cmd_fail(&e);
+	note_gaps(run, &sheet);
+	look_done_reading(&run->source.look);
+	add_how(run, &sheet);
 	status = show_sheet(&sheet, (enum show_format)run->o->format, run->o->output);
 	sheet_release(&sheet);
-	variables_close(run->variables);
 	return status;
 }
 
@@ -379,7 +277,10 @@ int cmd_refs(int argc, char **argv)
 
 	if (status != CMD_GO_ON)
 		return status;
-	status = parse_address(argv[first + 1], &run.addr);
+	run.has_addr = first + 1 < argc;
+	if (!run.has_addr && !o.tree)
+		return cmd_usage_error("refs", "which block? An address is missing (or --tree)");
+	status = run.has_addr ? parse_address(argv[first + 1], &run.addr) : EXIT_DONE;
 	if (status != EXIT_DONE)
 		return status;
 	if (blocks_open(&run.source, argv[first], &o.look, &wants, &e) < 0)

@@ -329,3 +329,13 @@ bool variables_name(struct variables *v, uint64_t address, struct str *out)
 	}
 	return true;
 }
+
+uint64_t variables_start(struct variables *v, uint64_t address)
+{
+	uint32_t index = snapshot_find_module(v->snapshot, address);
+	uint64_t offset = 0;
+
+	if (index == NO_INDEX || !sym_variable(v->sym, (int)index, address, &offset))
+		return 0;
+	return address - offset;
+}

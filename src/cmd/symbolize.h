@@ -60,5 +60,7 @@ void variables_close(struct variables *v);
  * known, "module+0x4010". False: the address is in no module.
  */
 bool variables_name(struct variables *v, uint64_t address, struct str *out);
+/* Where the variable begins that holds address; 0: none is known. */
+uint64_t variables_start(struct variables *v, uint64_t address);
 
 #endif

@@ -9,6 +9,8 @@
 #include "model/reach_path.h"
 #include "model/reach_private.h"
 
+#define FEW 50 /* children that are chosen without sorting all */
+
 /* Arrays are by number, unless they say otherwise. */
 struct finder {
 	const struct reach *r;
@@ -339,10 +341,46 @@ uint32_t dominators_number(const struct dominators *d, uint32_t id)
 	return DOMINATORS_NONE;
 }
 
+struct child {
+	uint64_t bytes;
+	uint32_t n;
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct child *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return (x->n > y->n) - (x->n < y->n);
+}
+
+/* Where many are wanted; else keeping a few while going through all is quicker. */
+static size_t sort_children(const struct dominators *d, uint32_t n, uint32_t *ret, size_t max)
+{
+	size_t nr = d->first[n + 1] - d->first[n];
+	struct child *children = mem_alloc_array(nr, sizeof(*children));
+
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t child = d->children[d->first[n] + i];
+
+		children[i] = (struct child){d->bytes[child], child};
+	}
+	qsort(children, nr, sizeof(*children), by_bytes);
+	if (nr > max)
+		nr = max;
+	for (size_t i = 0; i < nr; i++)
+		ret[i] = children[i].n;
+	free(children);
+	return nr;
+}
+
 size_t dominators_largest(const struct dominators *d, uint32_t n, uint32_t *ret, size_t max)
 {
 	size_t nr = 0;
 
+	if (max > FEW)
+		return sort_children(d, n, ret, max);
 	for (uint32_t i = d->first[n]; max && i < d->first[n + 1]; i++) {
 		uint32_t child = d->children[i];
 		size_t at = nr;
