@@ -16,8 +16,8 @@ static const struct sheet_column group_columns[] = {
 	{"held_blocks", "HELD", CELL_COUNT, COLUMN_IF_ANY, 3},
 	{"held_bytes", "HELD BYTES", CELL_BYTES, COLUMN_IF_ANY, 2},
 	{"total_bytes", "TOTAL", CELL_BYTES, COLUMN_MACHINE, 0},
-	{"youngest_ns", "YOUNGEST", CELL_COUNT, COLUMN_MACHINE, 0},
-	{"oldest_ns", "OLDEST", CELL_COUNT, COLUMN_MACHINE, 0},
+	{"youngest_ms", "YOUNGEST", CELL_COUNT, COLUMN_MACHINE, 0},
+	{"oldest_ms", "OLDEST", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"age", "AGE", CELL_TEXT, COLUMN_IF_ANY, 5},
 	{"example", "EXAMPLE", CELL_ADDRESS, COLUMN_ALWAYS, 1},
 	{"what", "WHAT", CELL_TEXT, COLUMN_ALWAYS, 0},
@@ -32,7 +32,7 @@ static const struct sheet_column leak_columns[] = {
 	{"bytes", "BYTES", CELL_BYTES, COLUMN_MACHINE, 0},
 	{"held_blocks", "HELD", CELL_COUNT, COLUMN_IF_ANY, 3},
 	{"held_bytes", "HELD BYTES", CELL_BYTES, COLUMN_IF_ANY, 2},
-	{"age_ns", "AGE_NS", CELL_COUNT, COLUMN_MACHINE, 0},
+	{"age_ms", "AGE MS", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"age", "AGE", CELL_TEXT, COLUMN_IF_ANY, 5},
 	{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 6},
 	{"class", "CLASS", CELL_TEXT, COLUMN_IF_ANY, 1},
@@ -77,12 +77,12 @@ static void add_ages(struct sheet *s, uint64_t youngest, uint64_t oldest)
 	str_release(&text);
 }
 
-static void number_or_unknown(struct sheet *s, uint64_t n)
+static void add_ms(struct sheet *s, uint64_t ns)
 {
-	if (n == AGE_UNKNOWN)
+	if (ns == AGE_UNKNOWN)
 		sheet_unknown(s);
 	else
-		sheet_number(s, n);
+		sheet_number(s, ns / 1000000);
 }
 
 void leakview_groups(const struct leak_list *l, const struct leak_groups *g, struct sheet *ret)
@@ -99,8 +99,8 @@ void leakview_groups(const struct leak_list *l, const struct leak_groups *g, str
 		sheet_number(ret, row->held_blocks);
 		sheet_number(ret, row->held_bytes);
 		sheet_number(ret, row->bytes + row->held_bytes);
-		number_or_unknown(ret, row->youngest_ns);
-		number_or_unknown(ret, row->oldest_ns);
+		add_ms(ret, row->youngest_ns);
+		add_ms(ret, row->oldest_ns);
 		add_ages(ret, row->youngest_ns, row->oldest_ns);
 		sheet_number(ret, l->items[row->first].addr);
 		sheet_text(ret, row->label);
@@ -136,7 +136,7 @@ void leakview_list(const struct leak_list *l, const struct leak_namer *namer, st
 		sheet_number(ret, leak->bytes);
 		sheet_number(ret, leak->held_blocks);
 		sheet_number(ret, leak->held_bytes);
-		number_or_unknown(ret, leak->facts.age_ns);
+		add_ms(ret, leak->facts.age_ns);
 		add_ages(ret, leak->facts.age_ns, leak->facts.age_ns);
 		add_named(ret, namer->heap, namer->context, leak);
 		add_named(ret, namer->class_name, namer->context, leak);

@@ -97,7 +97,7 @@ def with_sites(lab):
     check_names(truth, answer)
     for row in answer['rows']:
         holds('a site', row['site'], row)
-        holds('an age', row['age_ns'] is not None, row)
+        holds('an age', row['age_ms'] is not None, row)
     sites = {row['site'].split(' ')[0] for row in answer['rows']}
     same('who made them', sites, {'make', 'lose_tree', 'lose_by_realloc'})
     grouped = leaks(lab, truth.pid)
