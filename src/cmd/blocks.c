@@ -68,7 +68,7 @@ static void make_table(struct blocks_command *c, struct opt table[OPTIONS_MAX])
 		 &c->force},
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
 		{OPT_CHOICE, 'g', "by", "size|heap|class",
-		 "with --stat: what makes one row: a size, a size in a heap, a C++ class "
+		 "with --stat: what makes one row: a size, a size in a heap, a class "
 		 "(default size)",
 		 &c->by},
 		{OPT_CHOICE, 's', "sort", "bytes|blocks|size|addr|age", "order of the rows",

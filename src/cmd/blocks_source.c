@@ -31,6 +31,15 @@ static void name_stacks(struct blocks_source *s, const struct look_options *o)
 		symbolize_snapshot(&s->look.snapshot, &symbolize, NULL);
 }
 
+static bool has_python(const struct blocks_source *s)
+{
+	for (size_t i = 0; i < blocks_nr_heaps(s); i++) {
+		if (strcmp(blocks_heap(s, i).allocator, "python") == 0)
+			return true;
+	}
+	return false;
+}
+
 int blocks_open(struct blocks_source *s, const char *operand, const struct look_options *o,
 		const struct blocks_wants *wants, struct error *e)
 {
@@ -50,6 +59,8 @@ int blocks_open(struct blocks_source *s, const char *operand, const struct look_
 	if (s->look.target) {
 		window_init(&s->window, s->look.target, 0);
 		s->vtables = vtables_new(s->look.target);
+		if (has_python(s))
+			s->pytypes = pytypes_new(s->look.target);
 		s->with_classes = wants->classes || filter_asks_class(wants->filter);
 		s->joined =
 			mem_alloc_array(s->look.snapshot.nr_blocks / 64 + 1, sizeof(*s->joined));
@@ -67,6 +78,7 @@ void blocks_close(struct blocks_source *s)
 	free(s->joined);
 	free(s->pointers);
 	vtables_free(s->vtables);
+	pytypes_free(s->pytypes);
 	if (s->look.target)
 		window_release(&s->window);
 	block_filter_release(&s->filter);
@@ -299,12 +311,20 @@ void blocks_know(struct blocks_source *s, struct block_facts *b)
 	blocks_find_class(s, b);
 }
 
+/* One numbering for both: C++ classes are even, Python's types odd, 0 and 1 are nothing. */
 void blocks_find_class(struct blocks_source *s, struct block_facts *b)
 {
+	uint64_t size = b->usable ? b->usable : b->size;
+	uint32_t id;
+
 	if (!s->vtables)
 		return;
-	b->class_id = vtables_class_of_block(s->vtables, &s->window, b->addr,
-					     b->usable ? b->usable : b->size, &b->is_array);
+	b->class_id =
+		vtables_class_of_block(s->vtables, &s->window, b->addr, size, &b->is_array) * 2;
+	if (b->class_id != CLASS_NONE || !s->pytypes)
+		return;
+	id = pytypes_of_block(s->pytypes, &s->window, b->addr, size);
+	b->class_id = id == PYTYPE_NONE ? CLASS_NONE : id * 2 + 1;
 }
 
 static char *make_class_text(const char *name, bool is_array)
@@ -325,10 +345,12 @@ static char *make_class_text(const char *name, bool is_array)
 
 const char *blocks_class_text(struct blocks_source *s, uint32_t class_id, bool is_array)
 {
-	size_t at = (size_t)class_id * 2 + is_array;
+	size_t at = (size_t)class_id / 2 * 2 + is_array;
 
 	if (class_id == CLASS_NONE || !s->vtables)
 		return "";
+	if (class_id & 1)
+		return s->pytypes ? pytypes_name(s->pytypes, class_id / 2) : "";
 	if (at >= s->nr_class_texts) {
 		size_t nr = ((size_t)vtables_nr(s->vtables) + 1) * 2;
 
@@ -338,7 +360,8 @@ const char *blocks_class_text(struct blocks_source *s, uint32_t class_id, bool i
 		s->nr_class_texts = nr;
 	}
 	if (!s->class_texts[at])
-		s->class_texts[at] = make_class_text(vtables_name(s->vtables, class_id), is_array);
+		s->class_texts[at] =
+			make_class_text(vtables_name(s->vtables, class_id / 2), is_array);
 	return s->class_texts[at];
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cmd/look.h"
+#include "heap/pytype.h"
 #include "heap/vtable.h"
 #include "model/block_filter.h"
 #include "target/window.h"
@@ -42,6 +43,7 @@ struct blocks_source {
 	struct block_filter filter;
 	struct window window;	 /* for contents; only with look.target */
 	struct vtables *vtables; /* NULL: no memory to read */
+	struct pytypes *pytypes; /* NULL: Python is not there */
 	bool with_classes;	 /* find out the class of every block that passes */
 	char **class_texts;	 /* by class id, made when asked for */
 	size_t nr_class_texts;

@@ -1,14 +1,17 @@
 /* seep blocks --strings: the texts in busy blocks, each once, with how often it is there. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/term.h"
 #include "base/units.h"
 #include "cmd/blocks.h"
 #include "cmd/cmd.h"
+#include "cmd/show.h"
 #include "model/content.h"
 #include "model/sheet.h"
 #include "model/text_runs.h"
@@ -16,8 +19,10 @@
 #define MIN_LENGTH 6
 /* Different texts that are kept; those after them are counted only. */
 #define TEXTS_MAX ((size_t)1 << 20)
-/* Of a text so much is shown. */
+/* Of a text so much is shown; on a terminal less, so that it fits beside the other columns. */
 #define SHOWN_BYTES 200
+#define OTHER_COLUMNS 50
+#define SHOWN_LEAST 30
 
 struct text {
 	uint64_t count, bytes, first;
@@ -27,7 +32,7 @@ struct text {
 
 struct search {
 	struct blocks_source *source;
-	size_t min;
+	size_t min, shown;
 	uint64_t addr; /* of the piece that is looked at */
 	struct map by_hash;
 	struct text *texts;
@@ -35,12 +40,12 @@ struct search {
 	uint64_t found, found_bytes, not_kept, unread_bytes;
 };
 
-static char *shown_text(const struct text_run *run)
+static char *shown_text(const struct text_run *run, size_t shown)
 {
 	struct str text = STR_INIT, quoted = STR_INIT;
 
 	text_run_decode(run, &text);
-	content_quote("", text.data, text.len, SHOWN_BYTES, &quoted);
+	content_quote("", text.data, text.len, shown, &quoted);
 	str_release(&text);
 	return str_detach(&quoted);
 }
@@ -61,7 +66,7 @@ static void add_text(void *context, const struct text_run *run)
 		ARRAY_PUSH(s->texts, s->nr, s->cap,
 			   ((struct text){.first = s->addr + run->offset,
 					  .width = run->width,
-					  .shown = shown_text(run)}));
+					  .shown = shown_text(run, s->shown)}));
 		map_set(&s->by_hash, hash, at);
 	}
 	s->texts[at].count++;
@@ -149,11 +154,21 @@ static void fill(const struct blocks_command *c, struct search *s, struct sheet 
 		sheet_note(sheet, "%s could not be read", format_bytes(s->unread_bytes).text);
 }
 
+static size_t shown_bytes(const struct blocks_command *c)
+{
+	unsigned int width = term_width(STDOUT_FILENO, 0);
+
+	if (c->format != SHOW_TEXT || c->output || width == 0)
+		return SHOWN_BYTES;
+	return width < OTHER_COLUMNS + SHOWN_LEAST ? SHOWN_LEAST : width - OTHER_COLUMNS;
+}
+
 int blocks_strings(const struct blocks_command *c)
 {
 	const struct blocks_wants wants = {.filter = c->filter, .memory = true};
 	struct blocks_source source = {0};
 	struct search s = {.source = &source,
+			   .shown = shown_bytes(c),
 			   .min = c->min_length ? (size_t)c->min_length : MIN_LENGTH};
 	struct error e = {0};
 	struct sheet sheet;

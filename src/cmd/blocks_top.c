@@ -276,8 +276,9 @@ static void add_classes(struct top *t, struct sheet *sheet)
 	sort(&t->classes);
 	if (!any_known(&t->classes)) {
 		if (t->source->vtables)
-			sheet_note(sheet, "what they are is not known: they do not begin with the "
-					  "vtable of a C++ class that has type information");
+			sheet_note(sheet,
+				   "what they are is not known: they are no objects of a C++ "
+				   "class with type information, nor of Python");
 		return;
 	}
 	part = blockview_share_part(sheet, "classes", "what they are");

@@ -6,7 +6,7 @@ import socket
 import struct
 
 from clients import listening
-from lab import BUILD, case, free_port, holds, need, refuses, run_all, same, victim
+from lab import BUILD, Skip, case, free_port, holds, need, refuses, run_all, same, victim
 
 METER = BUILD / 'examples' / 'batterymeter'
 TURNS = 400
@@ -192,6 +192,33 @@ def python(lab):
     strings = blocks(lab, '--strings', '--min-length', '20', pid)['rows']
     needles = [r for r in strings if re.fullmatch(r'"needle-\d{6}-in-the-heap"', r['text'])]
     same('different needles', len(needles), 3000)
+
+
+@case('python3: its objects have their types, small and large')
+def python_types(lab):
+    python3 = need('python3')
+    program = lab.background(
+        python3, '-c',
+        'import os\n'
+        'class Slotted:\n'
+        '    __slots__ = ("a", "b")\n'
+        'class Ordinary:\n'
+        '    pass\n'
+        'class Large(bytes):\n'
+        '    pass\n'
+        'slotted = [Slotted() for _ in range(777)]\n'
+        'ordinary = [Ordinary() for _ in range(1234)]\n'
+        'large = [Large(b"x" * 5000) for _ in range(99)]\n'
+        'types = [[Slotted] * 40 for _ in range(50)]\n'  # pointers to types, no objects
+        'print(\'{"pid": %d}\' % os.getpid(), flush=True)\n'
+        'input()\n')
+    pid = program.truth()['pid']
+    if not any('python' in str(r) for r in
+               json.loads(lab.seep('heaps', '--format', 'json', pid).must().out)['rows']):
+        raise Skip('this Python has an allocator of another kind')
+    found = classes_of(lab, pid)
+    same('objects', {k: found.get(k) for k in ('Slotted', 'Ordinary', 'Large')},
+         {'Slotted': 777, 'Ordinary': 1234, 'Large': 99})
 
 
 @case('redis-server (jemalloc): what a client stored is found in its blocks')
