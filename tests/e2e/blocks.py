@@ -2,11 +2,12 @@
 """seep blocks: sizes, places, texts and classes are what the programs say they are."""
 import json
 import re
+import shlex
 import socket
 import struct
 
 from clients import listening
-from lab import BUILD, Skip, case, free_port, holds, need, refuses, run_all, same, victim
+from lab import BUILD, SOURCE, Skip, case, free_port, holds, need, refuses, run_all, same, victim
 
 METER = BUILD / 'examples' / 'batterymeter'
 TURNS = 400
@@ -262,6 +263,43 @@ def nginx(lab):
     same('busy bytes', sum(r['busy_bytes'] for r in heaps['rows']), stat['busy_bytes'])
     same('busy blocks', sum(r['busy_blocks'] for r in heaps['rows']), stat['busy_blocks'])
     holds('pools of nginx', stat['busy_blocks'] > 10, stat)
+
+
+def examples():
+    """Command lines of the manual's EXAMPLES, as words after "seep"."""
+    page = (SOURCE / 'doc' / 'man' / 'seep-blocks.1.scd').read_text()
+    part = page.split('# EXAMPLES')[1].split('\n# ')[0]
+    return [shlex.split(line) for line in re.findall(r'^\*seep (.*)\*$', part, re.M)]
+
+
+@case('every example of the manual does what it says')
+def manual(lab):
+    meter, truth = start_meter(lab)
+    pid = truth['pid']
+    core = lab.path('core')
+    lab.seep('core', '-o', core, pid).must()
+    snapshot = lab.snap(pid, 'one.seep')
+    addr = blocks(lab, '--search', BATTERY_TEXT, '--limit', '1', pid)['rows'][0]['addr']
+    names = {'batterymeter': pid, 'program.core': core, 'one.seep': snapshot,
+             '0x55d0c0a4f2b0': addr, 'ptr:0x55d0c0a4f2b0': f'ptr:{addr}'}
+    meter.say('turn 10')
+    meter.truth()
+    said = {}
+    for words in examples():
+        said[' '.join(words)] = lab.seep(*(names.get(w, w) for w in words)).must().out
+    holds('there are examples', len(said) >= 8, said)
+    for start, word in {
+            'blocks one.seep': 'grew most: +10 blocks',
+            'blocks --top': 'some of them:',
+            'blocks --list --filter': 'matching block',
+            'blocks --at': 'is the beginning of a busy block of 3,080 bytes',
+            'blocks --search utf16': f'found {TURNS + 10} times',
+            'blocks --search ptr': 'found',
+            'blocks --by class': 'busy blocks'}.items():
+        found = [text for line, text in said.items() if line.startswith(start)]
+        holds(f'{start} says {word!r}', found and word in found[0], found)
+    same('the table of all blocks', len((lab.folder / 'blocks.csv').read_text().splitlines()) - 1,
+         blocks(lab, snapshot)['totals']['busy_blocks'])
 
 
 @case('addresses in no block, nobody to look at, and snapshots without contents')
