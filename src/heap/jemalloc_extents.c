@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "heap/jemalloc.h"
+#include "heap/scan.h"
 #include "target/target.h"
 
 #define METADATA_STEPS (1 << 15) /* pages that are tried downwards for the start of a block */
@@ -78,7 +79,8 @@ static void add_blocks(struct blocks *b, struct scatter *p, uint64_t addr, uint3
 	at = je_metadata_block(p, addr, &bytes, &next);
 	if (!at)
 		b->misses++;
-	while (at && !known_block(b, at) && b->nr < 1 << 16) {
+	while (at && !known_block(b, at) && b->nr < 1 << 16 &&
+	       scan_is_private(p->target, at, at + bytes)) {
 		struct je_piece block = {
 			.base = at, .bytes = bytes, .arena = arena, .committed = true};
 
@@ -102,7 +104,8 @@ static void add_extents_of(struct je_instance *in, struct scatter *p, const stru
 			break;
 		*reach = addr + page;
 		if (je_extent_read(in, p, record, &x) && x.base == addr &&
-		    x.arena != JE_ARENA_NONE) {
+		    x.arena != JE_ARENA_NONE &&
+		    scan_is_private(p->target, x.base, x.base + x.bytes)) {
 			struct je_piece piece = {.base = x.base,
 						 .bytes = x.bytes,
 						 .record = record,

@@ -150,7 +150,8 @@ static void add_group(struct musl *m, struct scatter *p, uint64_t record, const 
 	}
 	g.bytes = g.pages ? g.pages * 4096 : MUSL_UNIT + g.nr * musl_stride(&g);
 	if (g.mem + g.bytes < g.mem || MUSL_UNIT + g.nr * musl_stride(&g) > g.bytes ||
-	    !scatter_word(p, g.mem, &back) || back != record) {
+	    !scan_is_private(p->target, g.mem, g.mem + g.bytes) || !scatter_word(p, g.mem, &back) ||
+	    back != record) {
 		m->nr_bad++;
 		return;
 	}

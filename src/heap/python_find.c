@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "heap/python.h"
 #include "heap/scan.h"
-#include "target/maps.h"
 #include "target/target.h"
 
 #define OBJECT_BYTES 48u
@@ -80,14 +79,6 @@ static bool read_arena(const struct py_state *s, const uint64_t *words, uint32_t
 	       ret->next_pool <= first + (uint64_t)ret->nr_pools * s->shape.pool_bytes;
 }
 
-static bool is_mapped(struct target *t, const struct py_state *s, const struct py_arena *a)
-{
-	const struct map *first = maps_find(target_maps(t), a->addr);
-	const struct map *last = maps_find(target_maps(t), a->addr + s->shape.arena_bytes - 1);
-
-	return first && last && first->inode == 0 && first->prot & MAP_WRITE;
-}
-
 /* An entry that is not in use is linked to the next such, or to none. */
 static bool is_unused(uint64_t array, const uint64_t *words)
 {
@@ -116,7 +107,8 @@ static bool read_array(struct target *t, struct scatter *p, struct py_state *s)
 			break;
 		if (is_unused(s->array, words))
 			continue;
-		if (!words[0] || !read_arena(s, words, i, &a) || !is_mapped(t, s, &a) ||
+		if (!words[0] || !read_arena(s, words, i, &a) ||
+		    !scan_is_private(t, a.addr, a.addr + s->shape.arena_bytes) ||
 		    !pools_agree(s, p, &a)) {
 			if (i < FIRST_OBJECTS)
 				return false;

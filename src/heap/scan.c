@@ -42,6 +42,21 @@ bool scan_next_data(const struct target *t, struct scan_range *r)
 	return false;
 }
 
+bool scan_is_private(const struct target *t, uint64_t start, uint64_t end)
+{
+	const struct maps *maps = target_maps(t);
+	const struct map *m = maps_find(maps, start);
+
+	for (; m && m < maps->items + maps->nr; m++) {
+		if (m->start > start || m->prot & MAP_IS_SHARED)
+			return false;
+		if (m->end >= end)
+			return true;
+		start = m->end;
+	}
+	return false;
+}
+
 static bool never_touched(struct target *t, uint64_t start, uint64_t end)
 {
 	struct target_residency r;

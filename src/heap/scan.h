@@ -19,6 +19,9 @@ struct scan_range {
 /* The next one, ascending; false: there is none. */
 bool scan_next_data(const struct target *t, struct scan_range *r);
 
+/* Is all of [start, end) mapped, and private to the process? */
+bool scan_is_private(const struct target *t, uint64_t start, uint64_t end);
+
 struct scan_word {
 	uint64_t addr, value;
 };

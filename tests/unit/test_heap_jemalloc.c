@@ -179,6 +179,22 @@ static void no_cache(void **state)
 	target_close(m.t);
 }
 
+/* A record that claims more than is mapped makes no heap of it. */
+static void huge_extent(void **state)
+{
+	struct image m;
+	struct heaps *h;
+
+	(void)state;
+	image_make(&m, &kinds[3]);
+	image_word(&m, IMAGE_RECORDS + 4 * IMAGE_RECORD_BYTES + 16, 1ull << 46);
+	assert_int_equal(heaps_find_with(m.t, only_jemalloc, &h, NULL), 0);
+	assert_int_equal(heaps_nr(h), 1);
+	assert_true(heaps_get(h, 0)->figures.reserved_bytes < 1 << 30);
+	heaps_free(h);
+	target_close(m.t);
+}
+
 static void described(void **state)
 {
 	struct str text = STR_INIT;
@@ -207,6 +223,7 @@ int main(void)
 		cmocka_unit_test(every_layout), cmocka_unit_test(wrong_count),
 		cmocka_unit_test(no_layout),	cmocka_unit_test(bad_cache),
 		cmocka_unit_test(no_cache),	cmocka_unit_test(described),
+		cmocka_unit_test(huge_extent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
