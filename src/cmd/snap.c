@@ -140,6 +140,9 @@ static void say_written(const struct snap *s, const struct snapshot *shot, const
 		cmd_hint("seep heaps and seep blocks show it; for stacks, start the program with "
 			 "seep run");
 	}
+	if (shot->has_heaps && !strcmp(strings_get(&shot->strings, shot->method), "live"))
+		cmd_warn("the heaps were read while the process went on: they are not of one "
+			 "instant");
 	if (shot->losses.torn)
 		cmd_warn("no consistent instant could be had; counts may be off by what was "
 			 "allocated meanwhile");
