@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -192,11 +193,20 @@ static void add_roots(struct feed *f, struct window *w, const struct roots *root
 		add_root(f, f->own[i], REACHABLE_OWN | f->own[i]);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 int reachable_find(struct target *t, struct heaps *h, const struct roots *roots, struct reach **ret,
 		   struct reachable_account *ret_account, struct root_hits *hits, struct error *e)
 {
 	struct reachable_account account = {0};
 	struct feed f = {.t = t, .h = h, .account = &account, .hits = hits};
+	uint64_t began = cpu_ns(), walked, scanned;
 	struct window w;
 	int err;
 
@@ -209,9 +219,14 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 		error_set(e, err, EXIT_TARGET, "more than two thousand million blocks");
 	if (err == 0) {
 		reach_seal(f.r);
+		walked = cpu_ns();
 		scan_spans(&f, &w);
+		scanned = cpu_ns();
 		add_roots(&f, &w, roots);
 		reach_mark(f.r);
+		account.walk_ns = walked - began;
+		account.scan_ns = scanned - walked;
+		account.mark_ns = cpu_ns() - scanned;
 		*ret = f.r;
 		*ret_account = account;
 	} else {

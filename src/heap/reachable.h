@@ -23,6 +23,8 @@ struct reachable_account {
 	uint64_t unread_bytes; /* of blocks and roots: could not be read, so pointers are missing */
 	uint64_t unwalked_heaps, unwalked_bytes; /* their blocks are not known: roots as a whole */
 	uint64_t rejected_blocks;		 /* in no span, or overlapping: a damaged heap */
+	/* Time of the processor for the walk, the contents, the roots and the marks. */
+	uint64_t walk_ns, scan_ns, mark_ns;
 };
 
 /* What root_hit.where means: an address in the target, or one of these. */
