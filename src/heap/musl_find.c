@@ -10,6 +10,7 @@
 
 #define AREAS_MAX (1u << 22)
 #define PIECE ((size_t)256 << 10)
+#define OVERLAP ((size_t)4096) /* longer than a context */
 
 /* Sizes of slots in units of 16 bytes: four to each doubling. */
 static const uint16_t class_units[MUSL_CLASSES] = {
@@ -79,15 +80,17 @@ static bool find_in(struct target *t, struct scatter *p, uint64_t start, uint64_
 {
 	unsigned int word = target_word_bytes(t);
 
-	for (uint64_t piece = start; piece < end; piece += PIECE / 2) {
-		size_t len = target_read(t, piece, bytes,
-					 end - piece < PIECE ? (size_t)(end - piece) : PIECE);
+	for (uint64_t piece = start; piece < end; piece += PIECE - OVERLAP) {
+		size_t len = end - piece < PIECE ? (size_t)(end - piece) : PIECE;
+
+		len = scan_never_touched(t, piece, piece + len) ? 0
+								: target_read(t, piece, bytes, len);
 
 		for (int extra = 0; extra < 2; extra++) {
 			struct places at = places_of(word, extra);
 			size_t need = at.used + MUSL_CLASSES * word;
 
-			for (size_t i = 0; i + need <= len && i < PIECE / 2; i += word) {
+			for (size_t i = 0; i + need <= len; i += word) {
 				if (!is_context(p, bytes + i, &at, word, &ret->secret))
 					continue;
 				ret->context = piece + i;

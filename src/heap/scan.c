@@ -57,7 +57,7 @@ bool scan_is_private(const struct target *t, uint64_t start, uint64_t end)
 	return false;
 }
 
-static bool never_touched(struct target *t, uint64_t start, uint64_t end)
+bool scan_never_touched(struct target *t, uint64_t start, uint64_t end)
 {
 	struct target_residency r;
 
@@ -76,7 +76,7 @@ void scan_words_read(struct target *t, uint64_t start, uint64_t end, size_t max,
 	for (uint64_t at = start; at < end; at += PIECE) {
 		size_t len = end - at < PIECE ? (size_t)(end - at) : PIECE;
 
-		if (never_touched(t, at, at + len))
+		if (scan_never_touched(t, at, at + len))
 			continue;
 		len = target_read(t, at, bytes, len);
 		for (size_t i = 0; i + 8 <= len && out->nr < max; i += 8) {

@@ -22,6 +22,9 @@ bool scan_next_data(const struct target *t, struct scan_range *r);
 /* Is all of [start, end) mapped, and private to the process? */
 bool scan_is_private(const struct target *t, uint64_t start, uint64_t end);
 
+/* Is it known that nothing of [start, end) was ever written? */
+bool scan_never_touched(struct target *t, uint64_t start, uint64_t end);
+
 struct scan_word {
 	uint64_t addr, value;
 };
