@@ -213,6 +213,10 @@ void glibc_guess_caches(struct glibc *g);
 void glibc_collect_caches(struct glibc_state *s);
 /* glibc_fast.c: marks the chunks in fast lists; decides on links where caches did not. */
 void glibc_collect_fast(struct glibc *g);
+/* Marks a chunk of that piece; false: it is marked already. */
+bool glibc_set_fast(const struct glibc *g, struct glibc_piece *piece, uint64_t chunk);
+/* glibc_fastmap.c: the same for an arena with long lists. False: that would take much memory. */
+bool glibc_map_fast(struct glibc *g, struct glibc_arena *a);
 /* glibc_names.c */
 void glibc_collect_names(struct glibc_state *s, struct target *t);
 /* Is the block with nr as its first word the vector of a thread that has ended? */

@@ -3,9 +3,12 @@
  * chunks that still count as used by their neighbour's flag. They can be long, so they are kept as
  * one bit per possible chunk.
  */
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "heap/glibc.h"
 
+#define LONG_LISTS 5000	  /* chunks from which on lists are not followed one by one */
 #define STEPS_ENOUGH 1000 /* of a list that tells how links are stored */
 
 static unsigned int fast_index(const struct glibc *g, uint64_t size)
@@ -31,7 +34,7 @@ static struct glibc_piece *fast_piece(const struct glibc *g, const struct glibc_
 	return piece;
 }
 
-static bool set_bit(const struct glibc *g, struct glibc_piece *piece, uint64_t chunk)
+bool glibc_set_fast(const struct glibc *g, struct glibc_piece *piece, uint64_t chunk)
 {
 	uint64_t unit = (chunk - piece->first) / g->align;
 	uint8_t mask = (uint8_t)(1u << unit % 8);
@@ -82,7 +85,9 @@ static void settle_links(struct glibc *g)
 		g->links = plain > safe ? LINKS_PLAIN : LINKS_SAFE;
 }
 
-static void collect_list(struct glibc *g, struct glibc_arena *a, uint64_t chunk, unsigned int bin)
+/* Marks a list's chunks; false: there are more than `most`, all lists of the arena together. */
+static bool collect_list(struct glibc *g, struct glibc_arena *a, uint64_t chunk, unsigned int bin,
+			 uint64_t most)
 {
 	while (chunk) {
 		struct glibc_piece *piece = fast_piece(g, a, chunk, bin);
@@ -92,15 +97,38 @@ static void collect_list(struct glibc *g, struct glibc_arena *a, uint64_t chunk,
 			glibc_fault(&a->fault_addr, a->fault, sizeof(a->fault), chunk,
 				    "a fast list leads to 0x%llx, where no chunk of its size is",
 				    (unsigned long long)chunk);
-			return;
+			return true;
 		}
-		if (!set_bit(g, piece, chunk)) {
+		if (!glibc_set_fast(g, piece, chunk)) {
 			glibc_fault(&a->fault_addr, a->fault, sizeof(a->fault), chunk,
 				    "a chunk is in the fast lists twice");
-			return;
+			return true;
 		}
-		a->fast_blocks++;
+		if (++a->fast_blocks > most)
+			return false;
 		chunk = glibc_reveal(g->links, chunk + 2 * g->word, stored);
+	}
+	return true;
+}
+
+static bool collect_arena(struct glibc *g, struct glibc_arena *a, uint64_t most)
+{
+	for (unsigned int bin = 0; bin < g->nr_fast; bin++) {
+		uint64_t chunk;
+
+		if (scatter_word(g->memory, a->addr + g->fast_offset + bin * g->word, &chunk) &&
+		    !collect_list(g, a, chunk, bin, most))
+			return false;
+	}
+	return true;
+}
+
+static void forget_arena(struct glibc_arena *a)
+{
+	a->fast_blocks = 0;
+	for (size_t i = 0; i < a->nr_pieces; i++) {
+		free(a->pieces[i].fast);
+		a->pieces[i].fast = NULL;
 	}
 }
 
@@ -111,12 +139,11 @@ void glibc_collect_fast(struct glibc *g)
 	for (size_t i = 0; i < g->nr_arenas; i++) {
 		struct glibc_arena *a = &g->arenas[i];
 
-		for (unsigned int bin = 0; bin < g->nr_fast; bin++) {
-			uint64_t chunk;
-
-			if (scatter_word(g->memory, a->addr + g->fast_offset + bin * g->word,
-					 &chunk))
-				collect_list(g, a, chunk, bin);
-		}
+		if (collect_arena(g, a, LONG_LISTS))
+			continue;
+		forget_arena(a);
+		if (glibc_map_fast(g, a))
+			continue;
+		collect_arena(g, a, UINT64_MAX);
 	}
 }
