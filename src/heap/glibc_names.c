@@ -1,7 +1,8 @@
 /*
  * Blocks that the C and C++ libraries hold for themselves, by what points to them: thread caches,
  * the vectors that lead threads to their thread-local memory, that memory itself where a module was
- * loaded later, open FILEs with their buffers, libstdc++'s reserve for exceptions.
+ * loaded later, open FILEs with their buffers, the loader's records of modules, libstdc++'s reserve
+ * for exceptions.
  *
  * Layouts: sysdeps/generic/dl-dtv.h (glibc 2.17 on), libio/bits/types/struct_FILE.h,
  * libsupc++/eh_alloc.cc (gcc 5 on).
@@ -16,6 +17,8 @@
 
 #define MODULES_MAX 4096	     /* of a thread's vector */
 #define TLS_NEAR ((uint64_t)1 << 20) /* of the thread pointer: memory of its own */
+#define DYNAMIC_MAX 512		     /* entries of a dynamic section */
+#define NAMESPACES_MAX 64	     /* of the loader */
 #define FILES_MAX 65536		     /* open FILEs */
 #define FILE_MAGIC 0xfbad0000u
 #define POOL_LEAST 0x4000u /* bytes of the reserve for exceptions */
@@ -155,6 +158,52 @@ static void name_pool(struct glibc_state *s, struct target *t, const struct targ
 	}
 }
 
+/* The loader's list of modules in one namespace: { bias, name, dynamic section, next … }. */
+static void name_modules(struct glibc_state *s, unsigned int word, uint64_t map)
+{
+	for (unsigned int i = 0; map && i < MODULES_MAX; i++) {
+		uint64_t name;
+
+		if (!scatter_word(&s->memory, map + word, &name))
+			return;
+		if (in_heap(s, map))
+			add_name(s, map, "loader's record of a module");
+		if (in_heap(s, name))
+			add_name(s, name, "name of a module");
+		if (!scatter_word(&s->memory, map + 3 * word, &map))
+			return;
+	}
+}
+
+/*
+ * What debuggers are told (elf/link.h, struct r_debug): { version, modules, …, from version 2 on
+ * the next namespace }. The program's dynamic section leads there.
+ */
+static void name_loader(struct glibc_state *s, struct target *t)
+{
+	const struct target_module *program = target_main_module(t);
+	unsigned int word = target_word_bytes(t);
+	uint64_t tag = DT_NULL, at = 0, map;
+	uint32_t version;
+
+	for (unsigned int i = 0; program && program->dynamic && i < DYNAMIC_MAX; i++) {
+		uint64_t entry = program->dynamic + 2ull * i * word;
+
+		if (!scatter_word(&s->memory, entry, &tag) || tag == DT_NULL || tag == DT_DEBUG) {
+			scatter_word(&s->memory, entry + word, &at);
+			break;
+		}
+	}
+	for (unsigned int i = 0; tag == DT_DEBUG && at && i < NAMESPACES_MAX; i++) {
+		if (!scatter_int(&s->memory, at, &version) ||
+		    !scatter_word(&s->memory, at + word, &map))
+			return;
+		name_modules(s, word, map);
+		if (version < 2 || !scatter_word(&s->memory, at + 5 * word, &at))
+			return;
+	}
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	const struct glibc_name *x = a, *y = b;
@@ -176,6 +225,7 @@ void glibc_collect_names(struct glibc_state *s, struct target *t)
 	for (size_t i = 0; i < nr; i++)
 		if (threads[i].tp)
 			name_vector(s, t, threads[i].tp);
+	name_loader(s, t);
 	modules = target_modules(t, &nr);
 	for (size_t i = 0; i < nr; i++)
 		if (strstr(modules[i].path, "libstdc++"))
