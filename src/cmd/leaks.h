@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cmd/blocks_source.h"
+#include "heap/extra_blocks.h"
 #include "heap/reachable.h"
 #include "model/leak_baseline.h"
 #include "model/leakview.h"
@@ -37,6 +38,7 @@ struct leaks_left_out {
 struct leaks_look {
 	const struct leaks_options *o;
 	struct blocks_source source;
+	struct extra_blocks extra; /* that only the recorder knows */
 	struct reachable_account account;
 	bool has_registers, has_kernel;
 	struct reach *reach;

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/str.h"
 #include "cmd/leaks.h"
+#include "cmd/unwalked.h"
 #include "file/seepfile.h"
 #include "model/lines.h"
 
@@ -21,6 +22,7 @@ static int search(struct leaks_look *l, struct error *e)
 	int err;
 
 	roots_find(look->target, look->heaps, 0, &roots);
+	roots_add_blocks(&roots, &l->extra);
 	l->has_registers = roots.has_registers;
 	l->has_kernel = roots.has_kernel;
 	err = reachable_find(look->target, look->heaps, &roots, &l->reach, &l->account, NULL, e);
@@ -56,7 +58,7 @@ int leaks_look(const char *target, const struct leaks_options *o, struct leaks_l
 	l->o = o;
 	options.progress = &progress;
 	progress_start(&progress, STDERR_FILENO, "looking for leaks", 0);
-	err = blocks_open(&l->source, target, &options, &wants, e);
+	err = unwalked_open(&l->source, target, &options, &wants, &l->extra, e);
 	if (err == 0) {
 		err = search(l, e);
 		if (err == 0) {
@@ -75,6 +77,7 @@ void leaks_look_release(struct leaks_look *l)
 	leaks_release(&l->leaks);
 	leak_heads_release(&l->heads);
 	reach_free(l->reach);
+	extra_blocks_release(&l->extra);
 	blocks_close(&l->source);
 	memset(l, 0, sizeof(*l));
 }

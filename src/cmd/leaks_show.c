@@ -74,8 +74,14 @@ static void note_left_out(const struct leaks_look *l, struct sheet *sheet)
 static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 {
 	const struct reachable_account *a = &l->account;
+	const struct losses *losses = &l->source.look.snapshot.losses;
 
-	if (a->unwalked_heaps)
+	if (a->extra_blocks)
+		sheet_note(sheet,
+			   "%s blocks are known from the recorder only; what it did not see counts "
+			   "as used.",
+			   format_count(a->extra_blocks).text);
+	else if (a->unwalked_heaps)
 		sheet_note(sheet,
 			   "Not looked at: %s of %s heaps whose blocks are not known; what is in "
 			   "them counts as used.",
@@ -86,6 +92,12 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 			   "Incomplete: %s could not be read; blocks held from there only count as "
 			   "leaked.",
 			   format_bytes(a->unread_bytes).text);
+	if (a->extra_blocks && losses->dropped_blocks)
+		sheet_note(
+			sheet,
+			"Incomplete: the recorder had no room for %s blocks; what only they hold "
+			"counts as leaked.",
+			format_count(losses->dropped_blocks).text);
 	if (a->rejected_blocks)
 		sheet_note(sheet, "Incomplete: %s blocks of a damaged heap were left out.",
 			   format_count(a->rejected_blocks).text);

@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/refs.h"
 #include "cmd/show.h"
+#include "cmd/unwalked.h"
 #include "model/leaks.h"
 #include "model/refview.h"
 #include "model/sheet.h"
@@ -69,6 +70,7 @@ static int search(struct refs_run *run, struct error *e)
 	int err;
 
 	roots_find(look->target, look->heaps, 0, &run->roots);
+	roots_add_blocks(&run->roots, &run->extra);
 	err = reachable_find(look->target, look->heaps, &run->roots, &run->reach, &run->account,
 			     &run->hits, e);
 	if (err < 0 || !run->has_addr)
@@ -198,7 +200,7 @@ static void note_gaps(const struct refs_run *run, struct sheet *sheet)
 {
 	const struct reachable_account *a = &run->account;
 
-	if (a->unwalked_heaps)
+	if (a->unwalked_heaps && !a->extra_blocks)
 		sheet_note(sheet, "Not looked at: %s of %s heaps whose blocks are not known.",
 			   format_bytes(a->unwalked_bytes).text,
 			   format_count(a->unwalked_heaps).text);
@@ -283,12 +285,13 @@ int cmd_refs(int argc, char **argv)
 	status = run.has_addr ? parse_address(argv[first + 1], &run.addr) : EXIT_DONE;
 	if (status != EXIT_DONE)
 		return status;
-	if (blocks_open(&run.source, argv[first], &o.look, &wants, &e) < 0)
+	if (unwalked_open(&run.source, argv[first], &o.look, &wants, &run.extra, &e) < 0)
 		return cmd_fail(&e);
 	status = answer(&run);
 	reach_free(run.reach);
 	root_hits_release(&run.hits);
 	roots_release(&run.roots);
+	extra_blocks_release(&run.extra);
 	blocks_close(&run.source);
 	return status;
 }

@@ -8,6 +8,7 @@
 
 #include "cmd/blocks_source.h"
 #include "cmd/symbolize.h"
+#include "heap/extra_blocks.h"
 #include "heap/reachable.h"
 
 struct error;
@@ -25,6 +26,7 @@ struct refs_options {
 struct refs_run {
 	const struct refs_options *o;
 	struct blocks_source source;
+	struct extra_blocks extra; /* that only the recorder knows */
 	struct roots roots;
 	struct root_hits hits;
 	struct reachable_account account;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "heap/extra_blocks.h"
 #include "heap/heap.h"
 #include "target/target.h"
 #include "target/window.h"
@@ -23,7 +24,8 @@ struct feed {
 	/* The C library's own blocks: held by it in ways that are not looked for. */
 	uint64_t *own;
 	size_t nr_own, cap_own;
-	struct root_hits *hits; /* NULL: not wanted */
+	struct root_hits *hits;		  /* NULL: not wanted */
+	const struct extra_blocks *extra; /* NULL: none */
 };
 
 static bool is_walked(const struct heap *heap)
@@ -62,6 +64,38 @@ static int add_spans(struct feed *f, struct error *e)
 						 "heaps of the process overlap at 0x%llx",
 						 (unsigned long long)start);
 		}
+	}
+	return 0;
+}
+
+static int add_extra_spans(struct feed *f, struct error *e)
+{
+	for (size_t i = 0; f->extra && i < f->extra->nr_ranges; i++) {
+		const struct extra_range *range = &f->extra->ranges[i];
+
+		if (reach_add_span(f->r, range->start, range->end, EXTRA_GRANULE) < 0)
+			return error_set(e, -EINVAL, EXIT_TARGET,
+					 "recorded blocks overlap a heap at 0x%llx",
+					 (unsigned long long)range->start);
+	}
+	return 0;
+}
+
+static int add_extra_blocks(struct feed *f)
+{
+	for (size_t i = 0; f->extra && i < f->extra->nr; i++) {
+		const struct extra_block *b = &f->extra->items[i];
+		int err = reach_add_block(f->r, b->addr, b->size);
+
+		if (err == -EOVERFLOW)
+			return err;
+		if (err < 0) {
+			f->account->rejected_blocks++;
+			continue;
+		}
+		f->account->extra_blocks++;
+		f->account->blocks++;
+		f->account->bytes += b->size;
 	}
 	return 0;
 }
@@ -172,6 +206,9 @@ static void scan_spans(struct feed *f, struct window *w)
 				   ((struct range){heap->spans[k].start & ~mask,
 						   heap->spans[k].committed_end}));
 	}
+	for (size_t i = 0; f->extra && i < f->extra->nr_ranges; i++)
+		ARRAY_PUSH(ranges, nr, cap,
+			   ((struct range){f->extra->ranges[i].start, f->extra->ranges[i].end}));
 	if (nr)
 		qsort(ranges, nr, sizeof(*ranges), by_start);
 	for (size_t i = 0; i < nr; i++)
@@ -205,7 +242,7 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 		   struct reachable_account *ret_account, struct root_hits *hits, struct error *e)
 {
 	struct reachable_account account = {0};
-	struct feed f = {.t = t, .h = h, .account = &account, .hits = hits};
+	struct feed f = {.t = t, .h = h, .account = &account, .hits = hits, .extra = roots->extra};
 	uint64_t began = cpu_ns(), walked, scanned;
 	struct window w;
 	int err;
@@ -214,7 +251,11 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 	window_init(&w, t, 0);
 	err = add_spans(&f, e);
 	if (err == 0)
+		err = add_extra_spans(&f, e);
+	if (err == 0)
 		err = heaps_walk(h, HEAP_ALL, add_block, &f, e);
+	if (err == 0)
+		err = add_extra_blocks(&f);
 	if (err == -EOVERFLOW)
 		error_set(e, err, EXIT_TARGET, "more than two thousand million blocks");
 	if (err == 0) {

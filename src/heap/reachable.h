@@ -22,6 +22,7 @@ struct reachable_account {
 	uint64_t root_bytes, root_words;
 	uint64_t unread_bytes; /* of blocks and roots: could not be read, so pointers are missing */
 	uint64_t unwalked_heaps, unwalked_bytes; /* their blocks are not known: roots as a whole */
+	uint64_t extra_blocks;			 /* of blocks: those of roots->extra */
 	uint64_t rejected_blocks;		 /* in no span, or overlapping: a damaged heap */
 	/* Time of the processor for the walk, the contents, the roots and the marks. */
 	uint64_t walk_ns, scan_ns, mark_ns;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "heap/extra_blocks.h"
 #include "heap/heap.h"
 #include "target/kernel_words.h"
 #include "target/maps.h"
@@ -323,6 +324,25 @@ void roots_find(struct target *t, const struct heaps *h, unsigned int options, s
 		add_map(&f, i);
 	free(f.spans);
 	*ret = roots;
+}
+
+void roots_add_blocks(struct roots *r, const struct extra_blocks *extra)
+{
+	struct roots cut = *r;
+	struct finder f = {.roots = &cut};
+
+	for (size_t i = 0; i < extra->nr_ranges; i++)
+		ARRAY_PUSH(f.spans, f.nr_spans, f.cap_spans,
+			   ((struct heap_span){.start = extra->ranges[i].start,
+					       .end = extra->ranges[i].end}));
+	cut.ranges = NULL;
+	cut.nr_ranges = cut.cap_ranges = 0;
+	for (size_t i = 0; i < r->nr_ranges; i++)
+		add_range(&f, r->ranges[i]);
+	free(f.spans);
+	free(r->ranges);
+	cut.extra = extra;
+	*r = cut;
 }
 
 void roots_release(struct roots *r)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct extra_blocks;
 struct heaps;
 struct target;
 struct target_module;
@@ -53,6 +54,7 @@ struct roots {
 	size_t nr_words, cap_words;
 	/* What was left out, bytes: stacks of ended threads, below stack pointers. */
 	uint64_t dead_bytes;
+	const struct extra_blocks *extra; /* see roots_add_blocks(); NULL none */
 	bool has_registers; /* of every thread; false: pointers in flight may be missed */
 	bool has_kernel;    /* what the kernel keeps could be asked for */
 };
@@ -65,6 +67,11 @@ enum roots_options {
 
 /* *ret points into the target, which must outlive it. Cannot fail: what cannot be had is absent. */
 void roots_find(struct target *t, const struct heaps *h, unsigned int options, struct roots *ret);
+/*
+ * What these blocks lie in is no root any more; reachable_find() takes them as blocks. They must
+ * outlive the roots.
+ */
+void roots_add_blocks(struct roots *r, const struct extra_blocks *extra);
 void roots_release(struct roots *r);
 /* "global data", "stack" … */
 const char *root_kind_name(enum root_kind kind);

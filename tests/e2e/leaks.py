@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """seep leaks: every block of a victim that knows its own leaks gets its right name."""
+import glob
 import json
 import re
 import xml.etree.ElementTree
 
-from lab import case, holds, need, refuses, run_all, same, victim
+from lab import Skip, case, holds, need, refuses, run_all, same, victim
 
 
 class Leaker:
@@ -103,6 +104,44 @@ def with_sites(lab):
     grouped = leaks(lab, truth.pid)
     holds('grouped by site', any(row['what'].startswith('make (leaker.c:')
                                  for row in grouped['rows']), grouped['rows'])
+
+
+def library(name):
+    """Path of an allocator that can be preloaded, or Skip."""
+    found = glob.glob(f'/usr/lib/*/{name}') + glob.glob(f'/usr/lib/{name}')
+    if not found:
+        raise Skip(f'{name} is not installed')
+    return found[0]
+
+
+def check_recorded(lab, preload, own=()):
+    """own: functions of the allocator that lose blocks themselves."""
+    truth = Leaker(lab.start(victim('leaker'), env={'LD_PRELOAD': preload}))
+    answer = leaks(lab, truth.pid, '--list', '--possible')
+    mine = [row for row in answer['rows'] if row['site'].startswith(tuple(own))] if own else []
+    answer['rows'] = [row for row in answer['rows'] if row not in mine]
+    answer['totals']['leaked_blocks'] -= len(mine)
+    check_names(truth, answer)
+    for row in answer['rows']:
+        holds('a site', row['site'], row)
+    refuses(lab.seep('leaks', '--method', 'clone', truth.pid), 3, 'recorder only', 'method stop')
+    at = {name: address for name, address, _, _ in truth.notes}
+    same('the way to a block', [step['address'] for step in
+                                refs(lab, truth.pid, at['chain-held'])['path']][1:],
+         [hex(at['chain']), hex(at['chain-held'])])
+    blind = Leaker(lab.background(victim('leaker'), env={'LD_PRELOAD': preload}))
+    for command in (('leaks', blind.pid), ('refs', '--tree', blind.pid)):
+        refuses(lab.seep(*command), 3, r'blocks of .* are not known: .*\(not walked\)', 'seep run')
+
+
+@case('tcmalloc, which cannot be walked: the blocks that the recorder saw')
+def under_tcmalloc(lab):
+    check_recorded(lab, library('libtcmalloc_minimal.so.4'), own=['MallocExtension'])
+
+
+@case('the same under mimalloc')
+def under_mimalloc(lab):
+    check_recorded(lab, library('libmimalloc.so.2'))
 
 
 @case('--exit-code, and a program that has lost nothing')
