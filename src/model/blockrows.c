@@ -20,6 +20,7 @@
 		{"usable", "USABLE", CELL_COUNT, COLUMN_MACHINE, 0},                               \
 		{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 2},                                     \
 		{"state", "STATE", CELL_TEXT, COLUMN_ALWAYS, 3},                                   \
+		{"what", "WHAT", CELL_TEXT, COLUMN_IF_ANY, 3},                                     \
 		{"thread", "THREAD", CELL_TEXT, COLUMN_IF_ANY, 4},                                 \
 		{"tid", "TID", CELL_COUNT, COLUMN_MACHINE, 0},                                     \
 		{"age", "AGE", CELL_TEXT, COLUMN_IF_ANY, 1},                                       \
@@ -106,7 +107,8 @@ static void block_cells(struct sheet *s, const struct blockview_block *b)
 	else
 		sheet_unknown(s);
 	known_text(s, b->heap);
-	sheet_text(s, f->what ? f->what : block_state_name(f->state));
+	sheet_text(s, block_state_name(f->state));
+	known_text(s, f->what);
 	thread_cells(s, f->tid);
 	age_cells(s, f->age_ns);
 	known_text(s, b->class_name);
