@@ -13,94 +13,15 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "wire/layout.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
 #endif
 
-#define PAGE 4096ull
-#define MODULES_CAP 4096u
-#define CHUNKS_MIN 2u /* the recorder does not go below that */
-#define CHUNKS_LEAST_WANTED 1024u
-#define RAM_FACTOR 4	      /* address space shadowed, in machine memories: heaps have holes */
-#define ADDRESS_SPACE_SHARE 3 /* the table takes a third of a limited address space */
-
-/* Descriptors that a shell script or a program chooses for itself are lower. */
-#define FD_BASE 200
-
-_Static_assert(WIRE_CHUNK_BYTES % PAGE == 0, "chunks begin on pages");
-
-static uint64_t place(uint64_t *end, uint64_t bytes, uint64_t align)
-{
-	uint64_t at = (*end + align - 1) & ~(align - 1);
-
-	*end = at + bytes;
-	return at;
-}
-
-/* What is not the live table. The file is sparse, so large is the normal case. */
-struct caps {
-	unsigned int node_bits, index_bits, threads, undo;
-};
-static const struct caps caps[] = {
-	{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20},
-	{22, 20, 2048, 1u << 20},
-	{20, 18, 256, 256u << 10},
-	{19, 17, 64, 128u << 10},
-	{17, 15, 16, 32u << 10},
-};
-
-/* Everything in front of the live table. */
-static void lay_out(struct wire_header *h, const struct caps *c)
-{
-	uint64_t end = sizeof(*h);
-
-	h->modules_cap = MODULES_CAP;
-	h->nodes_cap = 1u << c->node_bits;
-	h->index_bits = c->index_bits;
-	h->threads_cap = c->threads;
-	h->undo_cap = c->undo;
-	h->thread_stride = (sizeof(struct wire_thread) + PAGE - 1) & ~(PAGE - 1);
-
-	h->modules_off = place(&end, h->modules_cap * sizeof(struct wire_module), PAGE);
-	h->nodes_off = place(&end, h->nodes_cap * sizeof(struct wire_node), PAGE);
-	h->temps_off = place(&end, h->nodes_cap * sizeof(uint32_t), PAGE);
-	h->extra_off = place(&end, h->nodes_cap * sizeof(struct wire_extra), PAGE);
-	h->index_off = place(&end, sizeof(uint64_t) << h->index_bits, PAGE);
-	h->threads_off = place(&end, h->threads_cap * h->thread_stride, PAGE);
-	h->undo_off = place(&end, h->undo_cap * sizeof(struct wire_undo), PAGE);
-	h->level1_off = place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), PAGE);
-	h->dense1_off = place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), PAGE);
-	h->chunks_off = place(&end, 0, WIRE_CHUNK_BYTES);
-}
-
-static uint64_t wanted_chunks(uint64_t ram_bytes)
-{
-	uint64_t nr = (ram_bytes >> WIRE_SPAN_SHIFT) * RAM_FACTOR;
-
-	return nr < CHUNKS_LEAST_WANTED ? CHUNKS_LEAST_WANTED
-	       : nr > WIRE_CHUNKS_MAX	? WIRE_CHUNKS_MAX
-					: nr;
-}
-
 int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes)
 {
-	const size_t last = sizeof(caps) / sizeof(caps[0]) - 1;
-	uint64_t chunks;
-
-	for (size_t i = 0; i <= last; i++) {
-		lay_out(h, &caps[i]);
-		if (h->chunks_off <= limit_bytes / 2)
-			break;
-	}
-	if (limit_bytes < h->chunks_off + CHUNKS_MIN * WIRE_CHUNK_BYTES)
-		return -EFBIG;
-	chunks = (limit_bytes - h->chunks_off) / WIRE_CHUNK_BYTES;
-	if (chunks > wanted_chunks(ram_bytes))
-		chunks = wanted_chunks(ram_bytes);
-	h->chunks_cap = (uint32_t)chunks;
-	h->file_bytes = h->chunks_off + chunks * WIRE_CHUNK_BYTES;
-	return 0;
+	return wire_layout(h, ram_bytes, limit_bytes) ? 0 : -EFBIG;
 }
 
 /* A free descriptor number that the name can carry before the file exists. */
@@ -110,7 +31,7 @@ static int free_number(void)
 
 	if (any < 0)
 		return -errno;
-	number = fcntl(any, F_DUPFD_CLOEXEC, FD_BASE);
+	number = fcntl(any, F_DUPFD_CLOEXEC, WIRE_FD_BASE);
 	if (number < 0)
 		number = fcntl(any, F_DUPFD_CLOEXEC, 3); /* RLIMIT_NOFILE is low */
 	if (number < 0)
@@ -140,26 +61,16 @@ static int open_named(void)
 	return r;
 }
 
-/* How large the file may be: RLIMIT_FSIZE counts, though nothing goes to a disk. */
-static uint64_t room(const struct rlimit *file, uint64_t address_space_bytes)
-{
-	uint64_t limit = file->rlim_max == RLIM_INFINITY ? INT64_MAX : file->rlim_max;
-
-	if (address_space_bytes != RLIM_INFINITY &&
-	    address_space_bytes / ADDRESS_SPACE_SHARE < limit)
-		limit = address_space_bytes / ADDRESS_SPACE_SHARE;
-	return limit;
-}
-
 static int set_size(int fd, uint64_t address_space_bytes, struct wire_header *head)
 {
 	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	struct rlimit old, lifted;
 	int r;
 
+	/* RLIMIT_FSIZE counts, though nothing goes to a disk. */
 	if (getrlimit(RLIMIT_FSIZE, &old) < 0)
 		return -errno;
-	r = launch_table_layout(head, ram, room(&old, address_space_bytes));
+	r = launch_table_layout(head, ram, wire_room(old.rlim_max, address_space_bytes));
 	if (r < 0)
 		return r;
 	lifted = (struct rlimit){.rlim_cur = old.rlim_max, .rlim_max = old.rlim_max};
