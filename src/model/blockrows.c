@@ -15,7 +15,7 @@
 
 /* What every row about a block ends with; see block_cells(). */
 #define BLOCK_COLUMNS                                                                              \
-	{"addr", "ADDRESS", CELL_ADDRESS, COLUMN_ALWAYS, 0},                                       \
+	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_ALWAYS, 0},                                    \
 		{"size", "SIZE", CELL_COUNT, COLUMN_ALWAYS, 0},                                    \
 		{"usable", "USABLE", CELL_COUNT, COLUMN_MACHINE, 0},                               \
 		{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 2},                                     \

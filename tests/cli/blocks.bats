@@ -89,7 +89,7 @@ refuses() {
     [ "$(wc -l <<<"$out")" = 49 ]
     both "$SEEP" blocks --list --format json --limit 1 --filter 'addr>=0x7f1000800000' heaps-before.seep
     [ "$(json '["totals"]["matching_blocks"]')" = 100 ]
-    [ "$(json '["rows"][0]["addr"]')" = 0x7f1000800010 ]
+    [ "$(json '["rows"][0]["address"]')" = 0x7f1000800010 ]
     both "$SEEP" blocks --list --filter 'state=free' heaps-before.seep
     [ "$status" -eq 0 ]
     [[ $out == *'0 matching blocks'* ]]

@@ -95,7 +95,7 @@ def search(lab):
     same('hits', answer['totals']['hits'], TURNS)
     same('blocks', answer['totals']['blocks'], TURNS)
     same('unread', answer['totals']['unread_bytes'], 0)
-    same('different blocks', len({row['addr'] for row in answer['rows']}), TURNS)
+    same('different blocks', len({row['address'] for row in answer['rows']}), TURNS)
     for row in answer['rows']:
         same('size', row['size'], usable(BATTERY))
         same('offset', row['offset'], 0)
@@ -118,13 +118,13 @@ def at(lab):
     _, truth = start_meter(lab)
     pid = truth['pid']
     hits = blocks(lab, '--search', BATTERY_TEXT, pid)['rows']
-    addr = int(hits[TURNS // 2]['addr'], 16)
+    addr = int(hits[TURNS // 2]['address'], 16)
     for offset in (0, 16, usable(BATTERY) - 1):
         answer = blocks(lab, '--at', hex(addr + offset), pid)
         this = {row['relation']: row for row in answer['rows']}
-        same('the block', this['this']['addr'], hex(addr))
+        same('the block', this['this']['address'], hex(addr))
         same('offset', answer['totals']['offset'], offset)
-        same('the block after', int(this['after']['addr'], 16), addr + usable(BATTERY) + 8)
+        same('the block after', int(this['after']['address'], 16), addr + usable(BATTERY) + 8)
         holds('the header is told', any('0xc10' in n for n in answer['notes']), answer['notes'])
     text = lab.seep('blocks', '--at', hex(addr - 4), pid).must().out
     holds('in the header', 'is in the header of a busy block of 3,080 bytes' in text, text)
@@ -188,7 +188,7 @@ def python(lab):
     pid = program.truth()['pid']
     found = blocks(lab, '--search', 'text:-in-the-heap', '--limit', '0', pid)
     holds('every needle', found['totals']['hits'] >= 3000, found['totals'])
-    listed = {row['addr'] for row in found['rows']}
+    listed = {row['address'] for row in found['rows']}
     holds('in different blocks', len(listed) >= 3000, len(listed))
     strings = blocks(lab, '--strings', '--min-length', '20', pid)['rows']
     needles = [r for r in strings if re.fullmatch(r'"needle-\d{6}-in-the-heap"', r['text'])]
@@ -240,7 +240,7 @@ def redis(lab):
     stat = blocks(lab, pid)
     same('sum of bytes', sum(r['bytes'] for r in stat['rows']), stat['totals']['busy_bytes'])
     found = blocks(lab, '--search', 'text:-seep-was-here-xxx', '--filter', 'size=321..384', pid)
-    values = {row['addr'] for row in found['rows']}
+    values = {row['address'] for row in found['rows']}
     same('values', len(values), 500)
 
 
@@ -279,7 +279,7 @@ def manual(lab):
     core = lab.path('core')
     lab.seep('core', '-o', core, pid).must()
     snapshot = lab.snap(pid, 'one.seep')
-    addr = blocks(lab, '--search', BATTERY_TEXT, '--limit', '1', pid)['rows'][0]['addr']
+    addr = blocks(lab, '--search', BATTERY_TEXT, '--limit', '1', pid)['rows'][0]['address']
     names = {'batterymeter': pid, 'program.core': core, 'one.seep': snapshot,
              '0x55d0c0a4f2b0': addr, 'ptr:0x55d0c0a4f2b0': f'ptr:{addr}'}
     meter.say('turn 10')

@@ -21,7 +21,7 @@ def more_work(load, how_much):
 
 def blocks(lab, pid):
     answer = lab.seep('blocks', '--list', '--limit', '0', '--format', 'json', pid).must()
-    return {int(row['addr'], 16): row for row in json.loads(answer.out)['rows']}
+    return {int(row['address'], 16): row for row in json.loads(answer.out)['rows']}
 
 
 def lost_for_good(lab, pid, work):
