@@ -143,7 +143,7 @@ on_a_terminal() {
         complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"
             COMP_POINT=${#COMP_LINE}; COMPREPLY=(); _seep; echo "${COMPREPLY[@]}"; }
         complete_words "$SEEP" di
-        complete_words "$SEEP" help re
+        complete_words "$SEEP" help rep
         complete_words "$SEEP" help --he'
     [ "${lines[0]}" = diff ]
     [ "${lines[1]}" = report ]
