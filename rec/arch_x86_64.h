@@ -80,4 +80,10 @@ static inline bool arch_find_tag(const uint32_t *tags, uint32_t tag, uint32_t *r
 	return true;
 }
 
+/* In a loop that waits for another processor. */
+static inline void arch_pause(void)
+{
+	__asm__ volatile("pause" ::: "memory");
+}
+
 #endif

@@ -18,6 +18,7 @@
  *   modules.c          which module was where, and what an unload invalidates
  *   stackmap.c         which memory is stack
  *   session.c, elf.c   start: environment, shared mapping, the real functions
+ *   at_exit.c          the end, where the launcher wants to see it
  */
 #ifndef SEEP_REC_REC_H
 #define SEEP_REC_REC_H

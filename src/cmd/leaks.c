@@ -104,18 +104,13 @@ static int read_file(const char *path, const char *what, struct str *out)
 	return cmd_fail(&e);
 }
 
-/* What is known already: files of --suppressions and --baseline. */
-struct known {
-	struct suppressions suppressions;
-	struct leak_baseline baseline;
-};
-
-static int read_known(const struct leaks_options *o, struct known *k)
+int leaks_known_read(const struct leaks_options *o, struct leaks_known *k)
 {
 	struct str text = STR_INIT;
 	struct error e = {0};
 	int status = EXIT_DONE;
 
+	memset(k, 0, sizeof(*k));
 	if (o->suppressions) {
 		status = read_file(o->suppressions, "suppressions", &text);
 		if (status == EXIT_DONE &&
@@ -131,6 +126,12 @@ static int read_known(const struct leaks_options *o, struct known *k)
 	}
 	str_release(&text);
 	return status;
+}
+
+void leaks_known_release(struct leaks_known *k)
+{
+	suppressions_release(&k->suppressions);
+	leak_baseline_release(&k->baseline);
 }
 
 static void wait_ns(uint64_t ns)
@@ -194,7 +195,7 @@ static int look_repeatedly(const char *target, const struct leaks_options *o, st
 	return err;
 }
 
-static int answer(const char *target, const struct leaks_options *o, struct known *k)
+int leaks_answer(const char *target, const struct leaks_options *o, struct leaks_known *k)
 {
 	struct error e = {0};
 	struct leaks_look l;
@@ -218,15 +219,14 @@ static int answer(const char *target, const struct leaks_options *o, struct know
 int cmd_leaks(int argc, char **argv)
 {
 	struct leaks_options o = {.limit = 20, .interval_ns = SECOND_NS};
-	struct known known = {.suppressions = {.items = NULL}};
+	struct leaks_known known;
 	int first, status = read_options(&o, argc, argv, &first);
 
 	if (status != CMD_GO_ON)
 		return status;
-	status = read_known(&o, &known);
+	status = leaks_known_read(&o, &known);
 	if (status == EXIT_DONE)
-		status = answer(argv[first], &o, &known);
-	suppressions_release(&known.suppressions);
-	leak_baseline_release(&known.baseline);
+		status = leaks_answer(argv[first], &o, &known);
+	leaks_known_release(&known);
 	return status;
 }

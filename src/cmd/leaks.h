@@ -34,6 +34,12 @@ struct leaks_left_out {
 	uint64_t suppressed_bytes, in_baseline_bytes;
 };
 
+/* What is known already: files of --suppressions and --baseline. */
+struct leaks_known {
+	struct suppressions suppressions;
+	struct leak_baseline baseline;
+};
+
 /* One look, and the leaks that it found. */
 struct leaks_look {
 	const struct leaks_options *o;
@@ -67,6 +73,12 @@ struct leak_namer leaks_namer(struct leaks_look *l);
 void leaks_label(void *context, const struct leak *leak, struct str *out);
 /* A text that is the same for this kind of leak in every run: for baselines. */
 void leaks_fingerprint_text(struct leaks_look *l, const struct leak *leak, struct str *out);
+
+/* An exit status, after an explanation if it is not EXIT_DONE. *k is to be released in any case. */
+int leaks_known_read(const struct leaks_options *o, struct leaks_known *k);
+void leaks_known_release(struct leaks_known *k);
+/* The whole of it: looks, and writes the answer. An exit status; EXIT_FOUND by o->exit_code. */
+int leaks_answer(const char *target, const struct leaks_options *o, struct leaks_known *k);
 
 /* Writes the answer; an exit status. */
 int leaks_show(struct leaks_look *l);

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/run_leaks.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
 #include "model/snapshot.h"
@@ -25,6 +26,7 @@
 struct run {
 	struct launch_options launch;
 	struct take_options take;
+	struct run_leaks leaks;
 	const char *at_exit;  /* NULL: no snapshot */
 	const char *recorder; /* as given; NULL: the usual places */
 	bool check;
@@ -40,12 +42,17 @@ static const char *const examples[] = {
 	"what it still held when it ended, however it ended",
 	"seep run --follow --at-exit end.seep -- make test",
 	"the programs that make starts too: end.seep, end.seep.PID …",
+	"seep run --leaks --exit-code -- ./test",
+	"what it has lost when it ends, with the lines of code that made it",
 	NULL,
 };
 
+#define LEAKS_AT 5 /* in the table, where options of --leaks go */
+
 static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 {
-	const struct opt table[] = {
+	struct opt leaks[RUN_LEAKS_OPTIONS];
+	struct opt table[] = {
 		{OPT_GROUP, 0, "Recording", NULL, NULL, NULL},
 		{OPT_FLAG, 'f', "follow", NULL,
 		 "record the processes that the program starts too, and wait for them",
@@ -56,6 +63,17 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		 "children",
 		 &r->at_exit},
 		{OPT_FLAG, 'q', "quiet", NULL, "say nothing about how it ended", &r->quiet},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
+		{0},
 		{OPT_GROUP, 0, "Symbols", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "symbols", "PATHS",
 		 "look for symbols in these files and folders first, separated by colons",
@@ -76,6 +94,7 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		.usage = usage,
 		.purpose = "Starts a program with the recorder in it. The exit status is the "
 			   "program's own, 128 + N when signal N ended it.",
+		.found = "a leak is left (with --leaks --exit-code)",
 		.options = table,
 		.examples = examples,
 		.stop_at_operand = true,
@@ -84,6 +103,8 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		.operands = "a command",
 	};
 
+	run_leaks_table(&r->leaks, leaks);
+	memcpy(&table[LEAKS_AT], leaks, sizeof(leaks));
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
@@ -158,7 +179,7 @@ static void say_ended(const struct launched *p)
 /* A promised snapshot that cannot be had is our failure; without the promise it is a remark. */
 static void nothing_recorded(struct run *r)
 {
-	if (r->at_exit && r->status == EXIT_DONE)
+	if ((r->at_exit || r->leaks.wanted) && r->status == EXIT_DONE)
 		r->status = EXIT_TARGET;
 }
 
@@ -168,10 +189,12 @@ static void ended(const struct launched *p, void *context)
 	struct launch_table_status status;
 
 	launch_table_status(&p->table, &status);
+	if (status.state == WIRE_STATE_RECORDING)
+		run_leaks_ended(&r->leaks, p);
 	if (status.state == WIRE_STATE_RECORDING && r->at_exit) {
 		write_snapshot(r, p);
 	} else if (status.state == WIRE_STATE_RECORDING) {
-		if (!r->quiet)
+		if (!r->quiet && !r->leaks.wanted)
 			say_ended(p);
 	} else if (status.state == WIRE_STATE_NONE) {
 		cmd_warn("%s (%d) was not recorded: the recorder never started in it",
@@ -199,6 +222,13 @@ static void failed(const struct launched *p, void *context)
 	nothing_recorded(r);
 }
 
+static void at_exit(const struct launched *p, void *context)
+{
+	struct run *r = context;
+
+	run_leaks_look(&r->leaks, p);
+}
+
 /* ---- the whole of it ---- */
 
 /* That the snapshot cannot be written must not turn out after hours. */
@@ -215,16 +245,18 @@ static int check_output(const char *path)
 	return CMD_GO_ON;
 }
 
-/* The ends of pipes are the program's from now on: who waits at the other side waits for it alone.
+/*
+ * The ends of pipes are the program's from now on: who waits at the other side waits for it alone.
+ * What we have to say of leaks goes where our other remarks go.
  */
-static void leave_standard_streams(void)
+static void leave_standard_streams(bool results)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0)
 		return;
 	dup3(null, STDIN_FILENO, O_CLOEXEC);
-	dup3(null, STDOUT_FILENO, O_CLOEXEC);
+	dup3(results ? STDERR_FILENO : null, STDOUT_FILENO, O_CLOEXEC);
 	close(null);
 }
 
@@ -235,19 +267,24 @@ static int exit_status_of(int wait_status)
 
 static int run(struct run *r)
 {
-	const struct launch_events events = {.ended = ended, .failed = failed, .context = r};
+	const struct launch_events events = {
+		.ended = ended, .failed = failed, .at_exit = at_exit, .context = r};
 	struct launch *l;
 	struct error e = {0};
 	int wait_status, err;
 
 	if (launch_start(&r->launch, &l, &e) < 0)
 		return cmd_fail(&e);
-	leave_standard_streams();
+	leave_standard_streams(r->leaks.wanted);
 	err = launch_wait(l, &events, &wait_status, &e);
 	launch_free(l);
 	if (err < 0)
 		return cmd_fail(&e);
-	return exit_status_of(wait_status) ? exit_status_of(wait_status) : r->status;
+	if (r->leaks.found)
+		return EXIT_FOUND;
+	if (exit_status_of(wait_status))
+		return exit_status_of(wait_status);
+	return r->status == EXIT_DONE ? r->leaks.status : r->status;
 }
 
 int cmd_run(int argc, char **argv)
@@ -255,20 +292,25 @@ int cmd_run(int argc, char **argv)
 	struct run r = {.status = EXIT_DONE};
 	struct error e = {0};
 	char *recorder;
-	int first, status = read_options(&r, argc, argv, &first);
+	int first, status;
 
+	run_leaks_init(&r.leaks);
+	status = read_options(&r, argc, argv, &first);
+	if (status == CMD_GO_ON)
+		status = run_leaks_prepare(&r.leaks);
+	if (status == CMD_GO_ON && r.at_exit)
+		status = check_output(r.at_exit);
 	if (status != CMD_GO_ON)
 		return status;
-	if (r.at_exit) {
-		status = check_output(r.at_exit);
-		if (status != CMD_GO_ON)
-			return status;
-	}
 	if (recorder_path(r.recorder, r.check, &recorder, &e) < 0)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;
 	r.launch.recorder = recorder;
+	r.launch.at_exit = r.leaks.wanted;
+	r.leaks.options.look.symbols = r.take.symbols;
+	r.leaks.options.look.no_symbols = r.take.no_symbols;
 	status = run(&r);
+	run_leaks_release(&r.leaks);
 	free(recorder);
 	return status;
 }

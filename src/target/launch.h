@@ -26,16 +26,18 @@ struct launch_options {
 	char *const *argv;    /* the program as typed, and its arguments; NULL at the end */
 	const char *recorder; /* from recorder_path() */
 	bool follow;	      /* children get tables of their own */
+	bool at_exit;	      /* the program waits at its end for events->at_exit */
 };
 
 /* One process with a table: the program itself, or a child that is followed. */
 struct launched {
 	int32_t pid;
-	uint32_t image;	 /* counts the programs that it was, from 1; the table is of the last one */
-	bool is_first;	 /* the program that was started */
-	bool ended;	 /* false: still runs, but we were told to stop waiting */
-	bool failed;	 /* the recorder has said so, and so have we */
-	int wait_status; /* of the first, once ended: as waitpid(2) gives it */
+	uint32_t image; /* counts the programs that it was, from 1; the table is of the last one */
+	bool is_first;	/* the program that was started */
+	bool ended;	/* false: still runs, but we were told to stop waiting */
+	bool failed;	/* the recorder has said so, and so have we */
+	bool seen_at_exit;	  /* events->at_exit was called for this image */
+	int wait_status;	  /* of the first, once ended: as waitpid(2) gives it */
 	struct process_info info; /* noted when the image began */
 	struct launch_table table;
 };
@@ -54,6 +56,11 @@ struct launch_events {
 	void (*ended)(const struct launched *p, void *context);
 	/* Soon after the recorder found that it can record nothing in this image. */
 	void (*failed)(const struct launched *p, void *context);
+	/*
+	 * With launch_options.at_exit: it is in the last of its destructors, and stays there until
+	 * this returns. Who ends without exit() does not come by. Meanwhile nobody is served.
+	 */
+	void (*at_exit)(const struct launched *p, void *context);
 	void *context;
 };
 

@@ -25,7 +25,7 @@ enum launch_event {
 };
 
 struct launch {
-	bool follow;
+	bool follow, at_exit;
 	int epoll, timer, listener;
 	bool timer_slow;
 	char socket_name[64];

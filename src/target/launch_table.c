@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -187,4 +189,29 @@ void launch_table_status(const struct launch_table *t, struct launch_table_statu
 	ret->state = state <= WIRE_STATE_FAILED ? (enum wire_state)state : WIRE_STATE_NONE;
 	memcpy(ret->error, t->header->status_error, sizeof(ret->error));
 	ret->error[sizeof(ret->error) - 1] = '\0';
+}
+
+void launch_table_ask_exit(struct launch_table *t)
+{
+	__atomic_store_n(&t->header->exit_state, WIRE_EXIT_ASKED, __ATOMIC_RELEASE);
+}
+
+bool launch_table_at_exit(const struct launch_table *t)
+{
+	return __atomic_load_n(&t->header->exit_state, __ATOMIC_ACQUIRE) == WIRE_EXIT_WAITS;
+}
+
+void launch_table_see_exit(struct launch_table *t, bool may_call)
+{
+	uint32_t waits = WIRE_EXIT_WAITS;
+
+	__atomic_compare_exchange_n(&t->header->exit_state, &waits,
+				    may_call ? WIRE_EXIT_SLEEP : WIRE_EXIT_SPIN, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void launch_table_end_exit(struct launch_table *t)
+{
+	__atomic_store_n(&t->header->exit_state, WIRE_EXIT_GO, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &t->header->exit_state, FUTEX_WAKE, 1, NULL, NULL, 0);
 }

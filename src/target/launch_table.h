@@ -53,4 +53,11 @@ struct launch_table_status {
 };
 void launch_table_status(const struct launch_table *t, struct launch_table_status *ret);
 
+/* The end of the program (enum wire_exit): it is to wait for us when it gets there. */
+void launch_table_ask_exit(struct launch_table *t);
+bool launch_table_at_exit(const struct launch_table *t); /* it is there */
+/* We have come. may_call: a system call does it no harm. */
+void launch_table_see_exit(struct launch_table *t, bool may_call);
+void launch_table_end_exit(struct launch_table *t); /* it goes on */
+
 #endif

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "target/launch_private.h"
+#include "target/proc.h"
 
 /* Half a step of the clock: first while its steps are 16 ms, later while they are a second. */
 #define QUICK_NS 8000000
@@ -43,11 +45,37 @@ static void look_for_failure(struct launched *p, const struct launch_events *eve
 		events->failed(p, events->context);
 }
 
+/* A process in a sandbox may be ended for a system call. */
+static bool is_sandboxed(int32_t pid)
+{
+	struct str text = STR_INIT;
+	int dir = proc_open(pid);
+	bool known = dir >= 0 && proc_read_file(dir, "status", &text) == 0;
+	size_t len;
+	const char *mode = known ? proc_find_line(text.data, "Seccomp", &len) : NULL;
+	bool sandboxed = !mode || strtol(mode, NULL, 10) != 0;
+
+	str_release(&text);
+	if (dir >= 0)
+		close(dir);
+	return sandboxed;
+}
+
+static void look_at_exit(struct launched *p, const struct launch_events *events)
+{
+	if (p->ended || !events->at_exit || !launch_table_at_exit(&p->table))
+		return;
+	launch_table_see_exit(&p->table, !is_sandboxed(p->pid));
+	p->seen_at_exit = true;
+	events->at_exit(p, events->context);
+	launch_table_end_exit(&p->table);
+}
+
 static void tick(struct launch *l, const struct launch_events *events)
 {
 	struct timespec ts;
 	uint64_t now_ns, expirations;
-	bool hurry = false;
+	bool hurry = l->at_exit;
 
 	if (read(l->timer, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
@@ -56,6 +84,7 @@ static void tick(struct launch *l, const struct launch_events *events)
 	for (size_t i = 0; i < l->nr; i++) {
 		hurry |= launch_table_tick(&l->processes[i]->seen.table, now_ns);
 		look_for_failure(&l->processes[i]->seen, events);
+		look_at_exit(&l->processes[i]->seen, events);
 	}
 	if (!hurry && !l->timer_slow)
 		set_timer(l, SLOW_NS);
@@ -87,7 +116,14 @@ static void first_ended(struct launch *l, struct launch_process *p, struct waiti
 {
 	siginfo_t si = {0};
 
-	if (waitid(P_PID, (id_t)l->first_pid, &si, WEXITED | WNOHANG) < 0 || !si.si_pid)
+	if (waitid(P_PID, (id_t)l->first_pid, &si, WEXITED | WNOHANG) < 0) {
+		if (errno != ECHILD)
+			return;
+		/* It was killed under our eyes, and who looked at it has collected it. */
+		si = (siginfo_t){.si_code = CLD_KILLED, .si_pid = l->first_pid};
+		si.si_status = SIGKILL;
+	}
+	if (!si.si_pid)
 		return;
 	p->seen.ended = true;
 	p->seen.wait_status = w->wait_status = wait_status_of(&si);

@@ -242,6 +242,16 @@ enum wire_state {
 	WIRE_STATE_FAILED,   /* see status_error */
 };
 
+/* The end of a program that the launcher wants to look at: the recorder waits in a destructor. */
+enum wire_exit {
+	WIRE_EXIT_NONE = 0,
+	WIRE_EXIT_ASKED, /* by the launcher, before the program starts */
+	WIRE_EXIT_WAITS, /* the recorder is there, and makes no system calls */
+	WIRE_EXIT_SLEEP, /* by the launcher, which looks: sleep in a futex */
+	WIRE_EXIT_SPIN,	 /* likewise, but go on without system calls: it is in a sandbox */
+	WIRE_EXIT_GO,	 /* by either: it is over */
+};
+
 struct wire_header {
 	/* configuration: written by the launcher before the program starts */
 	uint64_t magic;
@@ -254,7 +264,8 @@ struct wire_header {
 	int32_t launcher_pid;
 	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
 	uint64_t began_monotonic_ns; /* time code 0 */
-	uint8_t pad0[64];
+	uint32_t exit_state;	     /* enum wire_exit; written by both */
+	uint8_t pad0[60];
 
 	/* control and what every call reads: one cache line */
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
