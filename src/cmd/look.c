@@ -92,7 +92,7 @@ static int need_heaps(const struct look *l, unsigned int wanted, struct error *e
 		error_hint(e, "look at the process itself, or at a core of it (seep core)");
 		return -ENODATA;
 	}
-	if ((wanted & (LOOK_HEAPS | LOOK_FIND_HEAPS)) && !l->snapshot.has_heaps) {
+	if ((wanted & LOOK_HEAPS) && !l->snapshot.has_heaps) {
 		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' has no heaps in it", l->operand);
 		error_hint(e, "take it again with this version of seep");
 		return -ENODATA;

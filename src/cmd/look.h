@@ -27,7 +27,7 @@ enum look_wanted {
 	LOOK_MEMORY = 1 << 4,	  /* bytes will be read: a snapshot file cannot answer */
 	/*
 	 * For who walks the heaps himself: they are found, their figures are not. A snapshot file
-	 * must have heaps and blocks.
+	 * must have blocks; an old one has no heaps.
 	 */
 	LOOK_FIND_HEAPS = 1 << 5,
 	LOOK_RECORDED_BLOCKS = 1 << 6, /* with LOOK_RECORDER: the blocks that it saw, as rows */
