@@ -240,18 +240,25 @@ static void open_files(void)
 	}
 }
 
-/* Larger than any size that the allocator would take from a heap. */
+/*
+ * Larger than any size that the allocator would take from a heap. A function of its own: clang 14
+ * crashes when it unrolls the loop with the calls in it.
+ */
+static __attribute__((noinline)) void *make_one_big(size_t alignment, size_t size)
+{
+	void *p = alignment ? memalign(alignment, size) : malloc(size);
+
+	if (!p)
+		_exit(6);
+	return p;
+}
+
 static void make_big(void)
 {
 	static const size_t alignments[] = {0, 0, 32, 4096, 1 << 16, 1 << 21};
 
-	for (size_t i = 0; i < sizeof(alignments) / sizeof(alignments[0]); i++) {
-		size_t size = (33u << 20) + i * 12345;
-
-		big[i] = alignments[i] ? memalign(alignments[i], size) : malloc(size);
-		if (!big[i])
-			_exit(6);
-	}
+	for (size_t i = 0; i < sizeof(alignments) / sizeof(alignments[0]); i++)
+		big[i] = make_one_big(alignments[i], (33u << 20) + i * 12345);
 	free(big[1]);
 	big[1] = calloc(1, 34u << 20);
 	big[0] = realloc(big[0], 35u << 20);
