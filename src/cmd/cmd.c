@@ -24,6 +24,7 @@ const struct command commands[] = {
 	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
 	{"map", "what the address space of a process is used for", "Look", cmd_map},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
+	{"flags", "record every next start of a program, whoever starts it", "Record", cmd_flags},
 	{"snap", "take a snapshot of a process or core", "Record", cmd_snap},
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",
 	 cmd_diff},

@@ -14,6 +14,7 @@
 #include "base/term.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/flags.h"
 #include "cmd/top_live.h"
 #include "cmd/top_rows.h"
 #include "cmd/top_show.h"
@@ -172,6 +173,7 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 		[FORMAT_JSON] = top_show_json,
 		[FORMAT_CSV] = top_show_csv,
 	};
+	char *reminder = t->format == FORMAT_TEXT ? flags_reminder() : NULL;
 	struct top_view v = {
 		.rows = &t->rows,
 		.order = top_rows_order(&t->rows, (enum top_sort)t->sort),
@@ -180,6 +182,7 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 		.live = l && t->live,
 		.width = l && t->live ? l->columns : term_width(STDOUT_FILENO, 0),
 		.palette = cmd_palette(),
+		.reminder = reminder,
 	};
 
 	for (size_t i = 0; t->rows.all && i < v.shown; i++)
@@ -187,6 +190,7 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 	v.now_ns = now_ns();
 	show[t->format](out, &v);
 	free(v.order);
+	free(reminder);
 }
 
 static void draw(struct top *t, struct top_live *l, bool last)

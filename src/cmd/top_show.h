@@ -20,6 +20,7 @@ struct top_view {
 	bool live;	    /* more samples follow */
 	unsigned int width; /* columns; the least important figures give way. 0: no limit */
 	const struct palette *palette;
+	const char *reminder; /* flags_reminder(); NULL: none */
 };
 
 /*

@@ -257,6 +257,8 @@ static void add_notes(struct str *out, const struct top_view *v)
 	if (v->rows->nr && !v->live && !column_says_something(v, COLUMN_SENTENCE))
 		str_printf(out, "%sOne sample does not say what grows: --for 10s watches.%s\n",
 			   p->dim, p->reset);
+	if (v->reminder)
+		str_printf(out, "%s%s%s\n", p->notice, v->reminder, p->reset);
 }
 
 void top_show_text(struct str *out, const struct top_view *v)
