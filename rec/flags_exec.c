@@ -67,15 +67,15 @@ static const char *value_of(const char *variable, const char *name)
 	return text_starts(variable, name) ? variable + text_length(name) : NULL;
 }
 
-static const char *find_variable(char **envp, const char *name)
+/* The last one of that name, as the loader has it; NULL: none. */
+static char **find_variable(char **envp, const char *name)
 {
-	for (; *envp; envp++) {
-		const char *value = value_of(*envp, name);
+	char **found = NULL;
 
-		if (value)
-			return value;
-	}
-	return NULL;
+	for (; *envp; envp++)
+		if (value_of(*envp, name))
+			found = envp;
+	return found;
 }
 
 static uint64_t take_number(const char **s)
@@ -96,7 +96,8 @@ static uint64_t take_number(const char **s)
  */
 static bool is_recorded(char **envp, uint64_t pid)
 {
-	const char *s = find_variable(envp, "SEEP_REC=");
+	char **variable = find_variable(envp, "SEEP_REC=");
+	const char *s = variable ? value_of(*variable, "SEEP_REC=") : NULL;
 	uint64_t of, follow;
 
 	if (!s || take_number(&s) != WIRE_VERSION)
@@ -210,6 +211,48 @@ static long make_table(uint64_t pid)
 	return fd;
 }
 
+/* ---- sandboxes ---- */
+
+/* "Seccomp:	2": system calls are filtered. Asked of a file, because prctl may be forbidden. */
+static bool is_filtered(void)
+{
+	static const char key[] = "\nSeccomp:\t2\n";
+	long fd = sys_open_read("/proc/self/status"), len;
+	char text[4096];
+
+	if (!ok(fd))
+		return false;
+	len = sys3(SYS_read, fd, (long)text, sizeof(text));
+	sys1(SYS_close, fd);
+	for (long i = 0; i + (long)sizeof(key) - 1 <= len; i++)
+		if (bytes_equal(text + i, key, sizeof(key) - 1))
+			return true;
+	return false;
+}
+
+/* A filter may kill for a call that it does not like: then it is better tried by a child. */
+static bool may_make_table(uint64_t pid)
+{
+	long child, r;
+	int status = 0;
+
+	if (!is_filtered())
+		return true;
+	child = arch_syscall6(SYS_clone, 0 /* a fork, of which nobody is told */, 0, 0, 0, 0, 0);
+	if (child == 0) {
+		r = make_table(pid);
+		for (;;)
+			sys1(SYS_exit_group, ok(r) ? 0 : 1);
+	}
+	if (!ok(child))
+		return false;
+	do
+		r = arch_syscall6(SYS_wait4, child, (long)&status, 0x40000000 /* __WALL */, 0, 0,
+				  0);
+	while (r == -4 /* EINTR */);
+	return r == child && status == 0;
+}
+
 /* ---- what is executed ---- */
 
 /* Path, arguments and environment of the second exec, and the memory that they are in. */
@@ -239,7 +282,7 @@ static bool same_file(const char *a, const char *b)
 
 /*
  * Where a script's own arguments begin: "#! /bin/sh -e" made [script, a, b] to [/bin/sh, -e,
- * script, a, b]. 0: not to be told.
+ * script, a, b]. 0: not to be told, because the script's path is there twice.
  */
 static size_t script_at(const struct start *s)
 {
@@ -276,17 +319,41 @@ static bool choose(const struct start *s, struct again *a)
 	return same_file(s->exe, "/proc/self/exe");
 }
 
+/* One library of a list; the loader takes blanks and colons between them. */
+static const char *end_of_library(const char *s)
+{
+	while (*s && *s != ':' && *s != ' ')
+		s++;
+	return s;
+}
+
+static bool is_recorder(const char *s, const char *end)
+{
+	static const char name[] = "libseep-rec.so";
+	const size_t len = sizeof(name) - 1;
+
+	return (size_t)(end - s) >= len && bytes_equal(end - len, name, len);
+}
+
+/*
+ * The recorder, a colon, and what was there: rec/session.c puts that back. Another program's
+ * recorder in it is left out, because two do not get on.
+ */
 static char *put_preload(char *to, const struct start *s, const char *old)
 {
-	size_t len = text_length(s->recorder);
+	to = put_text(put_text(to, "LD_PRELOAD="), s->recorder);
+	if (old)
+		*to++ = ':';
+	while (old && *old) {
+		const char *end = end_of_library(old), *next = *end ? end + 1 : end;
 
-	to = put_text(to, "LD_PRELOAD=");
-	/* Within another recorded program ours is there already. */
-	if (old && text_starts(old, s->recorder) && (!old[len] || old[len] == ':'))
-		return put_text(to, old) + 1;
-	to = put_text(to, s->recorder);
-	if (old && *old)
-		to = put_text(put_text(to, ":"), old);
+		if (!is_recorder(old, end)) {
+			bytes_copy(to, old, (size_t)(next - old));
+			to += next - old;
+		}
+		old = next;
+	}
+	*to = '\0';
 	return to + 1;
 }
 
@@ -302,25 +369,28 @@ static void put_session(char *to, long fd, uint64_t pid)
 /* The environment with two variables more, in memory of our own. */
 static bool prepare(const struct start *s, long fd, uint64_t pid, struct again *a)
 {
-	const char *old = find_variable(s->envp, "LD_PRELOAD=");
+	char **old = find_variable(s->envp, "LD_PRELOAD=");
+	const char *list = old ? value_of(*old, "LD_PRELOAD=") : NULL;
 	size_t nr = count(s->envp), out = 0;
 	char *preload, *session;
 
 	if (nr > ENVIRONMENT_MAX || s->argc > ARGUMENTS_MAX || !choose(s, a))
 		return false;
-	a->bytes = (nr + 3) * sizeof(char *) + FLAGS_PATH_MAX + 128 + (old ? text_length(old) : 0);
+	a->bytes =
+		(nr + 3) * sizeof(char *) + FLAGS_PATH_MAX + 128 + (list ? text_length(list) : 0);
 	a->memory = sys_mmap(a->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	if (sys_failed(a->memory))
 		return false;
 	a->envp = a->memory;
 	preload = (char *)(a->envp + nr + 3);
-	session = put_preload(preload, s, old);
+	session = put_preload(preload, s, list);
 	put_session(session, fd, pid);
-	a->envp[out++] = preload;
 	a->envp[out++] = session;
-	for (size_t i = 0; i < nr; i++)
-		if (!value_of(s->envp[i], "LD_PRELOAD=") && !value_of(s->envp[i], "SEEP_REC="))
-			a->envp[out++] = s->envp[i];
+	if (!old)
+		a->envp[out++] = preload;
+	for (char **variable = s->envp; *variable; variable++)
+		if (!value_of(*variable, "SEEP_REC="))
+			a->envp[out++] = variable == old ? preload : *variable;
 	a->envp[out] = NULL;
 	return true;
 }
@@ -333,6 +403,8 @@ void flags_exec(const struct start *s)
 
 	/* A recorder that cannot be loaded is worth no table, and no message of the loader. */
 	if (is_recorded(s->envp, pid) || !ok(sys2(SYS_access, (long)s->recorder, 4 /* R_OK */)))
+		return;
+	if (!may_make_table(pid))
 		return;
 	fd = make_table(pid);
 	if (!ok(fd))

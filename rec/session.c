@@ -4,7 +4,12 @@
  * The launcher passes SEEP_REC=VERSION:FD:PID:FOLLOW:SOCKET in the environment. The first image
  * finds the memfd at FD; a program that it becomes by exec, or a child that is followed, asks the
  * launcher for one of its own at the abstract socket SOCKET. Without any of this we only forward.
+ *
+ * With neither FOLLOW nor SOCKET the process was started by the stub of seep flags, and is its own
+ * launcher: FD stays open, as the way in for others, and what the stub has put into the environment
+ * is taken away again, so that the program and its children see what they would see without us.
  */
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -32,6 +37,7 @@ static uint32_t started;
 
 static struct {
 	bool wanted, follow;
+	bool alone; /* nobody launched us */
 	long fd, pid;
 	char socket[100];
 } config;
@@ -171,7 +177,43 @@ static void read_config(void)
 	config.pid = parse_number(&s);
 	config.follow = parse_number(&s) != 0;
 	text_copy(config.socket, s, sizeof(config.socket));
+	config.alone = !config.follow && !config.socket[0];
 	config.wanted = true;
+}
+
+/*
+ * The stub has put the recorder in front; what was there before stands behind a colon. False: there
+ * was nothing.
+ */
+static bool restore_preload(char *value)
+{
+	char *rest = value, *base = value;
+
+	for (; *rest && *rest != ':'; rest++)
+		if (*rest == '/')
+			base = rest + 1;
+	if (!text_starts(base, "libseep-rec"))
+		return true; /* another one of that name; the loader took ours */
+	if (!*rest)
+		return false;
+	text_copy(value, rest + 1, text_length(rest + 1) + 1);
+	return true;
+}
+
+/* Takes the stub's variables out of a list of them, in place. */
+static void clean_environment(char **env)
+{
+	char **to = env;
+
+	for (; *env; env++) {
+		if (text_starts(*env, "SEEP_REC="))
+			continue;
+		if (text_starts(*env, "LD_PRELOAD=") &&
+		    !restore_preload(*env + sizeof("LD_PRELOAD=") - 1))
+			continue;
+		*to++ = *env;
+	}
+	*to = NULL;
 }
 
 /* ---- the shared mapping ---- */
@@ -369,7 +411,10 @@ static void session(bool inherited)
 	if (fd < 0)
 		return;
 	begin(fd);
-	sys1(SYS_close, fd);
+	if (config.alone && rec_gate.header)
+		sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+	else
+		sys1(SYS_close, fd);
 }
 
 static void note_bypassed(void)
@@ -411,6 +456,8 @@ HOOK void rec_start(void)
 			note_bypassed();
 		else
 			session(config.pid == sys0(SYS_getpid));
+		if (config.alone)
+			clean_environment(elf_environment());
 	}
 	__atomic_store_n(&started, 2, __ATOMIC_RELEASE);
 }
