@@ -2,6 +2,7 @@
 # What seep costs (doc/overhead.md): builds, installs what is missing, measures.
 #   scripts/bench.sh [--quick] [--rounds N] [--tools NAME,...] [WORKLOAD...]
 #   scripts/bench.sh check                  compares every stack with another unwinder's
+#   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 # Another build folder than build: BUILD=FOLDER. Results: FOLDER/bench-results/.
 set -eu
@@ -11,6 +12,10 @@ build=${BUILD:-build}
 
 "$here/setup.sh" build bench
 "$here/build.sh" "$build"
+if [ "${1:-}" = flags ]; then
+	shift
+	SEEP_BUILD=$build exec python3 -B "$here/../bench/flags.py" "$@"
+fi
 if [ "${1:-}" = look ]; then
 	shift
 	exec python3 -B "$here/../bench/look_pause.py" --build "$build" "$@"
