@@ -53,7 +53,10 @@ __attribute__((destructor)) static void at_exit(void)
 {
 	struct wire_header *h = rec_gate.header;
 
-	if (!h || !change_state(h, WIRE_EXIT_ASKED, WIRE_EXIT_WAITS))
+	if (!h || state_of(h) != WIRE_EXIT_ASKED)
+		return;
+	arch_clear_vectors();
+	if (!change_state(h, WIRE_EXIT_ASKED, WIRE_EXIT_WAITS))
 		return;
 	spin_while(h, WIRE_EXIT_WAITS, SPINS_UNSEEN);
 	if (change_state(h, WIRE_EXIT_WAITS, WIRE_EXIT_GO))

@@ -131,6 +131,8 @@ void rec_start(void); /* resolves the real functions, opens the session; once */
 bool rec_wake(void);  /* gate closed: is there anything to do? true: it is open now */
 
 /* thread.c */
+/* Zeroed memory of our own behind a struct wire_private; NULL: none. Never given back. */
+void *thread_map_private(size_t bytes);
 struct wire_thread *thread_get(struct wire_header *h); /* sets rec_self; NULL: no room */
 static inline struct thread *thread_private(struct wire_thread *w)
 {

@@ -21,13 +21,10 @@ static uint8_t *arena_take(struct thread *t, size_t bytes)
 	uint8_t *p;
 
 	if ((size_t)(t->arena_end - t->arena) < bytes) {
-		t->arena = sys_mmap(more, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-		if (sys_failed(t->arena)) {
-			t->arena = t->arena_end = NULL;
+		t->arena = thread_map_private(more);
+		t->arena_end = t->arena ? t->arena + more : NULL;
+		if (!t->arena)
 			return NULL;
-		}
-		t->arena_end = t->arena + more;
 	}
 	p = t->arena;
 	t->arena += bytes;

@@ -62,17 +62,30 @@ static struct wire_thread *new_slot(struct wire_header *h, int32_t tid, uint32_t
 	return w;
 }
 
+void *thread_map_private(size_t bytes)
+{
+	size_t all = bytes + sizeof(struct wire_private);
+	struct wire_private *p = sys_mmap(all, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+	if (sys_failed(p))
+		return NULL;
+	p->magic[0] = WIRE_PRIVATE_MAGIC0;
+	p->magic[1] = WIRE_PRIVATE_MAGIC1;
+	p->bytes = all;
+	return p + 1;
+}
+
 static struct thread *new_private(void)
 {
 	size_t frames = FRAMES_MAX * sizeof(struct frame);
 	size_t bytes = sizeof(struct thread) + 2 * frames + WORDS_MAX * sizeof(struct word) +
 		       EXTRA_MAX * sizeof(struct word) + 2 * FRAMES_MAX * sizeof(uint64_t) +
 		       2 * cfi_scratch_bytes() + 192 + sizeof(struct record_index) + ARENA_BYTES;
-	uint8_t *p = sys_mmap(bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	uint8_t *p = thread_map_private(bytes);
 	struct thread *t = (struct thread *)p;
 
-	if (sys_failed(p))
+	if (!p)
 		return NULL;
 	p += (sizeof(*t) + 63) & ~63ul;
 	t->frames = (struct frame *)p;

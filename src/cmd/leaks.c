@@ -42,6 +42,8 @@ static int read_options(struct leaks_options *o, int argc, char **argv, int *ret
 		 "best: the first of these that is known (default best)",
 		 &o->group},
 		{OPT_FLAG, 'l', "list", NULL, "a row a leak", &o->list},
+		{OPT_FLAG, 0, "indirect", NULL,
+		 "with --list: a row for each block that hangs on a leak, too", &o->indirect},
 		{OPT_FLAG, 't', "tree", NULL, "what hangs on the largest leaks", &o->tree},
 		{OPT_FLAG, 'p', "possible", NULL,
 		 "blocks too that only a pointer into their middle holds", &o->possible},
@@ -224,6 +226,9 @@ int cmd_leaks(int argc, char **argv)
 
 	if (status != CMD_GO_ON)
 		return status;
+	if (o.indirect && (!o.list || o.repeat > 1 || o.baseline || o.write_baseline))
+		return cmd_usage_error("leaks", "--indirect goes with --list, and not with "
+						"--repeat or baselines");
 	status = leaks_known_read(&o, &known);
 	if (status == EXIT_DONE)
 		status = leaks_answer(argv[first], &o, &known);

@@ -25,7 +25,7 @@ struct leaks_options {
 	int group, format;
 	uint64_t limit, min_bytes, min_age_ns, repeat, interval_ns;
 	const char *output, *since, *suppressions, *baseline, *write_baseline;
-	bool list, tree, possible, content, exit_code;
+	bool list, indirect, tree, possible, content, exit_code;
 };
 
 /* Why leaks are not in the listing; each leak counts once. */

@@ -17,6 +17,8 @@ static int search(struct leaks_look *l, struct error *e)
 {
 	struct look *look = &l->source.look;
 	struct leak_totals *t = &l->totals;
+	void (*collect)(struct leak_list *, const struct reach *, const struct leak_heads *,
+			enum reach_state) = l->o->indirect ? leaks_collect_all : leaks_collect;
 	struct leak_heads possible;
 	struct roots roots;
 	int err;
@@ -30,13 +32,13 @@ static int search(struct leaks_look *l, struct error *e)
 	if (err < 0)
 		return err;
 	leak_heads_find(l->reach, REACH_LEAKED, &l->heads);
-	leaks_collect(&l->leaks, l->reach, &l->heads, REACH_LEAKED);
+	collect(&l->leaks, l->reach, &l->heads, REACH_LEAKED);
 	t->leaks = l->heads.nr;
 	t->leaked_blocks = l->heads.blocks;
 	t->leaked_bytes = l->heads.bytes;
 	leak_heads_find(l->reach, REACH_POSSIBLE, &possible);
 	if (l->o->possible)
-		leaks_collect(&l->leaks, l->reach, &possible, REACH_POSSIBLE);
+		collect(&l->leaks, l->reach, &possible, REACH_POSSIBLE);
 	t->possible_leaks = possible.nr;
 	t->possible_blocks = possible.blocks;
 	t->possible_bytes = possible.bytes;

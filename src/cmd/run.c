@@ -74,6 +74,7 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		{0},
 		{0},
 		{0},
+		{0},
 		{OPT_GROUP, 0, "Symbols", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "symbols", "PATHS",
 		 "look for symbols in these files and folders first, separated by colons",

@@ -26,6 +26,9 @@ void run_leaks_table(struct run_leaks *r, struct opt table[RUN_LEAKS_OPTIONS])
 		{OPT_CHOICE, 'g', "group-by", "best|site|class|size",
 		 "with --leaks: what is put together (default best)", &o->group},
 		{OPT_FLAG, 0, "list", NULL, "with --leaks: a row a leak", &o->list},
+		{OPT_FLAG, 0, "indirect", NULL,
+		 "with --leaks --list: a row for each block that hangs on a leak, too",
+		 &o->indirect},
 		{OPT_FLAG, 0, "possible", NULL,
 		 "with --leaks: blocks too that only a pointer into their middle holds",
 		 &o->possible},
@@ -57,6 +60,9 @@ int run_leaks_prepare(struct run_leaks *r)
 			return cmd_usage_error("run", "that needs --leaks");
 		return CMD_GO_ON;
 	}
+	if (o->indirect && (!o->list || o->baseline))
+		return cmd_usage_error("run",
+				       "--indirect goes with --list, and not with --baseline");
 	status = leaks_known_read(o, &r->known);
 	return status == EXIT_DONE ? CMD_GO_ON : status;
 }

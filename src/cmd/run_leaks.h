@@ -19,7 +19,7 @@ struct run_leaks {
 
 void run_leaks_init(struct run_leaks *r);
 /* Options to be put into the table of `seep run`. */
-#define RUN_LEAKS_OPTIONS 11
+#define RUN_LEAKS_OPTIONS 12
 void run_leaks_table(struct run_leaks *r, struct opt table[RUN_LEAKS_OPTIONS]);
 /* After options have been read: files of what is known. CMD_GO_ON, or an exit status. */
 int run_leaks_prepare(struct run_leaks *r);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "heap/extra_blocks.h"
 #include "heap/heap.h"
+#include "target/recorded.h"
 #include "target/target.h"
 #include "target/window.h"
 
@@ -26,6 +27,7 @@ struct feed {
 	size_t nr_own, cap_own;
 	struct root_hits *hits;		  /* NULL: not wanted */
 	const struct extra_blocks *extra; /* NULL: none */
+	uint64_t skip_until;		  /* roots below it are the recorder's */
 };
 
 static bool is_walked(const struct heap *heap)
@@ -164,7 +166,8 @@ static void add_root(struct feed *f, uint64_t word, uint64_t where)
 		reach_root(f->r, word);
 }
 
-static void take_root(struct feed *f, uint64_t addr, const void *p, size_t len)
+/* Words of a root within one page. */
+static void take_words(struct feed *f, uint64_t addr, const uint8_t *p, size_t len)
 {
 	unsigned int width = target_word_bytes(f->t);
 
@@ -175,8 +178,29 @@ static void take_root(struct feed *f, uint64_t addr, const void *p, size_t len)
 	for (size_t i = 0; i + width <= len; i += width) {
 		uint64_t word = 0;
 
-		memcpy(&word, (const uint8_t *)p + i, width);
+		memcpy(&word, p + i, width);
 		add_root(f, word, addr + i);
+	}
+}
+
+/* All but what the recorder has for itself, where copies of the program's words are. */
+static void take_root(struct feed *f, uint64_t addr, const void *p, size_t len)
+{
+	const uint64_t page = 4096;
+	const uint8_t *bytes = p;
+
+	while (len) {
+		size_t run =
+			(size_t)(page - addr % page) < len ? (size_t)(page - addr % page) : len;
+		uint64_t own = addr % page ? 0 : recorded_private_bytes(bytes, run);
+
+		if (own)
+			f->skip_until = own < UINT64_MAX - addr ? addr + own : UINT64_MAX;
+		if (addr >= f->skip_until)
+			take_words(f, addr, bytes, run);
+		addr += run;
+		bytes += run;
+		len -= run;
 	}
 }
 

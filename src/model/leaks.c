@@ -26,29 +26,57 @@ uint64_t leak_total_bytes(const struct leak *l)
 	return l->bytes + l->held_bytes;
 }
 
+static struct leak new_leak(const struct reach *r, uint32_t id, enum reach_state state)
+{
+	uint64_t addr = reach_address(r, id), size = reach_size(r, id);
+
+	return (struct leak){
+		.state = state,
+		.members = 1,
+		.addr = addr,
+		.head = addr,
+		.bytes = size,
+		.facts = {.addr = addr,
+			  .size = size,
+			  .usable = size,
+			  .age_ns = AGE_UNKNOWN,
+			  .heap = NO_INDEX,
+			  .stack = NO_INDEX},
+	};
+}
+
 void leaks_collect(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
 		   enum reach_state state)
 {
 	for (size_t i = 0; i < heads->nr; i++) {
 		const struct leak_head *h = &heads->items[i];
-		uint64_t addr = reach_address(r, h->id), size = reach_size(r, h->id);
+		struct leak leak = new_leak(r, h->id, state);
 
-		ARRAY_PUSH(l->items, l->nr, l->cap,
-			   ((struct leak){
-				   .state = state,
-				   .members = h->members,
-				   .is_cycle = h->members > 1 || h->points_to_itself,
-				   .addr = addr,
-				   .bytes = h->bytes,
-				   .held_blocks = h->held_blocks,
-				   .held_bytes = h->held_bytes,
-				   .facts = {.addr = addr,
-					     .size = size,
-					     .usable = size,
-					     .age_ns = AGE_UNKNOWN,
-					     .heap = NO_INDEX,
-					     .stack = NO_INDEX},
-			   }));
+		leak.members = h->members;
+		leak.is_cycle = h->members > 1 || h->points_to_itself;
+		leak.bytes = h->bytes;
+		leak.held_blocks = h->held_blocks;
+		leak.held_bytes = h->held_bytes;
+		ARRAY_PUSH(l->items, l->nr, l->cap, leak);
+	}
+}
+
+void leaks_collect_all(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
+		       enum reach_state state)
+{
+	for (uint32_t id = 0; id < reach_ids(r); id++) {
+		size_t owner = leak_heads_owner(heads, id);
+		const struct leak_head *h;
+		struct leak leak;
+
+		if (owner == SIZE_MAX)
+			continue;
+		h = &heads->items[owner];
+		leak = new_leak(r, id, state);
+		leak.head = reach_address(r, h->id);
+		leak.is_cycle =
+			leak_heads_is_member(heads, id) && (h->members > 1 || h->points_to_itself);
+		ARRAY_PUSH(l->items, l->nr, l->cap, leak);
 	}
 }
 

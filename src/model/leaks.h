@@ -20,6 +20,7 @@ struct leak {
 	uint32_t members;	/* blocks that hold each other; 1: just one */
 	bool is_cycle;		/* members > 1, or a block that points to itself */
 	uint64_t addr;
+	uint64_t head;	/* its own address; of leaks_collect_all(): of the head it belongs to */
 	uint64_t bytes; /* of all members */
 	uint64_t held_blocks, held_bytes;
 	struct block_facts facts; /* of the block at addr */
@@ -51,6 +52,9 @@ struct leak_list {
 /* Appends a row for each head; facts are zeroed but for addr and size. */
 void leaks_collect(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
 		   enum reach_state state);
+/* A row for each block instead, those that hang on a head too; is_cycle: it is in the head's. */
+void leaks_collect_all(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
+		       enum reach_state state);
 void leaks_release(struct leak_list *l);
 
 struct leak_groups {

@@ -32,6 +32,7 @@ static const struct sheet_column leak_columns[] = {
 	{"bytes", "BYTES", CELL_BYTES, COLUMN_MACHINE, 0},
 	{"held_blocks", "HELD", CELL_COUNT, COLUMN_IF_ANY, 3},
 	{"held_bytes", "HELD BYTES", CELL_BYTES, COLUMN_IF_ANY, 2},
+	{"head", "HEAD", CELL_ADDRESS, COLUMN_IF_ANY, 4},
 	{"age_ms", "AGE MS", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"age", "AGE", CELL_TEXT, COLUMN_IF_ANY, 5},
 	{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 6},
@@ -136,6 +137,10 @@ void leakview_list(const struct leak_list *l, const struct leak_namer *namer, st
 		sheet_number(ret, leak->bytes);
 		sheet_number(ret, leak->held_blocks);
 		sheet_number(ret, leak->held_bytes);
+		if (leak->head != leak->addr)
+			sheet_number(ret, leak->head);
+		else
+			sheet_unknown(ret);
 		add_ms(ret, leak->facts.age_ns);
 		add_ages(ret, leak->facts.age_ns, leak->facts.age_ns);
 		add_named(ret, namer->heap, namer->context, leak);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -89,4 +90,16 @@ struct recorded recorded_look(int dir)
 		answer.since_ns = began_in_memory(dir, map);
 	maps_release(&maps);
 	return answer;
+}
+
+uint64_t recorded_private_bytes(const void *page, size_t len)
+{
+	struct wire_private head;
+
+	if (len < sizeof(head))
+		return 0;
+	memcpy(&head, page, sizeof(head));
+	return head.magic[0] == WIRE_PRIVATE_MAGIC0 && head.magic[1] == WIRE_PRIVATE_MAGIC1
+		       ? head.bytes
+		       : 0;
 }

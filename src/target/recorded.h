@@ -3,6 +3,7 @@
 #define SEEP_TARGET_RECORDED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum recorded_answer {
@@ -18,5 +19,10 @@ struct recorded {
 
 /* Looks at the process behind a descriptor from proc_open(). Never fails: see RECORDED_UNKNOWN. */
 struct recorded recorded_look(int dir);
+/*
+ * Does a page with these first bytes begin what the recorder maps for itself alone? How many bytes
+ * that has, 0: it does not.
+ */
+uint64_t recorded_private_bytes(const void *page, size_t len);
 
 #endif

@@ -242,6 +242,19 @@ enum wire_state {
 	WIRE_STATE_FAILED,   /* see status_error */
 };
 
+/*
+ * What the recorder maps for itself alone begins with this, at a page. It holds copies of words of
+ * the stack, which must not pass for the program's own pointers.
+ */
+#define WIRE_PRIVATE_MAGIC0 0x72503165524370eeull
+#define WIRE_PRIVATE_MAGIC1 0x9d1f6e3a84c2b507ull
+struct wire_private {
+	uint64_t magic[2];
+	uint64_t bytes; /* of the mapping, this included */
+	uint64_t unused[5];
+};
+_Static_assert(sizeof(struct wire_private) == 64, "what follows is aligned");
+
 /* The end of a program that the launcher wants to look at: the recorder waits in a destructor. */
 enum wire_exit {
 	WIRE_EXIT_NONE = 0,
