@@ -19,6 +19,7 @@
 #include <sys/un.h>
 
 #include "bytes.h"
+#include "clock.h"
 #include "elf_image.h"
 #include "hooks.h"
 #include "rec.h"
@@ -456,8 +457,10 @@ HOOK void rec_start(void)
 			note_bypassed();
 		else
 			session(config.pid == sys0(SYS_getpid));
-		if (config.alone)
+		if (config.alone) {
 			clean_environment(elf_environment());
+			clock_start();
+		}
 	}
 	__atomic_store_n(&started, 2, __ATOMIC_RELEASE);
 }

@@ -2,6 +2,7 @@
  * logging. */
 #include "table.h"
 
+#include "clock.h"
 #include "sys.h"
 
 #define POPULATE_MAX (128 << 10)
@@ -52,6 +53,7 @@ static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 		bytes = end - page;
 	sys3(SYS_madvise, (long)page, (long)bytes, 23 /* MADV_POPULATE_WRITE, Linux 5.14 */);
 	__atomic_store_n(&e->frontier, page + bytes, __ATOMIC_RELAXED);
+	clock_tick((struct wire_header *)rec_places.base);
 }
 
 static uint64_t chunk_address(struct wire_header *h, uint32_t nr)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -101,6 +102,45 @@ static int open_by_launcher(const struct map *m)
 	return fd;
 }
 
+/* A process that nobody launched holds the descriptor itself, under the number in the name. */
+static int open_by_owner(int32_t pid, const struct map *m)
+{
+	struct stat st;
+	char proc[64];
+	int number, fd;
+
+	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%*d.%d", &number) != 1)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", pid, number);
+	if (stat(proc, &st) < 0 || !is_mapped_file(&st, m))
+		return -1;
+	fd = open(proc, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_mapped_file(&st, m))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * The clock of a table stands when its launcher has gone, or never was. Who looks sets it; where a
+ * launcher does so too, it writes the same.
+ */
+static void set_clock(struct table *t)
+{
+	struct timespec ts;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (now_ns > t->layout.began_monotonic_ns)
+		__atomic_store_n(&t->header->time_bits,
+				 (uint64_t)wire_time_encode(
+					 (now_ns - t->layout.began_monotonic_ns) / 1000000)
+					 << WIRE_SLOT_TIME_SHIFT,
+				 __ATOMIC_RELAXED);
+}
+
 static int open_by_mapping(int32_t pid, const struct map *m)
 {
 	char proc[96];
@@ -122,10 +162,15 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 	m = maps_find_recorder(&maps);
 	if (!m) {
 		r = error_set(e, -ENOENT, EXIT_TARGET, "process %d is not being recorded", pid);
-		error_hint(e, "start it with 'seep run -- COMMAND'");
+		error_hint(
+			e,
+			"start it with 'seep run -- COMMAND', or flag its program for the next start "
+			"with 'seep flags IMAGE +ust'");
 		goto out;
 	}
 	fd = open_by_launcher(m);
+	if (fd < 0)
+		fd = open_by_owner(pid, m);
 	if (fd < 0)
 		fd = open_by_mapping(pid, m);
 	if (fd < 0) {
@@ -140,6 +185,8 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 	r = open_table(fd, ret, e);
 	if (r < 0)
 		close(fd);
+	else
+		set_clock(ret);
 out:
 	maps_release(&maps);
 	return r;

@@ -194,6 +194,26 @@ def looked_at(lab):
         holds('reminds no more', '+ust' not in reminder, reminder)
 
 
+@case('the clock moves with every look, and with the heap')
+def clock(lab):
+    with Flags(lab) as flags:
+        image = flags.copy('growers')
+        flags.on(image)
+        running = lab.background(image, '2', '--wait')
+        pid = running.truth()['pid']
+        began = time.monotonic()
+        wait_until('a second has gone by', lambda: time.monotonic() > began + 1.2)
+        lab.snap(pid, 'sets-the-clock.seep')
+        running.say('')
+        running.truth()
+        rows = json.loads(lab.seep('blocks', '--list', '--limit', '0', '--format', 'json',
+                                   pid).must().out)['rows']
+        ages = sorted(r['age_ms'] for r in rows if (r['site'] or '').startswith('leaks '))
+        same('blocks', len(ages), 20)
+        holds('ten are younger', ages[9] < 1000 < ages[10], ages)
+        running.wait().must()
+
+
 @case("an ordinary user's process is recorded, and he can look at it")
 def of_another(lab):
     with Flags(lab) as flags:
