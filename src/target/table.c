@@ -162,10 +162,9 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 	m = maps_find_recorder(&maps);
 	if (!m) {
 		r = error_set(e, -ENOENT, EXIT_TARGET, "process %d is not being recorded", pid);
-		error_hint(
-			e,
-			"start it with 'seep run -- COMMAND', or flag its program for the next start "
-			"with 'seep flags IMAGE +ust'");
+		error_hint(e,
+			   "start it with 'seep run -- COMMAND', or have its next start recorded: "
+			   "'seep flags IMAGE +ust'");
 		goto out;
 	}
 	fd = open_by_launcher(m);

@@ -493,6 +493,36 @@ def large(lab):
              ['LD_PRELOAD=' + preload])
 
 
+FILTERED = """
+import ctypes, os, struct, sys
+action = {'kill': 0x80000000, 'errno': 0x50001}[sys.argv[1]]
+number = 319  # memfd_create, x86-64
+code = b''.join(struct.pack('HBBI', *i) for i in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, action), (0x06, 0, 0, 0x7fff0000)))
+program = ctypes.create_string_buffer(code)
+libc = ctypes.CDLL(None, use_errno=True)
+prog = struct.pack('HxxxxxxQ', 4, ctypes.addressof(program))
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.create_string_buffer(prog), 0, 0):
+    sys.exit(77)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@case('in a sandbox that forbids our calls the program starts, unrecorded')
+def sandboxed(lab):
+    with Flags(lab) as flags:
+        flags.on()
+        for how in ('kill', 'errno'):
+            done = lab.run(sys.executable, '-c', FILTERED, how, flags.image)
+            if done.status == 77:
+                raise Skip('system calls cannot be filtered here')
+            same(f'{how}: its end', done.status, STARTED_STATUS)
+            recorded(how, json.loads(done.out), False)
+        harmless = FILTERED.replace('319', '9999')
+        recorded('a filter that lets us', flags.start(sys.executable, '-c', harmless, 'kill',
+                                                      flags.image))
+
+
 @case('a program that becomes itself is recorded every time')
 def again_and_again(lab):
     shell = os.path.realpath('/bin/bash')
