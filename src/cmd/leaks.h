@@ -74,6 +74,9 @@ void leaks_label(void *context, const struct leak *leak, struct str *out);
 /* A text that is the same for this kind of leak in every run: for baselines. */
 void leaks_fingerprint_text(struct leaks_look *l, const struct leak *leak, struct str *out);
 
+/* Adds what the blocks are to labels of groups whose site and class are not known. */
+void leaks_hint(struct leaks_look *l, struct leak_groups *groups);
+
 /* An exit status, after an explanation if it is not EXIT_DONE. *k is to be released in any case. */
 int leaks_known_read(const struct leaks_options *o, struct leaks_known *k);
 void leaks_known_release(struct leaks_known *k);

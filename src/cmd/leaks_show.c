@@ -290,6 +290,7 @@ int leaks_show(struct leaks_look *l)
 			return status;
 	}
 	leaks_group(&l->leaks, leaks_label, l, &groups);
+	leaks_hint(l, &groups);
 	if (l->o->format == LEAKS_SARIF || l->o->format == LEAKS_JUNIT)
 		status = show_ci(l, &groups);
 	else

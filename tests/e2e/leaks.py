@@ -316,6 +316,21 @@ def ways(lab):
     refuses(lab.seep('refs', truth.pid, 'here'), 2, 'not an address')
 
 
+@case('what blocks are that nobody knows, by how they point to each other')
+def patterns(lab):
+    truth = Leaker(lab.background(victim('leaker')))
+    at = {name: hex(address) for name, address, _, _ in truth.notes}
+    rows = leaks(lab, truth.pid)['rows']
+    said = {row['example']: row['what'] for row in rows}
+    same('the tree', said[at['tree-head']], 'block of 40 bytes, tree node, branches at +0 and +8')
+    ring = [row['what'] for row in rows if row['cycles'] == 1 and row['blocks'] == 1000]
+    same('the ring', ring, ['cycle of 1,000 blocks, list node, next at +0'])
+    holds('one block proves nothing', said[at['direct']].endswith('bytes'), said[at['direct']])
+    recorded = Leaker(lab.start(victim('leaker')))
+    holds('who has a site needs no guess', not any(
+        'node' in row['what'] for row in leaks(lab, recorded.pid)['rows']))
+
+
 @case('what cannot be looked at')
 def refused(lab):
     refuses(lab.seep('leaks', '1234567890'), 3, 'no such process|not a process')
