@@ -45,26 +45,36 @@ static inline uint64_t arch_stack_pointer(void)
 }
 
 /*
- * Collects in what four words differ. Not a branch for each: there would be more of them waiting
- * for memory than the processor can keep.
+ * Collects in what four words differ; offsets as in struct word_group. There is no branch for each:
+ * those, and loads, are what the processor runs out of while it waits for memory.
  */
-static inline __m128i arch_differences(__m128i seen, uint64_t base, const uint32_t *offset,
-				       const uint64_t *value)
-{
-	const __m128i *want = (const __m128i *)value;
-	__m128 a, b;
+struct arch_differences {
+	__m128i seen;
+};
 
-	a = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + offset[0])));
-	b = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + offset[2])));
-	a = _mm_loadh_pi(a, (const __m64 *)(base + offset[1]));
-	b = _mm_loadh_pi(b, (const __m64 *)(base + offset[3]));
-	seen = _mm_or_si128(seen, _mm_xor_si128(_mm_castps_si128(a), want[0]));
-	return _mm_or_si128(seen, _mm_xor_si128(_mm_castps_si128(b), want[1]));
+static inline struct arch_differences arch_no_differences(void)
+{
+	return (struct arch_differences){_mm_setzero_si128()};
 }
 
-static inline bool arch_any_difference(__m128i seen)
+static inline void arch_compare(struct arch_differences *d, uint64_t base, const uint64_t *offsets,
+				const uint64_t *value)
 {
-	return _mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_setzero_si128())) != 0xffff;
+	const __m128i *want = (const __m128i *)value;
+	uint64_t i = offsets[0], j = offsets[1];
+	__m128 a, b;
+
+	a = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + (uint32_t)i)));
+	b = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(base + (uint32_t)j)));
+	a = _mm_loadh_pi(a, (const __m64 *)(base + (i >> 32)));
+	b = _mm_loadh_pi(b, (const __m64 *)(base + (j >> 32)));
+	d->seen = _mm_or_si128(d->seen, _mm_xor_si128(_mm_castps_si128(a), want[0]));
+	d->seen = _mm_or_si128(d->seen, _mm_xor_si128(_mm_castps_si128(b), want[1]));
+}
+
+static inline bool arch_differs(const struct arch_differences *d)
+{
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(d->seen, _mm_setzero_si128())) != 0xffff;
 }
 
 /* Which of four tags, 16-byte aligned, is this one? False: none. */

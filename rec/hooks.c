@@ -12,10 +12,13 @@
 
 unsigned char rec_new_records, rec_delete_records;
 
-/* Brackets a change of the table that is not part of rec_allocated/rec_freed. NULL: not recording.
+/*
+ * Brackets a change of the table that is not part of rec_allocated/rec_freed, maybe inside another
+ * hook, which has decided for itself whether it is noted. NULL: not recording.
  */
-static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp)
+static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp, bool *ret_outer_logs)
 {
+	bool logs;
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self.wire;
 
@@ -25,14 +28,18 @@ static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp)
 		w->hook_sp = sp;
 	w->busy++;
 	barrier();
-	if (h->slow)
+	logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
+	*ret_outer_logs = thread_private(w)->logs;
+	thread_private(w)->logs = logs;
+	if (logs && w->busy == 1)
 		w->passes++;
 	*ret_h = h;
 	return w;
 }
 
-static void end(struct wire_thread *w)
+static void end(struct wire_thread *w, bool outer_logs)
 {
+	thread_private(w)->logs = outer_logs;
 	barrier();
 	w->busy--;
 }
@@ -43,19 +50,19 @@ static void end(struct wire_thread *w)
  */
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
+	bool seen = false, outer_logs = false;
 	struct wire_header *h = NULL;
-	struct wire_thread *w = old ? begin(&h, sp) : NULL;
+	struct wire_thread *w = old ? begin(&h, sp, &outer_logs) : NULL;
 	uint64_t *slot = NULL, marked = 0;
-	bool seen = false;
 	void *p;
 
 	if (w) {
 		marked = table_mark_moving(h, (uint64_t)old, &slot);
 		w->last_block = 0;
-		end(w);
+		end(w, outer_logs);
 	}
 	p = REAL(realloc, void *(*)(void *, size_t))(old, size);
-	w = h && rec_gate.header == h ? begin(&h, sp) : NULL;
+	w = h && rec_gate.header == h ? begin(&h, sp, &outer_logs) : NULL;
 	if (w) {
 		if (p || size == 0) {
 			record_free_counted(h, w);
@@ -69,7 +76,7 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 		/* A realloc that calls malloc and free by their symbols: they have been seen. */
 		if (p && p != old && table_find(h, (uint64_t)p))
 			seen = true;
-		end(w);
+		end(w, outer_logs);
 	}
 	return seen ? p : rec_allocated_wrapper(p, size, pc, sp, bp);
 }

@@ -64,6 +64,7 @@ struct thread {
 	struct wire_thread *wire;
 	uint32_t scratch_temps;		  /* counted here, it counts for nobody */
 	uint32_t nested_nr;		  /* hooks inside a hook since anything else happened */
+	bool logs;			  /* the hook under way notes what it changes */
 	uint64_t nested_block, nested_sp; /* last_block and hook_sp meanwhile */
 	uint64_t last_deleted;		  /* freed by operator delete, which may go on to free() */
 	uint64_t stack_low, stack_high;	  /* mapping that held the stack last */
@@ -103,7 +104,7 @@ extern __thread struct self rec_self __attribute__((tls_model("initial-exec")));
 struct places {
 	uint8_t *base;
 	struct wire_node *nodes;
-	uint32_t *temps;
+	struct wire_count *counts;
 	struct wire_extra *extra;
 	uint64_t *index;
 	uint32_t *dense1; /* number + 1 of the dense chunk, by addr >> 24 */
@@ -112,6 +113,8 @@ struct places {
 	uint32_t nodes_cap;
 };
 extern struct places rec_places;
+
+#define COUNT_OF_UNKNOWN 1
 
 /* The child of parent with this pc, made if need be; WIRE_NODE_UNKNOWN when the tree is full. */
 uint32_t tree_child_slow(struct wire_header *h, uint32_t parent, uint64_t pc);
@@ -139,6 +142,17 @@ static inline struct thread *thread_private(struct wire_thread *w)
 	return (struct thread *)w->private_part;
 }
 
+/*
+ * Whether a hook's changes are noted for a snapshot is decided once, after busy is set; between
+ * hooks and in those that found nothing special it is false.
+ */
+static inline bool hook_logs(const struct wire_header *h)
+{
+	if (likely(rec_self.wire))
+		return thread_private(rec_self.wire)->logs;
+	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
+}
+
 /* capture.c: the node of the stack that starts at (pc, sp, bp); t->proof_nr says what proves it. */
 uint32_t capture_stack(struct thread *t, struct wire_header *h, uint64_t pc, uint64_t sp,
 		       uint64_t bp);
@@ -148,6 +162,7 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 
 /* tree.c */
 void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes);
+void tree_count_temps(struct wire_header *h, uint32_t node, uint64_t temps);
 void tree_flush_record(struct wire_header *h, struct wire_record *r);
 
 /* table.c; all expect the caller to own the block */

@@ -3,11 +3,6 @@
 
 #define NESTED_MAX 65536 /* hooks inside one hook before that one is taken for dead */
 
-static inline bool logging(struct wire_header *h)
-{
-	return h->slow & WIRE_SLOW_SNAPSHOT;
-}
-
 static inline void enter(struct wire_thread *w, uint64_t sp)
 {
 	w->hook_sp = sp;
@@ -40,7 +35,33 @@ static void heal_if_stale(struct wire_thread *w)
 		return;
 	t->nested_nr = 0;
 	t->frames_nr = 0;
+	t->logs = false;
 	w->busy = 0;
+}
+
+/* The slow hook has set busy: will it be noted? A reader learns of it by passes. */
+static void decide(struct wire_header *h, struct wire_thread *w)
+{
+	bool logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
+
+	thread_private(w)->logs = logs;
+	if (logs)
+		w->passes++;
+}
+
+static void leave_slow(struct wire_thread *w)
+{
+	thread_private(w)->logs = false;
+	leave(w);
+}
+
+/* For a hook inside a hook, which has decided for itself: returns what it had decided. */
+static bool decide_nested(struct wire_header *h, struct wire_thread *w)
+{
+	bool outer = thread_private(w)->logs;
+
+	thread_private(w)->logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
+	return outer;
 }
 
 /* A wrapper's hook may follow: it must know that this block is seen. But it is not a temporary one.
@@ -55,7 +76,7 @@ static void set_last_block(struct wire_thread *w, uint64_t addr)
  */
 static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, uint32_t node)
 {
-	if (!logging(h) ||
+	if (!hook_logs(h) ||
 	    !undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size))
 		tree_count(h, node, size);
 	table_insert_slow(h, addr, size, node);
@@ -71,20 +92,20 @@ static void without_stack(struct wire_header *h, uint64_t addr, size_t size)
 static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint64_t addr,
 			     size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
-	uint32_t node;
-
-	uint32_t outer = w->busy;
+	uint32_t outer = w->busy, node;
+	bool outer_logs = decide_nested(h, w);
 
 	if (outer > 1) { /* a handler in a handler in a hook: no scratch memory left */
 		without_stack(h, addr, size);
-		return;
+	} else {
+		w->busy = 2;
+		barrier();
+		node = capture_uncached(thread_private(w), h, 1, pc, sp, bp);
+		count_and_insert(h, addr, size, node);
+		barrier();
+		w->busy = outer;
 	}
-	w->busy = 2;
-	barrier();
-	node = capture_uncached(thread_private(w), h, 1, pc, sp, bp);
-	count_and_insert(h, addr, size, node);
-	barrier();
-	w->busy = outer;
+	thread_private(w)->logs = outer_logs;
 }
 
 /* Everything but "nothing special is going on". */
@@ -110,7 +131,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 		return p;
 	}
 	enter(w, sp);
-	w->passes++;
+	decide(h, w);
 	if (h->slow & WIRE_SLOW_UNLOAD)
 		node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
 	else
@@ -120,17 +141,16 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 #endif
 	count_and_insert(h, addr, size, node);
 	set_last_block(w, addr);
-	leave(w);
+	leave_slow(w);
 	return p;
 }
 
 /* A node whose count is not in a record: its temporary blocks are counted here meanwhile. */
-static void use_pending_temps(struct wire_thread *w, uint32_t node)
+static void use_pending_temps(struct wire_header *h, struct wire_thread *w, uint32_t node)
 {
 	if (w->pending_node != node) {
 		if (w->pending_temps)
-			__atomic_fetch_add(&rec_places.temps[w->pending_node], w->pending_temps,
-					   __ATOMIC_RELAXED);
+			tree_count_temps(h, w->pending_node, w->pending_temps);
 		w->pending_temps = 0;
 		w->pending_node = node;
 	}
@@ -186,7 +206,7 @@ static __attribute__((noinline)) void *allocated_walk(void *p, size_t size, uint
 	if (likely(!(h->slow & ~(uint32_t)WIRE_SLOW_FREES)))
 		remember_stack(t, h, pc, sp, bp, node);
 	tree_count(h, node, size);
-	use_pending_temps(w, node);
+	use_pending_temps(h, w, node);
 #ifdef REC_CHECK
 	h->captures++;
 	check_stack(h, pc, node);
@@ -213,7 +233,10 @@ static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
 	if (unlikely(!arch_find_tag(set->tag, tag, &way)))
 		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	v = record_at(w, set->record[way]);
-	if (unlikely(v->shape != site->shape || record_bp_differs(v, bp) || !record_holds(v, sp)))
+	if (unlikely(v->shape != site->shape))
+		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
+	if (unlikely(v->flags) ? record_bp_differs(v, bp) || !record_holds(v, sp)
+			       : unlikely(!record_holds_sure(v, sp)))
 		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	node = count_in_record(w, v, size);
 #ifdef REC_CHECK
@@ -276,19 +299,21 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 	 * have been asked for more than our caller wanted.
 	 */
 	if (h && w && p && w->last_block == (uint64_t)p && !w->busy) {
+		bool done;
+
 		enter(w, sp);
-		if (table_resize(h, (uint64_t)p, size)) {
-			leave(w);
+		decide(h, w);
+		done = table_resize(h, (uint64_t)p, size);
+		leave_slow(w);
+		if (done)
 			return p;
-		}
-		leave(w);
 	}
 	return rec_allocated(p, size, pc, sp, bp);
 }
 
 void record_free_counted(struct wire_header *h, struct wire_thread *w)
 {
-	if (logging(h))
+	if (hook_logs(h))
 		w->late_frees++;
 	else
 		w->frees++;
@@ -304,16 +329,19 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	if (w->busy)
 		heal_if_stale(w);
 	if (w->busy) {
+		bool outer_logs = decide_nested(h, w);
+
 		record_free_counted(h, w);
 		table_remove_slow(h, addr);
+		thread_private(w)->logs = outer_logs;
 		return;
 	}
 	enter(w, sp);
-	w->passes++;
+	decide(h, w);
 	record_free_counted(h, w);
 	table_remove_slow(h, addr);
 	w->last_block = 0;
-	leave(w);
+	leave_slow(w);
 }
 
 /* An allocator with dense blocks, or no slot: it has to be looked at. */

@@ -8,10 +8,14 @@
 #include "arch_x86_64.h"
 #include "table.h"
 
-/* Four words of a record's proof: at sp + offset stands value. */
+/*
+ * Four words of a record's proof: at sp + offset stands value. Loads are what it costs to compare
+ * them, so two offsets come in one: low half of offsets[i], then high half, go with value[2 * i]
+ * and value[2 * i + 1]. In the order of unwinding they are lows first: value[0], [2], [1], [3].
+ */
 struct word_group {
 	_Alignas(16) uint64_t value[4];
-	uint32_t offset[4];
+	uint64_t offsets[2];
 };
 
 /* What lies in front of a record's groups. */
@@ -30,10 +34,15 @@ static inline uint64_t word_at(uint64_t sp, uint32_t offset)
 static inline bool groups_hold(const struct word_group *g, const struct word_group *end,
 			       uint64_t sp)
 {
-	for (; g < end; g++)
-		for (int i = 0; i < 4; i++)
-			if (word_at(sp, g->offset[i]) != g->value[i])
-				return false;
+	for (; g < end; g++) {
+		uint64_t a = g->offsets[0], b = g->offsets[1];
+
+		if (unlikely(word_at(sp, (uint32_t)a) != g->value[0]) ||
+		    unlikely(word_at(sp, (uint32_t)b) != g->value[2]) ||
+		    unlikely(word_at(sp, (uint32_t)(a >> 32)) != g->value[1]) ||
+		    unlikely(word_at(sp, (uint32_t)(b >> 32)) != g->value[3]))
+			return false;
+	}
 	return true;
 }
 
@@ -41,15 +50,21 @@ static inline bool groups_hold(const struct word_group *g, const struct word_gro
 static inline bool record_holds(const struct wire_record *r, uint64_t sp)
 {
 	const struct word_group *g = (const struct word_group *)r->words;
-	const struct word_group *sure = (const void *)((const char *)g + r->sure_bytes);
-	__m128i seen = _mm_setzero_si128();
 
-	for (; g < sure; g++)
-		seen = arch_differences(seen, sp, g->offset, g->value);
-	if (unlikely(arch_any_difference(seen)))
-		return false;
-	return likely(r->sure_bytes == r->words_bytes) ||
-	       groups_hold(sure, (const void *)((const char *)r->words + r->words_bytes), sp);
+	return groups_hold(g, (const void *)((const char *)g + r->words_bytes), sp);
+}
+
+/* The same, better where the record is cold, for one of which all words are certainly mapped. */
+static inline bool record_holds_sure(const struct wire_record *r, uint64_t sp)
+{
+	const struct word_group *g = (const struct word_group *)r->words;
+	const struct word_group *end = (const void *)((const char *)g + r->words_bytes);
+	struct arch_differences d = arch_no_differences();
+
+	do
+		arch_compare(&d, sp, g->offsets, g->value);
+	while (++g < end);
+	return !arch_differs(&d);
 }
 
 static inline bool record_bp_differs(const struct wire_record *r, uint64_t bp)
@@ -104,8 +119,10 @@ static inline struct record_set *record_find_set(struct record_index *x,
 
 	/* Every other word: a call path differs in more than one, or soon will. */
 	do {
-		a = a * 0x2545f491 + word_at(sp, g->offset[0]);
-		b = b * 0x2545f491 + word_at(sp, g->offset[2]);
+		uint64_t offsets = g->offsets[0];
+
+		a = a * 0x2545f491 + word_at(sp, (uint32_t)offsets);
+		b = b * 0x2545f491 + word_at(sp, (uint32_t)(offsets >> 32));
 	} while (++g < end);
 	a = (a + b * 0x3c6ef373) * 0x9e3779b97f4a7c15ull;
 	*ret_tag = (uint32_t)a;

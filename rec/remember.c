@@ -59,7 +59,7 @@ static uint16_t sure_bytes(const struct wire_record *r, uint64_t sp)
 
 	for (i = 0; i < nr; i++)
 		for (int k = 0; k < 4; k++)
-			if (groups_of(r)[i].offset[k] + 8ull > room)
+			if (((const uint32_t *)groups_of(r)[i].offsets)[k] + 8ull > room)
 				return (uint16_t)(i * sizeof(struct word_group));
 	return r->words_bytes;
 }
@@ -67,24 +67,29 @@ static uint16_t sure_bytes(const struct wire_record *r, uint64_t sp)
 /* The words that prove the last walk. False: they cannot be written down. */
 static bool pack(struct thread *t, struct wire_record *r, uint64_t sp, uint64_t bp)
 {
+	uint32_t nr = t->proof_nr, groups = (nr + 3) / 4;
+	uint32_t bytes = groups * (uint32_t)sizeof(struct word_group);
 	struct word_group *g;
-	uint32_t nr = t->proof_nr, groups = (nr + 3) / 4, bytes = groups * (uint32_t)sizeof(*g);
+
 	if (bytes > UINT16_MAX || !words_room(t, r, bytes))
 		return false;
 	g = (struct word_group *)r->words;
 	for (uint32_t i = 0; i < groups * 4; i++) {
 		/* The last group is filled up with its last word: no tail loop. */
 		const struct word *w = &t->words[nr - 1 - (i < nr ? i : nr - 1)];
-		uint64_t offset = w->slot - sp;
+		uint64_t offset = w->slot - sp, place;
 
 		if (offset >> 31)
 			return false;
-		g[i / 4].offset[i % 4] = (uint32_t)offset;
-		g[i / 4].value[i % 4] = w->value;
+		place = i % 4 / 2 + i % 2 * 2; /* 0, 2, 1, 3 */
+		((uint32_t *)g[i / 4].offsets)[place] = (uint32_t)offset;
+		g[i / 4].value[place] = w->value;
 	}
 	r->words_bytes = (uint16_t)bytes;
 	r->sure_bytes = sure_bytes(r, sp);
 	r->flags = t->frames[t->frames_nr - 1].bp_live ? WIRE_RECORD_BP : 0;
+	if (r->sure_bytes < r->words_bytes)
+		r->flags |= WIRE_RECORD_UNSURE;
 	((struct words_head *)r->words)[-1].bp = bp;
 	return true;
 }
@@ -153,8 +158,8 @@ static void widen_hash(struct wire_record *site, uint64_t sp)
 	     at -= sizeof(struct word_group)) {
 		const struct word_group *g = groups_of(site) + at / sizeof(*g) - 1;
 
-		if (word_at(sp, g->offset[0]) != g->value[0] ||
-		    word_at(sp, g->offset[2]) != g->value[2]) {
+		if (word_at(sp, (uint32_t)g->offsets[0]) != g->value[0] ||
+		    word_at(sp, (uint32_t)(g->offsets[0] >> 32)) != g->value[1]) {
 			site->hash_bytes = (uint16_t)at;
 			return;
 		}

@@ -327,7 +327,7 @@ static void set_places(uint8_t *base)
 	rec_places = (struct places){
 		.base = base,
 		.nodes = (struct wire_node *)(base + h->nodes_off),
-		.temps = (uint32_t *)(base + h->temps_off),
+		.counts = (struct wire_count *)(base + h->counts_off),
 		.extra = (struct wire_extra *)(base + h->extra_off),
 		.index = (uint64_t *)(base + h->index_off),
 		.dense1 = (uint32_t *)(base + h->dense1_off),
@@ -338,6 +338,8 @@ static void set_places(uint8_t *base)
 	rec_gate.level1 = (struct wire_level1 *)(base + h->level1_off);
 	for (uint32_t i = WIRE_NODE_UNKNOWN; i < WIRE_NODE_FIRST; i++)
 		rec_places.nodes[i].pc = i;
+	rec_places.nodes[WIRE_NODE_UNKNOWN].count = COUNT_OF_UNKNOWN;
+	h->counts_nr = COUNT_OF_UNKNOWN + 1;
 	h->nodes_nr = WIRE_NODE_FIRST;
 }
 

@@ -5,17 +5,12 @@
 #include "clock.h"
 #include "sys.h"
 
-#define POPULATE_MAX (128 << 10)
-
-static inline bool logging(struct wire_header *h)
-{
-	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
-}
+#define POPULATE_MAX (32 << 10)
 
 /* Writes a slot, noting what it held if a snapshot is under way. */
 static void change(struct wire_header *h, uint64_t *slot, uint64_t value)
 {
-	if (logging(h))
+	if (hook_logs(h))
 		undo_log(h,
 			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
 				 (uint64_t)((uint8_t *)slot - rec_places.base),
@@ -39,14 +34,18 @@ static bool new_chunk(struct wire_header *h, uint64_t base, bool dense, uint32_t
 	return true;
 }
 
-/* Moves the frontier behind this slot, and has the kernel provide the pages up to there at once. */
+/*
+ * Moves the frontier behind this slot, and has the kernel provide the pages up to there at once:
+ * where a heap grows steadily, the more the longer it has done so; else one.
+ */
 static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 {
-	uint64_t page = slot & ~4095ull, end = chunk + WIRE_CHUNK_BYTES;
-	uint64_t bytes = ((page - chunk) / 16 & ~4095ull) + 4096;
+	uint64_t page = slot & ~4095ull, end = chunk + WIRE_CHUNK_BYTES, bytes = 4096;
 
-	if (e > rec_gate.level1 && e[-1].base) /* a heap that has come up from below */
-		bytes = POPULATE_MAX;
+	if (page == chunk && e > rec_gate.level1 && e[-1].base)
+		bytes = POPULATE_MAX; /* it has come up from below */
+	else if (page == e->frontier)
+		bytes += (page - chunk) / 16 & ~4095ull;
 	if (bytes > POPULATE_MAX)
 		bytes = POPULATE_MAX;
 	if (bytes > end - page)
@@ -229,7 +228,7 @@ void table_moved(struct wire_header *h, uint64_t *slot, uint64_t marked)
 	/* Whoever was given the address meanwhile has overwritten the mark: then it is theirs. */
 	if (__atomic_load_n(slot, __ATOMIC_RELAXED) != marked)
 		return;
-	if (logging(h))
+	if (hook_logs(h))
 		undo_log(h,
 			 (uint64_t)WIRE_UNDO_SLOT << WIRE_UNDO_KIND_SHIFT |
 				 (uint64_t)((uint8_t *)slot - rec_places.base),
@@ -252,6 +251,25 @@ static uint64_t size_in(uint64_t slot, uint64_t addr)
 	return second ? *second : 0;
 }
 
+/* Takes a block back out of its node's counters. */
+static void uncount(struct wire_header *h, uint32_t node, uint64_t size)
+{
+	if (hook_logs(h) &&
+	    undo_log(h, (uint64_t)WIRE_UNDO_UNCOUNT << WIRE_UNDO_KIND_SHIFT | node, size))
+		return;
+	__atomic_fetch_sub(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&rec_places.extra[node].bytes, size, __ATOMIC_RELAXED);
+}
+
+static void recount(struct wire_header *h, uint32_t node, uint64_t size)
+{
+	if (hook_logs(h) &&
+	    undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size))
+		return;
+	__atomic_fetch_add(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&rec_places.extra[node].bytes, size, __ATOMIC_RELAXED);
+}
+
 bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 {
 	uint64_t *slot = table_find(h, addr), *better, old;
@@ -262,8 +280,7 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	node = (uint32_t)(*slot >> WIRE_SLOT_NODE_SHIFT);
 	old = size_in(*slot, addr);
 	if (rec_places.nodes[node].parent == WIRE_NODE_NO_CFI) {
-		__atomic_fetch_sub(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
-		__atomic_fetch_sub(&rec_places.extra[node].bytes, old, __ATOMIC_RELAXED);
+		uncount(h, node, old);
 		leave(h, slot);
 		return false;
 	}
@@ -272,7 +289,8 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	better = table_slot_for(h, (void *)addr, size);
 	if (!better)
 		return true;
-	__atomic_fetch_add(&rec_places.extra[node].bytes, size - old, __ATOMIC_RELAXED);
+	uncount(h, node, old);
+	recount(h, node, size);
 	if (better != slot)
 		leave(h, slot);
 	enter(h, better, addr, size, node);

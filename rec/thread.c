@@ -136,6 +136,7 @@ struct wire_thread *thread_get(struct wire_header *h)
 	t->wire = w;
 	t->frames_nr = 0;
 	t->stack_low = t->stack_high = 0;
+	t->logs = false;
 	w->private_part = (uint64_t)t;
 	w->busy = 0;
 	w->last_block = 0;

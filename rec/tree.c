@@ -36,7 +36,7 @@ static uint64_t mix(uint64_t pc, uint32_t parent)
  * entries go into the first that is less than half full, so that little memory is touched as long
  * as there is little in them. Entries stay where they are.
  */
-#define INDEX_FIRST_BITS 12
+#define INDEX_FIRST_BITS 10
 #define INDEX_STEP_BITS 2
 
 struct level {
@@ -161,26 +161,52 @@ uint32_t tree_child_slow(struct wire_header *h, uint32_t parent, uint64_t pc)
 	return c ? c : WIRE_NODE_UNKNOWN;
 }
 
-static void count(struct wire_header *h, uint32_t node, uint32_t blocks, uint64_t bytes)
+/* The node's own counters, given to it now if need be. */
+static COLD struct wire_count *new_count(struct wire_header *h, uint32_t node)
 {
-	struct wire_node *n = &rec_places.nodes[node];
-	uint32_t before;
+	uint32_t *place = &rec_places.nodes[node].count, none = 0;
+	uint32_t mine = __atomic_load_n(&h->counts_nr, __ATOMIC_RELAXED);
+
+	do {
+		if (mine >= rec_places.nodes_cap) /* as many nodes as there can be */
+			return &rec_places.counts[COUNT_OF_UNKNOWN];
+	} while (!__atomic_compare_exchange_n(&h->counts_nr, &mine, mine + 1, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	/* Another thread may be first; then ours stays empty. */
+	if (!__atomic_compare_exchange_n(place, &none, mine, false, __ATOMIC_RELEASE,
+					 __ATOMIC_ACQUIRE))
+		mine = none;
+	return &rec_places.counts[mine];
+}
+
+static inline struct wire_count *count_of(struct wire_header *h, uint32_t node)
+{
+	uint32_t i = __atomic_load_n(&rec_places.nodes[node].count, __ATOMIC_ACQUIRE);
+
+	return likely(i) ? &rec_places.counts[i] : new_count(h, node);
+}
+
+static void count(struct wire_header *h, uint32_t node, uint64_t blocks, uint64_t bytes)
+{
+	struct wire_count *c = count_of(h, node);
 
 	if (likely(!h->threads_many && __libc_single_threaded)) {
-		before = n->blocks;
-		n->blocks = before + blocks;
-		n->bytes += bytes;
+		c->blocks += blocks;
+		c->bytes += bytes;
 	} else {
-		before = __atomic_fetch_add(&n->blocks, blocks, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&n->bytes, bytes, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->blocks, blocks, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->bytes, bytes, __ATOMIC_RELAXED);
 	}
-	if (unlikely(before + blocks < before))
-		__atomic_fetch_add(&rec_places.extra[node].blocks, 1ull << 32, __ATOMIC_RELAXED);
 }
 
 void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes)
 {
 	count(h, node, 1, bytes);
+}
+
+void tree_count_temps(struct wire_header *h, uint32_t node, uint64_t temps)
+{
+	__atomic_fetch_add(&count_of(h, node)->temps, temps, __ATOMIC_RELAXED);
 }
 
 void tree_flush_record(struct wire_header *h, struct wire_record *r)
@@ -189,7 +215,7 @@ void tree_flush_record(struct wire_header *h, struct wire_record *r)
 		return;
 	count(h, r->node, r->blocks, r->bytes);
 	if (r->temps)
-		__atomic_fetch_add(&rec_places.temps[r->node], r->temps, __ATOMIC_RELAXED);
+		tree_count_temps(h, r->node, r->temps);
 	r->bytes = 0;
 	r->blocks = 0;
 	r->temps = 0;

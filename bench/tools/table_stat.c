@@ -50,7 +50,7 @@ static void print_memory(int fd, const struct wire_header *h, uint64_t file_byte
 		{"header", 0},
 		{"modules", h->modules_off},
 		{"nodes", h->nodes_off},
-		{"temps", h->temps_off},
+		{"counts", h->counts_off},
 		{"extra", h->extra_off},
 		{"index", h->index_off},
 		{"threads", h->threads_off},

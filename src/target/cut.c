@@ -152,7 +152,7 @@ static int read_undo(struct reading *r, struct error *e)
 	return read_at(r, r->undo, nr * sizeof(*r->undo), r->t->layout.undo_off, e);
 }
 
-/* Adds the allocations that were only noted while a snapshot was under way to their counters. */
+/* Puts right the counters of allocations that were only noted while a snapshot was under way. */
 static void settle_counts(struct reading *r)
 {
 	const struct wire_header *l = &r->t->layout;
@@ -167,12 +167,17 @@ static void settle_counts(struct reading *r)
 		return;
 	for (size_t i = 0; i < r->nr_undo; i++) {
 		uint64_t key = r->undo[i].key, node = key & WIRE_UNDO_KEY_MASK;
+		uint64_t kind = key >> WIRE_UNDO_KIND_SHIFT, size = r->undo[i].value;
 
-		if (!(key & WIRE_UNDO_VALID) || key >> WIRE_UNDO_KIND_SHIFT != WIRE_UNDO_COUNT ||
-		    node >= l->nodes_cap)
+		if (!(key & WIRE_UNDO_VALID) || node >= l->nodes_cap)
 			continue;
-		__atomic_fetch_add(&extra[node].blocks, 1, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&extra[node].bytes, r->undo[i].value, __ATOMIC_RELAXED);
+		if (kind == WIRE_UNDO_COUNT) {
+			__atomic_fetch_add(&extra[node].blocks, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_add(&extra[node].bytes, size, __ATOMIC_RELAXED);
+		} else if (kind == WIRE_UNDO_UNCOUNT) {
+			__atomic_fetch_sub(&extra[node].blocks, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_sub(&extra[node].bytes, size, __ATOMIC_RELAXED);
+		}
 	}
 	munmap(extra, bytes);
 }
@@ -397,8 +402,9 @@ static int read_nodes(struct reading *r, struct error *e)
 	const struct wire_header *l = &r->t->layout;
 	struct cut *c = r->cut;
 	uint32_t nr = __atomic_load_n(&r->t->header->nodes_nr, __ATOMIC_ACQUIRE);
+	struct wire_count *counts = NULL;
 	struct wire_extra *extra = NULL;
-	uint32_t *temps = NULL;
+	uint32_t nr_counts;
 	int err;
 
 	if (nr > l->nodes_cap)
@@ -411,8 +417,12 @@ static int read_nodes(struct reading *r, struct error *e)
 	c->node_bytes = mem_alloc_array(nr, sizeof(uint64_t));
 	c->node_temps = mem_alloc_array(nr, sizeof(uint64_t));
 	err = read_at(r, c->nodes, nr * sizeof(*c->nodes), l->nodes_off, e);
+	/* After the nodes: those that have a count by now are in it. */
+	nr_counts = __atomic_load_n(&r->t->header->counts_nr, __ATOMIC_ACQUIRE);
+	if (nr_counts > l->nodes_cap)
+		nr_counts = l->nodes_cap;
 	if (err == 0)
-		err = read_array(r, l->temps_off, nr, sizeof(*temps), (void **)&temps, e);
+		err = read_array(r, l->counts_off, nr_counts, sizeof(*counts), (void **)&counts, e);
 	if (err == 0)
 		err = read_array(r, l->extra_off, nr, sizeof(*extra), (void **)&extra, e);
 	for (size_t i = 0; i < nr && err == 0; i++) {
@@ -424,11 +434,16 @@ static int read_nodes(struct reading *r, struct error *e)
 			n->parent = WIRE_NODE_ROOT;
 			c->broken_rows++;
 		}
-		c->node_blocks[i] = n->blocks + extra[i].blocks;
-		c->node_bytes[i] = n->bytes + extra[i].bytes;
-		c->node_temps[i] = temps[i];
+		c->node_blocks[i] = extra[i].blocks;
+		c->node_bytes[i] = extra[i].bytes;
+		c->node_temps[i] = 0;
+		if (!n->count || n->count >= nr_counts)
+			continue;
+		c->node_blocks[i] += counts[n->count].blocks;
+		c->node_bytes[i] += counts[n->count].bytes;
+		c->node_temps[i] = counts[n->count].temps;
 	}
-	free(temps);
+	free(counts);
 	free(extra);
 	return err;
 }

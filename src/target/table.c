@@ -32,7 +32,7 @@ static bool layout_fits(const struct wire_header *h)
 	       h->threads_cap <= WIRE_THREADS_MAX && h->chunks_cap <= WIRE_CHUNKS_MAX &&
 	       area_fits(h, h->modules_off, h->modules_cap, sizeof(struct wire_module)) &&
 	       area_fits(h, h->nodes_off, h->nodes_cap, sizeof(struct wire_node)) &&
-	       area_fits(h, h->temps_off, h->nodes_cap, 4) &&
+	       area_fits(h, h->counts_off, h->nodes_cap, sizeof(struct wire_count)) &&
 	       area_fits(h, h->extra_off, h->nodes_cap, sizeof(struct wire_extra)) &&
 	       area_fits(h, h->threads_off, h->threads_cap, h->thread_stride) &&
 	       area_fits(h, h->undo_off, h->undo_cap, sizeof(struct wire_undo)) &&

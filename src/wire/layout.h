@@ -45,7 +45,7 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 
 	h->modules_off = wire_place(&end, h->modules_cap * sizeof(struct wire_module), WIRE_PAGE);
 	h->nodes_off = wire_place(&end, h->nodes_cap * sizeof(struct wire_node), WIRE_PAGE);
-	h->temps_off = wire_place(&end, h->nodes_cap * sizeof(uint32_t), WIRE_PAGE);
+	h->counts_off = wire_place(&end, h->nodes_cap * sizeof(struct wire_count), WIRE_PAGE);
 	h->extra_off = wire_place(&end, h->nodes_cap * sizeof(struct wire_extra), WIRE_PAGE);
 	h->index_off = wire_place(&end, sizeof(uint64_t) << h->index_bits, WIRE_PAGE);
 	h->threads_off = wire_place(&end, h->threads_cap * h->thread_stride, WIRE_PAGE);

@@ -6,7 +6,7 @@
  *   0            struct wire_header            configuration, control, status
  *   modules_off  struct wire_module[]          modules that appeared in a stack, in that order
  *   nodes_off    struct wire_node[]            stack tree; append-only, ids are stable
- *   temps_off    uint32_t[nodes_cap]           per node: temporary blocks (sparse)
+ *   counts_off   struct wire_count[nodes_cap]  of the nodes where blocks were allocated
  *   extra_off    struct wire_extra[nodes_cap]  per node: counts that are kept elsewhere (sparse)
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; the recorder's own
  *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
@@ -36,7 +36,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -105,21 +105,29 @@ enum wire_special {
 
 /*
  * pc: return address; bits 48 … 63: 0 while its module is loaded, else 1 + index of the (unloaded)
- * module that was there. blocks and bytes: allocations whose stack ends here and that are not held
- * back in a thread's records; blocks is the low word, wire_extra gets the carries.
+ * module that was there. count: which wire_count is this node's; 0: none, nothing counted yet.
  */
 struct wire_node {
 	uint64_t pc;
 	uint32_t parent, sibling;
 	uint32_t child;
-	uint32_t blocks;
-	uint64_t bytes;
+	uint32_t count;
 };
-_Static_assert(sizeof(struct wire_node) == 32, "two nodes a cache line");
+_Static_assert(sizeof(struct wire_node) == 24, "no holes");
 
 /*
- * To be added to a node's counters. Both sides add to it atomically: the recorder carries, a reader
- * what was allocated while it took a snapshot (which the recorder only notes in the undo log).
+ * Allocations whose stack ends at a node and that are not held back in a thread's records; temps:
+ * those of them that were freed before anything else happened. Few nodes have one: blocks are
+ * allocated at the ends of stacks. The first is nobody's, the second that of WIRE_NODE_UNKNOWN.
+ */
+struct wire_count {
+	uint64_t blocks, bytes, temps;
+};
+
+/*
+ * To be added to a node's counters. Both sides add to it atomically: the recorder where it was
+ * wrong about a size, a reader what was allocated while it took a snapshot (which the recorder only
+ * notes in the undo log).
  */
 struct wire_extra {
 	uint64_t blocks, bytes;
@@ -151,8 +159,9 @@ struct wire_module {
 _Static_assert(sizeof(struct wire_module) == 528, "no holes");
 
 enum wire_record_flags {
-	WIRE_RECORD_BP = 1,   /* the frame pointer is part of the proof */
-	WIRE_RECORD_MANY = 2, /* a site with other stacks that come back: look among them first */
+	WIRE_RECORD_BP = 1,	/* the frame pointer is part of the proof */
+	WIRE_RECORD_MANY = 2,	/* a site with other stacks that come back: look among them first */
+	WIRE_RECORD_UNSURE = 4, /* not all of its words are certainly mapped */
 };
 
 /*
@@ -193,7 +202,7 @@ _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 struct wire_thread {
 	int32_t tid;	       /* 0: slot free */
 	uint32_t busy;	       /* depth of hooks that this thread is inside of */
-	uint32_t passes;       /* changes with every hook that has seen wire_header.slow */
+	uint32_t passes;       /* changes with every hook that has seen WIRE_SLOW_SNAPSHOT */
 	uint32_t pending_node; /* its temporary blocks not yet in the table: */
 	uint32_t pending_temps;
 	uint32_t late_frees;
@@ -217,8 +226,9 @@ struct wire_level1 {
 };
 
 enum wire_undo_kind {
-	WIRE_UNDO_SLOT = 0,  /* key: file offset of the slot; value: what it held */
-	WIRE_UNDO_COUNT = 1, /* key: node; value: requested bytes of one more block */
+	WIRE_UNDO_SLOT = 0,    /* key: file offset of the slot; value: what it held */
+	WIRE_UNDO_COUNT = 1,   /* key: node; value: requested bytes of one more block */
+	WIRE_UNDO_UNCOUNT = 2, /* of one less: it has turned out to be another one */
 };
 struct wire_undo {
 	uint64_t key; /* kind in the top 8 bits; 0: not written yet */
@@ -270,7 +280,7 @@ struct wire_header {
 	uint64_t magic;
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
-	uint64_t modules_off, nodes_off, temps_off, extra_off, index_off, threads_off, undo_off;
+	uint64_t modules_off, nodes_off, counts_off, extra_off, index_off, threads_off, undo_off;
 	uint64_t level1_off, dense1_off, chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
 	uint64_t thread_stride;
@@ -294,7 +304,8 @@ struct wire_header {
 	uint32_t threads_nr, chunks_nr, modules_nr;
 	uint32_t undo_nr, undo_lost;
 	uint32_t index_nr; /* entries of the overflow index */
-	uint8_t pad2[36];
+	uint32_t counts_nr;
+	uint8_t pad2[32];
 
 	/* status and losses: written by the recorder */
 	_Alignas(64) uint32_t state; /* enum wire_state */

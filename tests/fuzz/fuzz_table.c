@@ -22,7 +22,7 @@ static uint64_t area_start(const struct wire_header *h, uint8_t area)
 		offsetof(struct wire_header, slow),
 		h->nodes_off,
 		offsetof(struct wire_header, chunk_base),
-		h->temps_off,
+		h->counts_off,
 		h->modules_off,
 		h->extra_off,
 		h->threads_off,

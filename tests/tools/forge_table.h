@@ -25,6 +25,7 @@
 #define FORGED_DENSE_BASE 0x200000000ull /* chunk 1 */
 #define FORGED_BIG_BYTES (1u << 20)
 #define FORGED_NODES 7
+#define FORGED_COUNTS 4
 
 struct forged {
 	int fd;
@@ -40,6 +41,11 @@ static inline struct wire_header *forged_header(const struct forged *f)
 static inline struct wire_node *forged_nodes(const struct forged *f)
 {
 	return (struct wire_node *)(f->file + forged_header(f)->nodes_off);
+}
+
+static inline struct wire_count *forged_counts(const struct forged *f)
+{
+	return (struct wire_count *)(f->file + forged_header(f)->counts_off);
 }
 
 static inline struct wire_module *forged_modules(const struct forged *f)
@@ -86,7 +92,7 @@ static inline uint64_t forged_layout(struct wire_header *h)
 	h->chunks_cap = 2;
 	h->modules_off = forged_place(&end, h->modules_cap, sizeof(struct wire_module));
 	h->nodes_off = forged_place(&end, h->nodes_cap, sizeof(struct wire_node));
-	h->temps_off = forged_place(&end, h->nodes_cap, sizeof(uint32_t));
+	h->counts_off = forged_place(&end, h->nodes_cap, sizeof(struct wire_count));
 	h->extra_off = forged_place(&end, h->nodes_cap, sizeof(struct wire_extra));
 	h->index_off = forged_place(&end, 1u << h->index_bits, sizeof(uint64_t));
 	h->threads_off = forged_place(&end, h->threads_cap, h->thread_stride);
@@ -102,6 +108,7 @@ static inline void forged_fill_tree(const struct forged *f)
 	struct wire_node *n = forged_nodes(f);
 	struct wire_module *m = forged_modules(f);
 	struct wire_thread *t = forged_thread(f);
+	struct wire_count *count = forged_counts(f);
 	struct wire_extra *extra = (struct wire_extra *)(f->file + forged_header(f)->extra_off);
 
 	m[0] = (struct wire_module){
@@ -118,13 +125,14 @@ static inline void forged_fill_tree(const struct forged *f)
 		.path = "/opt/gone.so",
 	};
 	n[4] = (struct wire_node){.pc = 0x10100};
-	n[5] = (struct wire_node){.pc = 0x10200, .parent = 4, .blocks = 2, .bytes = 200};
+	n[5] = (struct wire_node){.pc = 0x10200, .parent = 4, .count = 2};
 	n[6] = (struct wire_node){
 		.pc = 2ull << WIRE_PC_BITS | 0x30100,
 		.parent = 5,
-		.bytes = FORGED_BIG_BYTES,
-		.blocks = 1,
+		.count = 1,
 	};
+	count[1] = (struct wire_count){.bytes = FORGED_BIG_BYTES, .blocks = 1};
+	count[2] = (struct wire_count){.blocks = 2, .bytes = 200};
 	extra[5] = (struct wire_extra){.blocks = 2, .bytes = 50};
 	t->tid = 1;
 	t->pending_node = 5;
@@ -164,6 +172,7 @@ static inline bool forged_init(struct forged *f)
 		memcpy(f->file, layout, offsetof(struct wire_header, chunk_base));
 		forged_header(f)->state = WIRE_STATE_RECORDING;
 		forged_header(f)->nodes_nr = FORGED_NODES;
+		forged_header(f)->counts_nr = FORGED_COUNTS;
 		forged_header(f)->modules_nr = 2;
 		forged_header(f)->threads_nr = 1;
 		forged_header(f)->chunks_nr = 2;

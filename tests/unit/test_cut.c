@@ -130,13 +130,17 @@ static void counts_that_a_dead_reader_left_are_added_once(void **state)
 	forged_header(&f)->slow = WIRE_SLOW_SNAPSHOT;
 	note(&f, 0, WIRE_UNDO_COUNT, 5, 40);
 	note(&f, 1, WIRE_UNDO_COUNT, 6, 7);
+	/* One more of 30 bytes, which turned out to be 20. */
+	note(&f, 2, WIRE_UNDO_COUNT, 6, 30);
+	note(&f, 3, WIRE_UNDO_UNCOUNT, 6, 30);
+	note(&f, 4, WIRE_UNDO_COUNT, 6, 20);
 	for (int again = 0; again < 2; again++) {
 		struct found found = take(&f, false);
 
 		assert_int_equal(found.cut.node_blocks[5], 6);
 		assert_int_equal(found.cut.node_bytes[5], 300);
-		assert_int_equal(found.cut.node_blocks[6], 2);
-		assert_int_equal(found.cut.node_bytes[6], FORGED_BIG_BYTES + 7);
+		assert_int_equal(found.cut.node_blocks[6], 3);
+		assert_int_equal(found.cut.node_bytes[6], FORGED_BIG_BYTES + 7 + 20);
 		assert_false(found.cut.torn);
 		assert_int_equal(forged_header(&f)->slow, 0);
 		assert_int_equal(forged_header(&f)->undo_nr, 0);
@@ -209,7 +213,8 @@ static void parents_that_are_no_ancestors(void **state)
 
 	(void)state;
 	forged_nodes(&f)[1].parent = 0x7ffffff0;
-	forged_nodes(&f)[1].blocks = 1;
+	forged_nodes(&f)[1].count = 3;
+	forged_counts(&f)[3].blocks = 1;
 	forged_nodes(&f)[3].parent = 3;
 	forged_nodes(&f)[4].parent = 4;
 	forged_nodes(&f)[5].parent = UINT32_MAX;
@@ -264,6 +269,8 @@ static void counts_beyond_what_there_is_room_for(void **state)
 
 	(void)state;
 	h->nodes_nr = h->modules_nr = h->threads_nr = h->chunks_nr = h->undo_nr = UINT32_MAX;
+	h->counts_nr = UINT32_MAX;
+	forged_nodes(&f)[4].count = UINT32_MAX;
 	forged_thread(&f)->pending_node = UINT32_MAX;
 	forged_thread(&f)->records[0] = (struct wire_record){.node = UINT32_MAX, .blocks = 1};
 	found = take(&f, true);
@@ -320,7 +327,7 @@ static void layouts_that_do_not_fit_the_file(void **state)
 	REFUSED_WITH(h->file_bytes = sizeof(*h));
 	REFUSED_WITH(h->nodes_off = 8);
 	REFUSED_WITH(h->nodes_off = UINT64_MAX - 100);
-	REFUSED_WITH(h->temps_off = h->file_bytes - 4);
+	REFUSED_WITH(h->counts_off = h->file_bytes - 4);
 	REFUSED_WITH(h->extra_off = h->file_bytes);
 	REFUSED_WITH(h->undo_off = UINT64_MAX);
 	REFUSED_WITH(h->modules_off = h->file_bytes - 1);

@@ -31,7 +31,7 @@ static void check_layout(const struct wire_header *h)
 		{0, sizeof(*h)},
 		{h->modules_off, h->modules_cap * sizeof(struct wire_module)},
 		{h->nodes_off, nodes * sizeof(struct wire_node)},
-		{h->temps_off, nodes * sizeof(uint32_t)},
+		{h->counts_off, nodes * sizeof(struct wire_count)},
 		{h->extra_off, nodes * sizeof(struct wire_extra)},
 		{h->index_off, sizeof(uint64_t) << h->index_bits},
 		{h->threads_off, h->threads_cap * h->thread_stride},
