@@ -10,12 +10,17 @@
 #include "base/mem.h"
 #include "heap/extra_blocks.h"
 #include "heap/heap.h"
+#include "heap/vtable.h"
 #include "target/recorded.h"
 #include "target/target.h"
 #include "target/window.h"
 
 #define GRANULE 16
 #define GRANULE_SMALL 8
+/* Where it cannot be told what of a range is used, no more than this is read of it. */
+#define ASK_MAX (16ull << 30)
+/* Rounds of finding objects that only such objects hold. */
+#define PROMOTIONS_MAX 16
 
 struct feed {
 	struct target *t;
@@ -124,9 +129,11 @@ static int add_block(void *context, const struct heap_block *b)
 	return 0;
 }
 
-/* Hands [start, end) to `take`, piece by piece; what cannot be read is counted and stepped over. */
-static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_t end,
-		       void (*take)(struct feed *f, uint64_t addr, const void *p, size_t len))
+typedef void (*take_piece)(struct feed *f, uint64_t addr, const void *p, size_t len);
+
+/* Hands what can be read of [start, end) on; what cannot is counted and stepped over. */
+static void read_used(struct feed *f, struct window *w, uint64_t start, uint64_t end,
+		      take_piece take)
 {
 	const uint64_t page = 4096, word = target_word_bytes(f->t);
 
@@ -150,6 +157,29 @@ static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_
 			len -= len % word;
 		take(f, start, p, len);
 		start += len;
+	}
+}
+
+/* The same without what nobody has touched, which holds no pointers and may be terabytes. */
+static void read_range(struct feed *f, struct window *w, uint64_t start, uint64_t end,
+		       take_piece take)
+{
+	while (start < end) {
+		uint64_t from, to;
+		int err = target_next_used(f->t, start, end, &from, &to);
+
+		if (err == -ENOENT)
+			return;
+		if (err < 0 && end - start > ASK_MAX) {
+			f->account->unread_bytes += end - start;
+			return;
+		}
+		if (err < 0) {
+			from = start;
+			to = end;
+		}
+		read_used(f, w, from, to, take);
+		start = to;
 	}
 }
 
@@ -254,6 +284,48 @@ static void add_roots(struct feed *f, struct window *w, const struct roots *root
 		add_root(f, f->own[i], REACHABLE_OWN | f->own[i]);
 }
 
+/* Blocks whose pointers into their middle turn out to be no chance. */
+struct promotion {
+	struct feed *f;
+	struct window *w;
+	struct vtables *vtables;
+	uint32_t *ids;
+	size_t nr, cap;
+};
+
+static void consider(void *context, uint32_t id)
+{
+	struct promotion *p = context;
+
+	if (p->nr && p->ids[p->nr - 1] == id)
+		return;
+	if (vtables_has_parts(p->vtables, p->w, reach_address(p->f->r, id),
+			      reach_size(p->f->r, id)))
+		ARRAY_PUSH(p->ids, p->nr, p->cap, id);
+}
+
+/*
+ * An object of a C++ class with several bases is often held through one that is not at its
+ * beginning. What such an object holds may again be held that way.
+ */
+static void hold_objects(struct feed *f, struct window *w)
+{
+	struct promotion p = {.f = f, .w = w, .vtables = vtables_new(f->t)};
+
+	w->limit = 0;
+	for (int i = 0; i < PROMOTIONS_MAX; i++) {
+		p.nr = 0;
+		reach_each_weakly_held(f->r, consider, &p);
+		if (p.nr == 0)
+			break;
+		for (size_t k = 0; k < p.nr; k++)
+			reach_hold(f->r, p.ids[k]);
+		reach_mark(f->r);
+	}
+	free(p.ids);
+	vtables_free(p.vtables);
+}
+
 static uint64_t cpu_ns(void)
 {
 	struct timespec ts;
@@ -289,6 +361,7 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 		scanned = cpu_ns();
 		add_roots(&f, &w, roots);
 		reach_mark(f.r);
+		hold_objects(&f, &w);
 		account.walk_ns = walked - began;
 		account.scan_ns = scanned - walked;
 		account.mark_ns = cpu_ns() - scanned;

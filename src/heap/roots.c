@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "heap/extra_blocks.h"
 #include "heap/heap.h"
 #include "target/kernel_words.h"
@@ -221,12 +222,50 @@ static void add_writable(struct finder *f, const struct map *m, const struct map
 }
 
 /* Constants that the loader relocated hold pointers, and lie in pages made read-only again. */
-static bool is_relocated(const struct finder *f, const struct map *m, const struct map *after)
+static bool is_relocated(const struct map *m, const struct map *after)
 {
-	const struct target_module *module = target_find_module(f->t, m->start);
+	return !(m->prot & MAP_EXEC) && after && after->start == m->end &&
+	       (after->prot & MAP_WRITE);
+}
 
-	return module && !(m->prot & (MAP_EXEC | MAP_IS_SHARED)) && after &&
-	       after->start == m->end && (after->prot & MAP_WRITE);
+/* Memory that processes share, not a file that was there before, and no device. */
+static bool is_shared_memory(const struct map *m)
+{
+	return m->deleted || text_starts_with(m->path, "/dev/shm/") ||
+	       text_starts_with(m->path, "/dev/zero") || text_starts_with(m->path, "/SYSV");
+}
+
+static void add_shared(struct finder *f, const struct map *m)
+{
+	bool wanted = is_shared_memory(m) ||
+		      ((m->prot & MAP_WRITE) && !text_starts_with(m->path, "/dev/"));
+
+	if (wanted && !(f->options & ROOTS_NO_SHARED))
+		add_range(f, (struct root_range){.start = m->start,
+						 .end = m->end,
+						 .kind = ROOT_SHARED,
+						 .path = m->path});
+}
+
+/*
+ * Not writable now, but it may have been when something was stored there. Of a file's pages those
+ * count that are no longer the file's (target_next_used()), which a core cannot tell.
+ */
+static void add_protected(struct finder *f, const struct map *m, const struct map *after)
+{
+	bool core = target_how(f->t)->kind == TARGET_CORE;
+	struct root_range range = {
+		.start = m->start, .end = m->end, .kind = ROOT_MEMORY, .path = m->path};
+
+	range.module = target_find_module(f->t, m->start);
+	if (range.module) {
+		range.kind = ROOT_GLOBAL;
+		if (core && !is_relocated(m, after))
+			return;
+	} else if ((core && *m->path && !is_shared_memory(m)) || (f->options & ROOTS_NO_OTHER)) {
+		return;
+	}
+	add_range(f, range);
 }
 
 static void add_map(struct finder *f, size_t i)
@@ -235,25 +274,15 @@ static void add_map(struct finder *f, size_t i)
 	const struct map *m = &maps->items[i];
 	const struct map *before = i ? m - 1 : NULL, *after = i + 1 < maps->nr ? m + 1 : NULL;
 
-	if (!(m->prot & MAP_READ) || map_is_recorder(m))
+	/* [vdso], [vvar], [vsyscall]: the kernel's. */
+	if (map_is_recorder(m) || text_starts_with(m->path, "[v"))
 		return;
-	if (m->prot & MAP_IS_SHARED) {
-		if ((m->prot & MAP_WRITE) && !(f->options & ROOTS_NO_SHARED) &&
-		    strncmp(m->path, "/dev/", 5) != 0)
-			add_range(f, (struct root_range){.start = m->start,
-							 .end = m->end,
-							 .kind = ROOT_SHARED,
-							 .path = m->path});
-		return;
-	}
-	if (m->prot & MAP_WRITE)
+	if (m->prot & MAP_IS_SHARED)
+		add_shared(f, m);
+	else if (m->prot & MAP_WRITE)
 		add_writable(f, m, before);
-	else if (is_relocated(f, m, after))
-		add_range(f, (struct root_range){.start = m->start,
-						 .end = m->end,
-						 .kind = ROOT_GLOBAL,
-						 .module = target_find_module(f->t, m->start),
-						 .path = m->path});
+	else
+		add_protected(f, m, after);
 }
 
 static void add_word(struct roots *r, struct root_word word)

@@ -4,8 +4,8 @@
  *
  * Left out, because what lies there is no longer used: stacks below their stack pointer, stacks of
  * threads that have ended (the C library keeps them mapped), the allocators' own structures, seep's
- * recorder. Everything else that is private and writable counts, whoever made it: coroutine stacks,
- * JIT memory, a program's own arenas.
+ * recorder. Everything else counts that is private or shared memory, whoever made it and however it
+ * is protected now: coroutine stacks, JIT memory, a program's own arenas, sealed tables.
  */
 #ifndef SEEP_HEAP_ROOTS_H
 #define SEEP_HEAP_ROOTS_H

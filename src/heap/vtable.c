@@ -16,6 +16,8 @@
 /* Different first words that point into modules; what comes after them is looked up each time. */
 #define REMEMBERED_MAX (1u << 20)
 #define ARRAY_MAX (1ull << 32)
+/* How far into an object further base classes are looked for. */
+#define PARTS_MAX 65536
 
 struct range {
 	uint64_t start, end;
@@ -239,6 +241,34 @@ uint32_t vtables_class_of_block(struct vtables *v, struct window *w, uint64_t ad
 		return CLASS_NONE;
 	*ret_array = 1;
 	return id;
+}
+
+/* Two words before a vtable is the way from its part to the object: minus `offset`. */
+static bool is_part(struct vtables *v, uint64_t vtable, uint64_t offset)
+{
+	uint64_t mask = v->word == 8 ? UINT64_MAX : UINT32_MAX, way, type_info, of_type_info;
+
+	return in_module_aligned(v, vtable) && in_module(v, vtable - 2ull * v->word) &&
+	       target_read_word(v->target, vtable - 2ull * v->word, &way) &&
+	       way == ((0 - offset) & mask) &&
+	       target_read_word(v->target, vtable - v->word, &type_info) &&
+	       in_module_aligned(v, type_info) &&
+	       target_read_word(v->target, type_info, &of_type_info) &&
+	       is_of_class_types(v, of_type_info);
+}
+
+bool vtables_has_parts(struct vtables *v, struct window *w, uint64_t addr, uint64_t size)
+{
+	uint64_t end = size < PARTS_MAX ? size : PARTS_MAX, word;
+
+	if (size < 2ull * v->word || !window_word(w, addr, &word) ||
+	    vtables_class(v, word) == CLASS_NONE)
+		return false;
+	for (uint64_t offset = v->word; offset + v->word <= end; offset += v->word) {
+		if (window_word(w, addr + offset, &word) && is_part(v, word, offset))
+			return true;
+	}
+	return false;
 }
 
 const char *vtables_name(const struct vtables *v, uint32_t class_id)

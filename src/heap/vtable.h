@@ -16,6 +16,7 @@
 #ifndef SEEP_HEAP_VTABLE_H
 #define SEEP_HEAP_VTABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,12 @@ uint32_t vtables_class(struct vtables *v, uint64_t first_word);
  */
 uint32_t vtables_class_of_block(struct vtables *v, struct window *w, uint64_t addr, uint64_t size,
 				uint8_t *ret_array);
+/*
+ * Does a part of the object behind its beginning have a vtable of its own, which says how far
+ * behind it is (a second base class, a virtual base)? Then pointers to that part are pointers to
+ * the object.
+ */
+bool vtables_has_parts(struct vtables *v, struct window *w, uint64_t addr, uint64_t size);
 /* Mangled type name ("N4shop5OrderE"), to be shown by demangling "_ZTI" and it. "" for none. */
 const char *vtables_name(const struct vtables *v, uint32_t class_id);
 /* Classes are 1 … this. */

@@ -78,6 +78,14 @@ void reach_root_bytes(struct reach *r, const void *bytes, size_t len);
 void reach_mark(struct reach *r);
 enum reach_state reach_state(const struct reach *r, uint32_t id);
 
+/*
+ * Calls fn for each block that is only possibly held and into whose middle a root or a held block
+ * points; more than once for some. reach_hold() of such a block, and reach_mark() again, make it
+ * and what it points to held: for who knows that the pointer is no chance.
+ */
+void reach_each_weakly_held(struct reach *r, void (*fn)(void *context, uint32_t id), void *context);
+void reach_hold(struct reach *r, uint32_t id);
+
 /* Edges of a block: ids of the blocks it points to, with REACH_WEAK set for pointers to a middle.
  */
 #define REACH_WEAK ((uint32_t)1 << 31)

@@ -306,6 +306,36 @@ void reach_mark(struct reach *r)
 	free(w.aside);
 }
 
+void reach_each_weakly_held(struct reach *r, void (*fn)(void *context, uint32_t id), void *context)
+{
+	for (size_t i = 0; i < r->nr_roots; i++) {
+		uint32_t id = r->roots[i] & ~REACH_WEAK;
+
+		if ((r->roots[i] & REACH_WEAK) && reach_state(r, id) == REACH_POSSIBLE)
+			fn(context, id);
+	}
+	for (uint32_t from = 0; from < r->nr_ids; from++) {
+		size_t nr;
+		const uint32_t *edges;
+
+		if (!bit_get(r->strong, from))
+			continue;
+		edges = reach_edges(r, from, &nr);
+		for (size_t i = 0; i < nr; i++) {
+			uint32_t id = edges[i] & ~REACH_WEAK;
+
+			if ((edges[i] & REACH_WEAK) && !bit_get(r->gaps, id) &&
+			    reach_state(r, id) == REACH_POSSIBLE)
+				fn(context, id);
+		}
+	}
+}
+
+void reach_hold(struct reach *r, uint32_t id)
+{
+	ARRAY_PUSH(r->roots, r->nr_roots, r->cap_roots, id);
+}
+
 enum reach_state reach_state(const struct reach *r, uint32_t id)
 {
 	if (bit_get(r->strong, id))

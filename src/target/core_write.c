@@ -250,33 +250,6 @@ static int lay_out(struct writer *w)
 
 /* ---- memory ---- */
 
-/* How many bytes from addr on are all there (or all not there), as *ret_there says. */
-static uint64_t same_residency(struct writer *w, uint64_t addr, uint64_t end, bool *ret_there)
-{
-	struct target_residency r;
-	uint64_t len = end - addr < PIECE_BYTES ? end - addr : PIECE_BYTES, at;
-
-	*ret_there = true;
-	if (target_residency(w->t, addr, addr + len, &r) < 0 ||
-	    r.resident_bytes + r.swapped_bytes >= len)
-		return len;
-	if (r.resident_bytes + r.swapped_bytes == 0) {
-		*ret_there = false;
-		return len;
-	}
-	for (at = addr; at < addr + len; at += PAGE_BYTES) {
-		bool there = true;
-
-		if (target_residency(w->t, at, at + PAGE_BYTES, &r) == 0)
-			there = r.resident_bytes + r.swapped_bytes != 0;
-		if (at == addr)
-			*ret_there = there;
-		else if (there != *ret_there)
-			break;
-	}
-	return (at < end ? at : end) - addr;
-}
-
 static int stopped(struct writer *w)
 {
 	if (!w->o->stop || !*w->o->stop)
@@ -285,34 +258,48 @@ static int stopped(struct writer *w)
 			 w->file.path);
 }
 
+/* The next part of [addr, end) that is to be read: untouched memory stays a hole in the file. */
+static bool next_part(struct writer *w, const struct core_piece *p, uint64_t addr, uint64_t end,
+		      uint64_t *ret_from, uint64_t *ret_to)
+{
+	int err = p->source == CORE_ANONYMOUS ? target_next_used(w->t, addr, end, ret_from, ret_to)
+					      : -ENOTSUP;
+
+	if (err == -ENOENT)
+		return false;
+	if (err < 0) {
+		*ret_from = addr;
+		*ret_to = end;
+	}
+	if (*ret_to - *ret_from > PIECE_BYTES)
+		*ret_to = *ret_from + PIECE_BYTES;
+	return true;
+}
+
 static int copy_memory(struct writer *w, size_t i)
 {
 	const struct core_piece *p = &w->plan.items[i];
-	uint64_t start = p->map->start, end = start + p->bytes, addr = start;
+	uint64_t start = p->map->start, end = start + p->bytes, addr = start, from, to;
 	int err = 0;
 
-	while (addr < end && !err) {
-		uint64_t len = end - addr < PIECE_BYTES ? end - addr : PIECE_BYTES;
-		bool there = true;
-		size_t got;
+	while (!err && addr < end && next_part(w, p, addr, end, &from, &to)) {
+		size_t len = (size_t)(to - from), got;
 
 		err = stopped(w);
 		if (err)
 			break;
-		if (p->source == CORE_ANONYMOUS)
-			len = same_residency(w, addr, end, &there);
-		if (there) {
-			got = target_read(w->t, addr, w->buffer, (size_t)len);
-			err = put_pages(w, w->offsets[i] + (addr - start), w->buffer, got);
-			if (!err && got < len) {
-				w->there[i] = addr + got - start;
-				w->done.unread_bytes += end - addr - got;
-				return 0;
-			}
+		got = target_read(w->t, from, w->buffer, len);
+		err = put_pages(w, w->offsets[i] + (from - start), w->buffer, got);
+		if (!err && got < len) {
+			w->there[i] = from + got - start;
+			w->done.unread_bytes += end - from - got;
+			return 0;
 		}
-		progress_step(w->o->progress, len);
-		addr += len;
+		progress_step(w->o->progress, to - addr);
+		addr = to;
 	}
+	if (!err)
+		progress_step(w->o->progress, end - addr);
 	return err;
 }
 

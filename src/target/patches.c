@@ -1,6 +1,7 @@
 /* See patches.h. */
 #include "target/patches.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,4 +114,29 @@ size_t patches_read(const struct patches *p, struct procmem *m, uint64_t addr, v
 			break;
 	}
 	return done;
+}
+
+int patches_next_used(const struct patches *p, struct procmem *m, uint64_t from, uint64_t end,
+		      struct procmem_run *ret)
+{
+	while (from < end) {
+		uint64_t limit = end;
+		size_t i = first_after(p, from);
+		int err;
+
+		while (i < p->nr && p->items[i].kind == PATCH_RESIDENT)
+			i++;
+		if (i < p->nr && p->items[i].start <= from) {
+			limit = p->items[i].end < end ? p->items[i].end : end;
+			*ret = (struct procmem_run){from, limit};
+			return 0;
+		}
+		if (i < p->nr && p->items[i].start < end)
+			limit = p->items[i].start;
+		err = procmem_next_used(m, from, limit, ret);
+		if (err != -ENOENT)
+			return err;
+		from = limit;
+	}
+	return -ENOENT;
 }

@@ -31,6 +31,11 @@ struct patches {
 void patches_add(struct patches *p, uint64_t start, uint64_t end, enum patch_kind kind,
 		 uint8_t *bytes);
 void patches_release(struct patches *p);
+struct procmem_run;
+
+/* As procmem_next_used(): what is patched counts as used. */
+int patches_next_used(const struct patches *p, struct procmem *m, uint64_t from, uint64_t end,
+		      struct procmem_run *ret);
 /* As procmem_read(), with the patches over it. */
 size_t patches_read(const struct patches *p, struct procmem *m, uint64_t addr, void *buffer,
 		    size_t len);

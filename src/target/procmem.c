@@ -80,6 +80,7 @@ void procmem_close(struct procmem *m)
 		close(m->pagemap);
 	free(m->entries);
 	free(m->slots);
+	free(m->runs);
 	*m = (struct procmem){.mem = -1, .pagemap = -1};
 }
 

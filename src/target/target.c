@@ -12,6 +12,7 @@
 #include "target/target_private.h"
 
 #define TEXT_PIECE 256
+#define PAGE_BYTES 4096ull
 
 struct target *target_new(void)
 {
@@ -269,4 +270,40 @@ bool target_read_text(struct target *t, uint64_t addr, char *buffer, size_t cap)
 int target_residency(struct target *t, uint64_t start, uint64_t end, struct target_residency *ret)
 {
 	return t->ops->residency ? t->ops->residency(t, start, end, ret) : -ENOTSUP;
+}
+
+/* Page by page, for who knows no better. */
+static int next_resident(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			 uint64_t *ret_end)
+{
+	uint64_t at = from, start = 0;
+	struct target_residency r;
+
+	while (at < end) {
+		uint64_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+		int err = target_residency(t, at, at + 1, &r);
+
+		if (err < 0)
+			return err;
+		if (r.resident_bytes + r.swapped_bytes && !start)
+			start = at;
+		else if (!(r.resident_bytes + r.swapped_bytes) && start)
+			break;
+		at = next < end ? next : end;
+	}
+	if (!start)
+		return -ENOENT;
+	*ret_start = start;
+	*ret_end = at;
+	return 0;
+}
+
+int target_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+		     uint64_t *ret_end)
+{
+	if (from >= end)
+		return -ENOENT;
+	if (t->ops->next_used)
+		return t->ops->next_used(t, from, end, ret_start, ret_end);
+	return next_resident(t, from, end, ret_start, ret_end);
 }

@@ -133,6 +133,15 @@ bool target_read_word(struct target *t, uint64_t addr, uint64_t *ret);
 bool target_read_text(struct target *t, uint64_t addr, char *buffer, size_t cap);
 /* 0, or -ENOTSUP where it is not known (cores). For many ranges, ask in ascending order. */
 int target_residency(struct target *t, uint64_t start, uint64_t end, struct target_residency *ret);
+/*
+ * The first part of [from, end), which lie in one mapping, that holds anything of the process's:
+ * pages in memory or swapped out, of a private mapping those only that are not the file's (of a
+ * core: what is no hole in it). 0; -ENOENT: nothing is there; -ENOTSUP: that cannot be told.
+ * Whoever reads much memory asks this first: reserved address space may be terabytes, and reading a
+ * hole in shared memory would fill it.
+ */
+int target_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+		     uint64_t *ret_end);
 
 /* What a core should hold and does not; reads of it come short. */
 struct target_gaps {

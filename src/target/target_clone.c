@@ -94,6 +94,21 @@ static int cloned_residency(struct target *t, uint64_t start, uint64_t end,
 	return procmem_residency(who_knows(t, start), start, end, ret);
 }
 
+/* from and end are of one mapping: whoever asks goes from one to the next. */
+static int cloned_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			    uint64_t *ret_end)
+{
+	struct cloned *c = t->state;
+	struct procmem_run run;
+	int err = patches_next_used(&c->patches, who_knows(t, from), from, end, &run);
+
+	if (err == 0) {
+		*ret_start = run.start;
+		*ret_end = run.end;
+	}
+	return err;
+}
+
 /* ---- while the process stands still ---- */
 
 /* The thread that will make the calls. -ENOTSUP with the reason: none can. */
@@ -414,6 +429,7 @@ static void cloned_close(struct target *t)
 static const struct target_ops cloned_ops = {
 	.read = cloned_read,
 	.residency = cloned_residency,
+	.next_used = cloned_next_used,
 	.proc_dir = cloned_dir,
 	.thaw = cloned_thaw,
 	.close = cloned_close,

@@ -106,6 +106,43 @@ static size_t core_read(struct target *t, uint64_t addr, void *buffer, size_t le
 	return done;
 }
 
+/*
+ * Dumpers leave holes in the file where a region holds nothing but zeros; where the file system
+ * does not tell, all of it is data.
+ */
+static int core_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			  uint64_t *ret_end)
+{
+	struct core_state *s = t->state;
+	size_t i = region_at(t, from);
+	const struct region *r = i == SIZE_MAX ? NULL : &s->regions[i];
+	uint64_t base, dumped;
+	off_t data, hole;
+
+	*ret_start = from;
+	*ret_end = end;
+	if (!r)
+		return 0;
+	base = t->maps.items[i].start;
+	dumped = base + r->core_bytes;
+	if (from >= dumped)
+		return 0;
+	data = lseek(s->elf.fd, (off_t)(r->core_offset + (from - base)), SEEK_DATA);
+	if (data < 0 && errno != ENXIO)
+		return 0;
+	*ret_start = data < 0 ? dumped : base + ((uint64_t)data - r->core_offset);
+	if (*ret_start >= dumped || *ret_start >= end) {
+		/* What follows comes from a file, or is not to be had: that is not for us to skip.
+		 */
+		*ret_start = dumped;
+		return dumped < end ? 0 : -ENOENT;
+	}
+	hole = lseek(s->elf.fd, data, SEEK_HOLE);
+	if (hole > data && base + ((uint64_t)hole - r->core_offset) < end)
+		*ret_end = base + ((uint64_t)hole - r->core_offset);
+	return 0;
+}
+
 static void core_close(struct target *t)
 {
 	struct core_state *s = t->state;
@@ -121,6 +158,7 @@ static void core_close(struct target *t)
 
 static const struct target_ops core_ops = {
 	.read = core_read,
+	.next_used = core_next_used,
 	.close = core_close,
 };
 

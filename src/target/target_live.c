@@ -19,6 +19,19 @@ static int live_residency(struct target *t, uint64_t start, uint64_t end,
 	return procmem_residency(t->state, start, end, ret);
 }
 
+static int live_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			  uint64_t *ret_end)
+{
+	struct procmem_run run;
+	int err = procmem_next_used(t->state, from, end, &run);
+
+	if (err == 0) {
+		*ret_start = run.start;
+		*ret_end = run.end;
+	}
+	return err;
+}
+
 static void live_close(struct target *t)
 {
 	procmem_close(t->state);
@@ -28,6 +41,7 @@ static void live_close(struct target *t)
 static const struct target_ops live_ops = {
 	.read = live_read,
 	.residency = live_residency,
+	.next_used = live_next_used,
 	.close = live_close,
 };
 

@@ -14,6 +14,9 @@ struct target_ops {
 			 struct target_residency *ret);
 	/* Descriptor of the /proc folder whose memory is read, borrowed; NULL: process.pid's. */
 	int (*proc_dir)(struct target *t);
+	/* See target_next_used(); NULL: -ENOTSUP. */
+	int (*next_used)(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			 uint64_t *ret_end);
 	void (*thaw)(struct target *t);	 /* NULL: nothing to do; may be called again */
 	void (*close)(struct target *t); /* frees state; after thaw */
 };
@@ -63,6 +66,10 @@ int target_clone_attach(struct target *t, struct error *e);
  * Reading /proc/PID/mem and /proc/PID/pagemap of any process, for all three. dir: a descriptor of
  * /proc/PID, duplicated.
  */
+struct procmem_run {
+	uint64_t start, end;
+};
+
 struct procmem {
 	int mem, pagemap; /* -1: not permitted */
 	/* Set by the backend: then untouched memory is not asked for. NULL: everything is. */
@@ -75,6 +82,11 @@ struct procmem {
 	size_t nr_entries;
 	struct pagemap_slot *slots; /* of a frozen target: windows all over it */
 	long page_bytes;
+	/* Runs of used pages within [runs_from, runs_to); procmem_used.c. */
+	struct procmem_run *runs;
+	size_t nr_runs;
+	uint64_t runs_from, runs_to, runs_asked;
+	bool no_scan; /* the kernel has no PAGEMAP_SCAN */
 };
 
 /* 0 or negative errno of opening mem; no pagemap is no error. */
@@ -83,5 +95,10 @@ void procmem_close(struct procmem *m);
 size_t procmem_read(struct procmem *m, uint64_t addr, void *buffer, size_t len);
 int procmem_residency(struct procmem *m, uint64_t start, uint64_t end,
 		      struct target_residency *ret);
+/*
+ * The first run of pages at or after from, and before end, that are in memory or swapped out. 0;
+ * -ENOENT: there is none; -ENOTSUP: that cannot be told.
+ */
+int procmem_next_used(struct procmem *m, uint64_t from, uint64_t end, struct procmem_run *ret);
 
 #endif

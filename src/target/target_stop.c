@@ -35,6 +35,20 @@ static int stopped_residency(struct target *t, uint64_t start, uint64_t end,
 	return procmem_residency(&s->mem, start, end, ret);
 }
 
+static int stopped_next_used(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
+			     uint64_t *ret_end)
+{
+	struct stopped *s = t->state;
+	struct procmem_run run;
+	int err = patches_next_used(&s->patches, &s->mem, from, end, &run);
+
+	if (err == 0) {
+		*ret_start = run.start;
+		*ret_end = run.end;
+	}
+	return err;
+}
+
 static int stop_job(void *context)
 {
 	struct stopped *s = context;
@@ -93,6 +107,7 @@ static void stopped_close(struct target *t)
 static const struct target_ops stopped_ops = {
 	.read = stopped_read,
 	.residency = stopped_residency,
+	.next_used = stopped_next_used,
 	.thaw = stopped_thaw,
 	.close = stopped_close,
 };

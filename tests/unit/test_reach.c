@@ -373,6 +373,44 @@ static void long_chains_need_no_recursion(void **state)
 	free(memory);
 }
 
+static void note_id(void *context, uint32_t id)
+{
+	*(uint32_t *)context = id;
+}
+
+/* A global points into the middle of a, which points to b; b points into the middle of c. */
+static void weak_pointers_can_be_vouched_for(void **state)
+{
+	uint64_t memory[64] = {0};
+	struct reach *r = reach_new(8);
+	uint32_t seen = REACH_NONE;
+
+	(void)state;
+	assert_int_equal(reach_add_span(r, BASE, BASE + sizeof(memory), 16), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(reach_add_block(r, BASE + i * 128, 128), 0);
+	memory[2] = BASE + 128;
+	memory[16 + 3] = BASE + 256 + 64;
+	reach_seal(r);
+	reach_scan(r, BASE, memory, sizeof(memory));
+	reach_scan_end(r);
+	reach_root(r, BASE + 64);
+	reach_mark(r);
+	assert_int_equal(reach_state(r, reach_find(r, BASE)), REACH_POSSIBLE);
+	assert_int_equal(reach_state(r, reach_find(r, BASE + 128)), REACH_POSSIBLE);
+	/* b is not held by a weak pointer itself, and c's holder is not held. */
+	reach_each_weakly_held(r, note_id, &seen);
+	assert_int_equal(seen, reach_find(r, BASE));
+	reach_hold(r, seen);
+	reach_mark(r);
+	assert_int_equal(reach_state(r, reach_find(r, BASE)), REACH_HELD);
+	assert_int_equal(reach_state(r, reach_find(r, BASE + 128)), REACH_HELD);
+	assert_int_equal(reach_state(r, reach_find(r, BASE + 256)), REACH_POSSIBLE);
+	reach_each_weakly_held(r, note_id, &seen);
+	assert_int_equal(seen, reach_find(r, BASE + 256));
+	reach_free(r);
+}
+
 static void refuses_what_does_not_fit(void **state)
 {
 	struct reach *r = reach_new(8);
@@ -429,6 +467,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_heaps_agree),
 		cmocka_unit_test(long_chains_need_no_recursion),
+		cmocka_unit_test(weak_pointers_can_be_vouched_for),
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(big_blocks_keep_their_size),
 	};

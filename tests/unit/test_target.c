@@ -118,6 +118,27 @@ static void knows_what_is_resident(void **state)
 	target_close(t);
 }
 
+static void knows_what_is_used(void **state)
+{
+	uint64_t at = (uint64_t)(uintptr_t)memory, bytes = (uint64_t)page, start, end;
+	struct target *t = open_live();
+
+	(void)state;
+	assert_int_equal(target_next_used(t, at, at + 15 * bytes, &start, &end), 0);
+	assert_int_equal(start, at);
+	assert_int_equal(end, at + 2 * bytes);
+	assert_int_equal(target_next_used(t, at + 100, at + bytes, &start, &end), 0);
+	assert_int_equal(start, at + 100);
+	assert_int_equal(end, at + bytes);
+	assert_int_equal(target_next_used(t, at + 2 * bytes, at + 15 * bytes, &start, &end), 0);
+	assert_int_equal(start, at + 5 * bytes);
+	assert_int_equal(end, at + 6 * bytes);
+	assert_int_equal(target_next_used(t, at + 6 * bytes, at + 15 * bytes, &start, &end),
+			 -ENOENT);
+	assert_int_equal(target_next_used(t, at, at, &start, &end), -ENOENT);
+	target_close(t);
+}
+
 static void knows_modules_and_threads(void **state)
 {
 	struct target *t = open_live();
@@ -195,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_is_there),
 		cmocka_unit_test(knows_what_is_resident),
+		cmocka_unit_test(knows_what_is_used),
 		cmocka_unit_test(knows_modules_and_threads),
 		cmocka_unit_test(windows_move_with_the_reader),
 		cmocka_unit_test(says_why_not),

@@ -134,6 +134,28 @@ static void keep_in_table(void)
 	kept_table[700] = make("mmapped-table", "held", 120);
 }
 
+/* A page of memory that does not look as if it could hold pointers now. */
+static void keep_in_page(const char *name, int flags, int protection)
+{
+	void **page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		exit(2);
+	page[40] = make(name, "held", 312);
+	if (mprotect(page, 4096, protection))
+		exit(2);
+}
+
+/* Addresses for terabytes, of which nobody has touched but one page. */
+static void keep_in_reserve(void)
+{
+	char *reserve = mmap(NULL, (size_t)2 << 40, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (reserve != MAP_FAILED)
+		*(void **)(reserve + ((size_t)1 << 40)) = make("reserve", "held", 328);
+}
+
 static void keep_in_kernel(void)
 {
 	struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
@@ -164,6 +186,11 @@ static void keep_elsewhere(void)
 	kept_tagged = (uintptr_t)make("tagged", "held", 184) | 3;
 	kept_masked = (uintptr_t)make("masked", "leaked", 248) ^ MASK;
 	keep_in_table();
+	keep_in_page("shared", MAP_SHARED, PROT_READ | PROT_WRITE);
+	keep_in_page("shared-sealed", MAP_SHARED, PROT_READ);
+	keep_in_page("sealed", MAP_PRIVATE, PROT_READ);
+	keep_in_page("closed", MAP_PRIVATE, PROT_NONE);
+	keep_in_reserve();
 	keep_in_kernel();
 }
 
