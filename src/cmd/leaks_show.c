@@ -90,8 +90,11 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 	if (a->unread_bytes)
 		sheet_note(sheet,
 			   "Incomplete: %s could not be read; blocks held from there only count as "
-			   "leaked.",
-			   format_bytes(a->unread_bytes).text);
+			   "leaked.%s",
+			   format_bytes(a->unread_bytes).text,
+			   target_how(l->source.look.target)->kind == TARGET_CLONE
+				   ? " --method stop reads what a clone does not have."
+				   : "");
 	if (a->extra_blocks && losses->dropped_blocks)
 		sheet_note(
 			sheet,
