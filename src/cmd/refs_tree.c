@@ -103,12 +103,12 @@ int refs_keepers(struct refs_run *run, struct sheet *ret, struct error *e)
 		return err;
 	keepview_init(ret, run->reach, &t.d, run->o->limit, &options);
 	text_printable(&label, run->source.look.label, strlen(run->source.look.label));
-	sheet_set_heading(ret, "%s: who keeps its %s in %s blocks\n", label.data,
+	sheet_set_heading(ret, "%s: %s in %s blocks, and who keeps them\n", label.data,
 			  format_bytes(t.d.bytes[DOMINATORS_ROOT]).text,
 			  format_count(t.d.blocks[DOMINATORS_ROOT]).text);
 	part = keepview_tree(ret, "What the largest keep");
 	nr = dominators_largest(&t.d, DOMINATORS_ROOT, largest, TREES_SHOWN);
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr && t.d.bytes[largest[i]]; i++)
 		keepview_tree_add(part, run->reach, &t.d, largest[i], &options);
 	str_release(&label);
 	tree_release(&t);
