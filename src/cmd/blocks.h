@@ -59,7 +59,12 @@ struct blocks_row {
 	char *heap, *site, *content; /* owned */
 };
 
-/* Finds out heap, class, site, and with --content what is in the block; facts must stay. */
+/*
+ * Finds the class that the row will show, in the block's first words. Of many blocks, first of all
+ * of them in the order of addresses: then their memory is read from end to end.
+ */
+void blocks_row_classify(struct blocks_source *s, struct block_facts *b);
+/* Finds out heap, site, and with --content what is in the block; facts must stay. */
 void blocks_row_init(struct blocks_row *r, const struct blocks_command *c, struct blocks_source *s,
 		     struct block_facts *facts);
 void blocks_row_release(struct blocks_row *r);

@@ -118,6 +118,7 @@ static void add_row(const struct blocks_command *c, struct blocks_source *s, str
 	/* What was asked for is this block's content. */
 	if (strcmp(relation, "this") != 0)
 		quiet.content = false;
+	blocks_row_classify(s, b);
 	blocks_row_init(&row, &quiet, s, b);
 	blockview_around_add(sheet, relation, &row.view);
 	blocks_row_release(&row);

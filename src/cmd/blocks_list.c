@@ -51,10 +51,15 @@ static int by_age(const void *va, const void *vb)
 	return rc ? rc : by_addr(a, b);
 }
 
-static void drop_rest(struct kept *k)
+static void sort(struct kept *k, int (*compare)(const void *, const void *))
 {
 	if (k->nr)
-		qsort(k->items, k->nr, sizeof(*k->items), k->compare);
+		qsort(k->items, k->nr, sizeof(*k->items), compare);
+}
+
+static void drop_rest(struct kept *k)
+{
+	sort(k, k->compare);
 	if (k->limit && k->nr > k->limit)
 		k->nr = (size_t)k->limit;
 }
@@ -71,6 +76,20 @@ static int keep(void *context, const struct block_facts *b)
 	return 0;
 }
 
+/* In the order of addresses, whatever the list's is: then memory is read once, from end to end. */
+static void look_into(const struct blocks_command *c, struct blocks_source *s, struct kept *k)
+{
+	sort(k, by_addr);
+	for (size_t i = 0; i < k->nr; i++) {
+		blocks_row_classify(s, &k->items[i]);
+		if (c->content)
+			blocks_content_note(s, &k->items[i]);
+	}
+	blocks_resolve(s);
+	if (k->compare != by_addr)
+		sort(k, k->compare);
+}
+
 static void fill(const struct blocks_command *c, struct blocks_source *s, struct kept *k,
 		 struct sheet *sheet)
 {
@@ -78,9 +97,6 @@ static void fill(const struct blocks_command *c, struct blocks_source *s, struct
 	sheet_set_heading(sheet, "%s: %s matching %s, %s", s->look.label,
 			  format_count(k->blocks).text, k->blocks == 1 ? "block" : "blocks",
 			  format_bytes(k->bytes).text);
-	for (size_t i = 0; c->content && i < k->nr; i++)
-		blocks_content_note(s, &k->items[i]);
-	blocks_resolve(s);
 	for (size_t i = 0; i < k->nr; i++) {
 		struct blocks_row row;
 
@@ -117,7 +133,9 @@ int blocks_list(const struct blocks_command *c)
 		status = cmd_fail(&e);
 		goto out;
 	}
-	drop_rest(&k);
+	if (k.limit && k.nr > k.limit)
+		drop_rest(&k);
+	look_into(c, &s, &k);
 	fill(c, &s, &k, &sheet);
 	look_done_reading(&s.look);
 	status = blocks_show(c, &s, &sheet);

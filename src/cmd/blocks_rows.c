@@ -40,6 +40,12 @@ static size_t shown_bytes(const struct block_facts *b)
 	return bytes < CONTENT_BYTES ? (size_t)bytes : CONTENT_BYTES;
 }
 
+void blocks_row_classify(struct blocks_source *s, struct block_facts *b)
+{
+	if (b->class_id == CLASS_NONE && block_is_busy(b))
+		blocks_find_class(s, b);
+}
+
 void blocks_content_note(struct blocks_source *s, const struct block_facts *b)
 {
 	size_t width = target_word_bytes(s->look.target), nr = shown_bytes(b) / width;
@@ -93,8 +99,6 @@ void blocks_row_init(struct blocks_row *r, const struct blocks_command *c, struc
 	struct str site = STR_INIT;
 
 	memset(r, 0, sizeof(*r));
-	if (facts->class_id == CLASS_NONE && block_is_busy(facts))
-		blocks_find_class(s, facts);
 	blocks_site_text(s, facts->stack, &site);
 	r->site = str_detach(&site);
 	r->heap = heap_of(s, facts->heap);

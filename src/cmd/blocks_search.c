@@ -245,13 +245,14 @@ static void fill(struct search *s, struct sheet *sheet)
 	sheet_set_heading(sheet, "%s: %s found %s %s%s", s->source->look.label, s->command->search,
 			  format_count(s->found).text, s->found == 1 ? "time" : "times",
 			  s->command->everywhere ? "" : " in busy blocks");
-	if (s->command->content) {
-		for (size_t i = 0; i < s->nr_hits; i++) {
-			if (s->hits[i].in_block)
-				blocks_content_note(s->source, &s->hits[i].block);
-		}
-		blocks_resolve(s->source);
+	for (size_t i = 0; i < s->nr_hits; i++) {
+		if (!s->hits[i].in_block)
+			continue;
+		blocks_row_classify(s->source, &s->hits[i].block);
+		if (s->command->content)
+			blocks_content_note(s->source, &s->hits[i].block);
 	}
+	blocks_resolve(s->source);
 	for (size_t i = 0; i < s->nr_hits; i++)
 		add_row(s, sheet, &s->hits[i]);
 	sheet->rows_left_out = s->found - s->nr_hits;

@@ -252,6 +252,7 @@ static void add_examples(struct top *t, struct sheet *sheet)
 		blocks_content_note(t->source, &t->sample[i * t->nr_sample / nr]);
 	blocks_resolve(t->source);
 	for (size_t i = 0; i < nr; i++) {
+		/* Classified when it was met. */
 		blocks_row_init(&row, t->command, t->source, &t->sample[i * t->nr_sample / nr]);
 		blockview_list_add(sheet, &row.view);
 		blocks_row_release(&row);

@@ -8,6 +8,7 @@
 #include "target/target.h"
 
 #define WINDOW_DEFAULT ((size_t)512 << 10)
+#define WINDOW_FIRST ((size_t)4096)
 
 void window_init(struct window *w, struct target *t, size_t cap)
 {
@@ -32,10 +33,22 @@ static bool holds(const struct window *w, uint64_t addr, size_t len)
 	return addr >= w->start && addr - w->start <= w->len && w->len - (addr - w->start) >= len;
 }
 
-static void move_to(struct window *w, uint64_t addr)
+/* Upwards, and no farther from what was read than that is long: at most half is read in vain. */
+static bool goes_on(const struct window *w, uint64_t addr)
 {
-	size_t want = w->cap;
+	return w->len && addr >= w->start && addr - w->start <= (uint64_t)w->len + w->ahead;
+}
 
+/* Fetches len bytes (at most cap) at addr, and more where that is likely to be asked for. */
+static void move_to(struct window *w, uint64_t addr, size_t len)
+{
+	size_t want = goes_on(w, addr) ? w->ahead * 2 : WINDOW_FIRST;
+
+	if (want < len)
+		want = len;
+	if (want > w->cap)
+		want = w->cap;
+	w->ahead = want;
 	if (w->limit && addr < w->limit && w->limit - addr < want)
 		want = (size_t)(w->limit - addr);
 	w->start = addr;
@@ -47,14 +60,14 @@ const uint8_t *window_get(struct window *w, uint64_t addr, size_t len)
 	if (len > w->cap)
 		return NULL;
 	if (!holds(w, addr, len))
-		move_to(w, addr);
+		move_to(w, addr, len);
 	return holds(w, addr, len) ? w->bytes + (addr - w->start) : NULL;
 }
 
 const uint8_t *window_some(struct window *w, uint64_t addr, size_t *ret_len)
 {
 	if (!holds(w, addr, 1))
-		move_to(w, addr);
+		move_to(w, addr, 1);
 	*ret_len = holds(w, addr, 1) ? w->len - (size_t)(addr - w->start) : 0;
 	return *ret_len ? w->bytes + (addr - w->start) : NULL;
 }

@@ -1,6 +1,8 @@
 /*
- * Reading a target in ascending order without a system call a word: a window of some hundred KiB
- * that moves with the reader. Small jumps within it are free; jumping back re-reads.
+ * Reading a target in ascending order without a system call a word: a window that moves with the
+ * reader. Small jumps within it are free; jumping back re-reads. After a jump it fetches a page and
+ * then twice as much each time, up to some hundred KiB, for as long as the reader goes on upwards:
+ * who looks at a word here and there does not pay for what lies around.
  */
 #ifndef SEEP_TARGET_WINDOW_H
 #define SEEP_TARGET_WINDOW_H
@@ -17,6 +19,7 @@ struct window {
 	size_t cap;	/* bytes that one read may fetch */
 	uint64_t start; /* of what is in bytes */
 	size_t len;
+	size_t ahead;	/* bytes that the last read was to fetch */
 	uint64_t limit; /* reads never go beyond this address; 0: no limit */
 };
 
@@ -25,7 +28,10 @@ void window_init(struct window *w, struct target *t, size_t cap);
 void window_release(struct window *w);
 /* len bytes at addr (len <= cap), valid until the next call; NULL: they cannot all be read. */
 const uint8_t *window_get(struct window *w, uint64_t addr, size_t len);
-/* As much as can be had at addr without a gap, at most cap; *ret_len 0: nothing. */
+/*
+ * As much as is there at addr, at most cap: not all that could be had, so go on behind it. *ret_len
+ * 0: nothing can be read at addr.
+ */
 const uint8_t *window_some(struct window *w, uint64_t addr, size_t *ret_len);
 /* The word of the target's size at addr. */
 bool window_word(struct window *w, uint64_t addr, uint64_t *ret);

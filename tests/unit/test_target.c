@@ -20,6 +20,7 @@
 #include "target/maps.h"
 #include "target/process.h"
 #include "target/target.h"
+#include "target/target_private.h"
 #include "target/window.h"
 
 #define PAGES 16
@@ -198,6 +199,64 @@ static void windows_move_with_the_reader(void **state)
 	target_close(t);
 }
 
+/* A target that notes how it is read: all bytes below 16 MiB are there. */
+#define THERE (16u << 20)
+
+static struct {
+	unsigned int calls;
+	uint64_t bytes;
+} asked;
+
+static size_t noted_read(struct target *t, uint64_t addr, void *buffer, size_t len)
+{
+	(void)t;
+	asked.calls++;
+	asked.bytes += len;
+	if (addr >= THERE)
+		return 0;
+	if (len > THERE - addr)
+		len = (size_t)(THERE - addr);
+	memset(buffer, (int)(addr >> 12), len);
+	return len;
+}
+
+static void noted_close(struct target *t)
+{
+	(void)t;
+}
+
+static void windows_fetch_what_is_asked_for(void **state)
+{
+	static const struct target_ops ops = {.read = noted_read, .close = noted_close};
+	struct target *t = target_new();
+	struct window w;
+	uint64_t word;
+
+	(void)state;
+	t->ops = &ops;
+	t->word_bytes = 8;
+	window_init(&w, t, 0);
+	/* Upwards: as with a window that is always full, but for the first few reads. */
+	for (uint64_t at = 0; at < THERE; at += 16)
+		assert_true(window_word(&w, at, &word));
+	assert_true(asked.calls <= THERE / w.cap + 10);
+	assert_true(asked.bytes <= THERE + w.cap);
+	/* Downwards, and here and there: little beside what is asked for. */
+	memset(&asked, 0, sizeof(asked));
+	for (uint64_t at = THERE; at; at -= 1u << 16)
+		assert_true(window_word(&w, at - 8, &word));
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_true(window_word(&w, i * 7919 * 4096 % (THERE - 8), &word));
+	assert_true(asked.bytes <= (256 + 1000) * 16384ull);
+	/* A long piece is one read, wherever it is. */
+	memset(&asked, 0, sizeof(asked));
+	assert_non_null(window_get(&w, 5u << 20, 100000));
+	assert_non_null(window_get(&w, 1u << 20, 100000));
+	assert_int_equal(asked.calls, 2);
+	window_release(&w);
+	target_close(t);
+}
+
 static void says_why_not(void **state)
 {
 	struct error e = {0};
@@ -219,6 +278,7 @@ int main(void)
 		cmocka_unit_test(knows_what_is_used),
 		cmocka_unit_test(knows_modules_and_threads),
 		cmocka_unit_test(windows_move_with_the_reader),
+		cmocka_unit_test(windows_fetch_what_is_asked_for),
 		cmocka_unit_test(says_why_not),
 	};
 
