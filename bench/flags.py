@@ -34,18 +34,32 @@ CONFIGURATIONS = {
     'one image flagged': registry(['/usr/sbin/some-server']),
     'forty images flagged': registry([f'/usr/lib/some/where/server-{i}' for i in range(40)]),
     'stub without list': '',
+    'one image, the daemon': registry(['/usr/bin/env']),
 }
+DAEMON = 'one image, the daemon'
 
 
-def configure(text):
+def daemon():
+    running = subprocess.Popen([BUILD / 'seep', 'flags', '--daemon'], stderr=subprocess.PIPE,
+                               text=True)
+    if 'watching' not in running.stderr.readline():
+        sys.exit('the daemon does not start')
+    return running
+
+
+def configure(text, with_daemon=False):
+    """What is to be ended before the next one."""
     PRELOAD.unlink(missing_ok=True)
     REGISTRY.unlink(missing_ok=True)
     if text is None:
-        return
+        return None
     if text:
         REGISTRY.parent.mkdir(exist_ok=True)
         REGISTRY.write_text(text)
+    if with_daemon:
+        return daemon()
     PRELOAD.write_text(f'{BUILD}/rec/libseep-flags.so\n')
+    return None
 
 
 def turn(command):
@@ -64,9 +78,12 @@ def measure(command, starts):
     took = {name: [] for name in CONFIGURATIONS}
     for _ in range(max(1, starts // TURN)):
         for name, text in CONFIGURATIONS.items():
-            configure(text)
+            beside = configure(text, name == DAEMON)
             turn(command)  # the first ones find cold caches
             took[name] += turn(command)
+            if beside:
+                beside.terminate()
+                beside.wait()
     configure(None)
     return took
 

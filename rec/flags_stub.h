@@ -5,7 +5,8 @@
  * makes a table and executes the program once more, in place, with the recorder preloaded.
  *
  *   flags_stub.c   the entry, the list, is it us?
- *   flags_exec.c   the table, and the second exec
+ *   flags_exec.c   the second exec
+ *   flags_table.c  the table
  *
  * Whatever goes wrong, the program goes on as if nothing had been: until the second exec has
  * succeeded nothing of it is changed.
@@ -14,6 +15,7 @@
 #define SEEP_REC_FLAGS_STUB_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define FLAGS_FILE "/etc/seep/flags" /* src/target/flag_registry.h explains the format */
 #define FLAGS_MAGIC "seep-flags 1\n"
@@ -29,6 +31,8 @@ struct start {
 	char recorder[FLAGS_PATH_MAX]; /* the library to preload */
 };
 
+/* The descriptor of a new table for this process, open across exec; negative: there is none. */
+long flags_table(uint64_t pid);
 /* Returns only when nothing came of it. */
 void flags_exec(const struct start *s);
 

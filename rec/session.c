@@ -7,7 +7,8 @@
  *
  * With neither FOLLOW nor SOCKET the process was started by the stub of seep flags, and is its own
  * launcher: FD stays open, as the way in for others, and what the stub has put into the environment
- * is taken away again, so that the program and its children see what they would see without us.
+ * is taken away again, so that the program and its children see what they would see without us. The
+ * same is done when FOLLOW is 2: the daemon of seep flags, which gives the tables out.
  */
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -39,6 +40,7 @@ static uint32_t started;
 static struct {
 	bool wanted, follow;
 	bool alone; /* nobody launched us */
+	bool clean; /* the environment is to be as it would be without us */
 	long fd, pid;
 	char socket[100];
 } config;
@@ -171,14 +173,17 @@ static long parse_number(const char **s)
 static void read_config(void)
 {
 	const char *s = environment("SEEP_REC");
+	long follow;
 
 	if (!s || parse_number(&s) != WIRE_VERSION)
 		return;
 	config.fd = parse_number(&s);
 	config.pid = parse_number(&s);
-	config.follow = parse_number(&s) != 0;
+	follow = parse_number(&s);
+	config.follow = follow == 1;
 	text_copy(config.socket, s, sizeof(config.socket));
 	config.alone = !config.follow && !config.socket[0];
+	config.clean = config.alone || follow == 2;
 	config.wanted = true;
 }
 
@@ -459,10 +464,10 @@ HOOK void rec_start(void)
 			note_bypassed();
 		else
 			session(config.pid == sys0(SYS_getpid));
-		if (config.alone) {
+		if (config.clean)
 			clean_environment(elf_environment());
+		if (config.alone)
 			clock_start();
-		}
 	}
 	__atomic_store_n(&started, 2, __ATOMIC_RELEASE);
 }

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "target/flag_daemon.h"
 #include "target/flag_image.h"
 #include "target/flag_install.h"
 #include "target/flag_registry.h"
@@ -28,15 +29,15 @@ struct flags {
 	const char *image; /* as typed; NULL: all */
 	enum change change;
 	uint64_t expire_ns;
-	bool by_name, clear;
+	bool by_name, clear, daemon;
 	int mode, format;
 	const char *output, *recorder;
 	struct flag_places places;
 	struct flag_registry registry;
 };
 
-static const char *const usage[] = {"[OPTION...]", "[OPTION...] IMAGE +ust", "IMAGE -ust",
-				    "--clear", NULL};
+static const char *const usage[] = {
+	"[OPTION...]", "[OPTION...] IMAGE +ust", "IMAGE -ust", "--clear", "--daemon", NULL};
 static const char *const examples[] = {
 	"seep flags /usr/sbin/nginx +ust",
 	"record every nginx that is started within a day from now",
@@ -82,6 +83,10 @@ static int read_options(struct flags *f, int argc, char **argv, int *ret_first)
 		 &f->mode},
 		{OPT_FLAG, 0, "clear", NULL,
 		 "-ust for all images: nothing of seep is left in the system's files", &f->clear},
+		{OPT_GROUP, 0, "The daemon", NULL, NULL, NULL},
+		{OPT_FLAG, 0, "daemon", NULL,
+		 "stay, and record the starts of flagged images without a stub in all programs",
+		 &f->daemon},
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
 		{OPT_CHOICE, 0, "format", SHOW_FORMATS, "of the list", &f->format},
 		{OPT_TEXT, 'o', "output", "FILE", "write the list to FILE", &f->output},
@@ -110,6 +115,8 @@ static int check_options(const struct flags *f)
 {
 	if (f->clear && (f->image || f->change != CHANGE_NONE))
 		return cmd_usage_error("flags", "--clear goes alone");
+	if (f->daemon && (f->image || f->change != CHANGE_NONE || f->clear || f->by_name))
+		return cmd_usage_error("flags", "--daemon goes alone");
 	if (f->change != CHANGE_NONE && !f->image)
 		return cmd_usage_error("flags", "which image?");
 	if (f->by_name && !f->image)
@@ -297,6 +304,36 @@ static int clear(struct flags *f)
 	return EXIT_DONE;
 }
 
+/* ---- the daemon ---- */
+
+static void missed(int32_t pid, const char *why, void *context)
+{
+	(void)context;
+	cmd_warn("process %d is not recorded: %s", pid, why);
+}
+
+static void ready(void *context)
+{
+	(void)context;
+	cmd_note("watching the starts of flagged images");
+}
+
+static int run_daemon(struct flags *f)
+{
+	const struct flag_daemon_events events = {.missed = missed, .ready = ready};
+	char *recorder = NULL, *stub = NULL;
+	struct error e = {0};
+	int r = recorder_path(f->recorder, false, &recorder, &e);
+
+	if (r == 0)
+		r = flag_stub_find(recorder, &stub, &e);
+	if (r == 0)
+		r = flag_daemon_run(&f->places, recorder, stub, &events, &e);
+	free(recorder);
+	free(stub);
+	return r < 0 ? cmd_fail(&e) : EXIT_DONE;
+}
+
 int cmd_flags(int argc, char **argv)
 {
 	struct flags f = {.expire_ns = DAY_NS};
@@ -315,6 +352,8 @@ int cmd_flags(int argc, char **argv)
 	flag_places_init(&f.places);
 	if (f.clear)
 		status = clear(&f);
+	else if (f.daemon)
+		status = run_daemon(&f);
 	else
 		status = f.change == CHANGE_NONE ? list(&f) : change(&f);
 	flag_registry_release(&f.registry);

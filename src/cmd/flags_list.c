@@ -31,9 +31,13 @@ static const struct sheet_column columns[] = {
 	{"state", "STATE", CELL_TEXT, COLUMN_ALWAYS, 0},
 };
 
+/* As the stub sees it; time() is some milliseconds behind. */
 uint64_t flags_now_s(void)
 {
-	return (uint64_t)time(NULL);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec;
 }
 
 static void add_time(struct sheet *s, uint64_t at_s)
@@ -49,15 +53,15 @@ static void add_time(struct sheet *s, uint64_t at_s)
 }
 
 /* What became of the file since it was flagged. */
-static const char *state_of(const struct flag *f, uint64_t now_s, bool installed, char *room,
-			    size_t len)
+static const char *state_of(const struct flag *f, uint64_t now_s, bool installed, bool daemon,
+			    char *room, size_t len)
 {
 	struct error e = {0};
 	const char *why;
 
 	if (f->until_s <= now_s)
 		return "expired";
-	if (!installed)
+	if (!installed && (f->by_name || !daemon))
 		return "off: /etc/ld.so.preload does not name the stub";
 	if (f->by_name)
 		return "on";
@@ -73,7 +77,7 @@ static const char *state_of(const struct flag *f, uint64_t now_s, bool installed
 static void fill(struct sheet *s, const struct flag_registry *r, const struct flag_places *places)
 {
 	struct flag_use *uses = mem_alloc_array(r->nr, sizeof(*uses));
-	bool installed = flag_is_installed(places);
+	bool installed = flag_is_installed(places), daemon = flag_daemon_runs(places);
 	uint64_t now_s = flags_now_s();
 	size_t stale = 0;
 	char room[600];
@@ -89,7 +93,7 @@ static void fill(struct sheet *s, const struct flag_registry *r, const struct fl
 		add_time(s, f->until_s);
 		sheet_number(s, uses[i].running);
 		sheet_number(s, uses[i].recorded);
-		sheet_text(s, state_of(f, now_s, installed, room, sizeof(room)));
+		sheet_text(s, state_of(f, now_s, installed, daemon, room, sizeof(room)));
 		stale += uses[i].running - uses[i].recorded;
 	}
 	sheet_total(s, "images", CELL_COUNT, r->nr);
@@ -146,7 +150,7 @@ char *flags_reminder(void)
 	flag_places_init(&places);
 	if (flag_registry_read(places.registry, &r, NULL) == 0)
 		flag = oldest(&r, now_s, &nr);
-	if (flag && flag_is_installed(&places)) {
+	if (flag && (flag_is_installed(&places) || flag_daemon_runs(&places))) {
 		uint64_t age_s = now_s > flag->since_s ? now_s - flag->since_s : 0;
 		const char *base = strrchr(flag->image, '/');
 

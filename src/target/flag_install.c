@@ -28,19 +28,22 @@ void flag_places_init(struct flag_places *p)
 	p->folder = mem_printf("%s/seep", etc);
 	p->registry = mem_printf("%s/seep/flags", etc);
 	p->preload = mem_printf("%s/ld.so.preload", etc);
-	p->lock = -1;
+	p->daemon = mem_printf("%s/seep/daemon", etc);
+	p->lock = p->daemon_lock = -1;
 }
 
 void flag_places_release(struct flag_places *p)
 {
 	if (!p)
 		return;
-	if (p->lock >= 0)
-		close(p->lock);
+	flag_unlock(p);
+	if (p->daemon_lock >= 0)
+		close(p->daemon_lock);
+	free(p->daemon);
 	free(p->folder);
 	free(p->registry);
 	free(p->preload);
-	*p = (struct flag_places){.lock = -1};
+	*p = (struct flag_places){.lock = -1, .daemon_lock = -1};
 }
 
 /* The lock is on the folder itself: nothing of it is left behind. */
@@ -83,6 +86,13 @@ int flag_lock(struct flag_places *p, struct error *e)
 	return system_file_explain(p->registry, r, e);
 }
 
+void flag_unlock(struct flag_places *p)
+{
+	if (p->lock >= 0)
+		close(p->lock);
+	p->lock = -1;
+}
+
 static int check_public(const char *path, struct error *e)
 {
 	char *stops;
@@ -119,10 +129,69 @@ int flag_stub_find(const char *recorder, char **ret_stub, struct error *e)
 	return r;
 }
 
+/* ---- the daemon ---- */
+
+int flag_daemon_enter(struct flag_places *p, struct error *e)
+{
+	int r = flag_lock(p, e), fd;
+
+	if (r < 0)
+		return r;
+	fd = open(p->daemon, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		r = system_file_explain(p->daemon, -errno, e);
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = error_set(e, -EBUSY, EXIT_TARGET, "a daemon of seep flags runs already");
+		close(fd);
+	} else {
+		p->daemon_lock = fd;
+	}
+	flag_unlock(p);
+	return r;
+}
+
+void flag_daemon_leave(struct flag_places *p)
+{
+	if (p->daemon_lock < 0)
+		return;
+	unlink(p->daemon);
+	close(p->daemon_lock);
+	p->daemon_lock = -1;
+}
+
+bool flag_daemon_runs(const struct flag_places *p)
+{
+	int fd;
+	bool runs;
+
+	if (p->daemon_lock >= 0)
+		return true;
+	fd = open(p->daemon, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	runs = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	close(fd);
+	return runs;
+}
+
+static bool needs_stub(const struct flag_places *p, const struct flag_registry *r)
+{
+	if (!flag_daemon_runs(p))
+		return true;
+	for (size_t i = 0; i < r->nr; i++)
+		if (r->flags[i].by_name)
+			return true;
+	return false;
+}
+
+/* ---- on and off ---- */
+
 static int switch_off(const struct flag_places *p, struct error *e)
 {
 	int r = preload_list_write(p->preload, FLAG_STUB, NULL, e);
 
+	if (!flag_daemon_runs(p))
+		unlink(p->daemon); /* of one that was killed */
 	if (r == 0)
 		r = system_file_remove(p->registry, e);
 	if (r == 0)
@@ -138,7 +207,11 @@ int flag_apply(const struct flag_places *p, const struct flag_registry *r, const
 	if (!r->nr)
 		return switch_off(p, e);
 	err = flag_registry_write(r, p->registry, e);
-	return err < 0 || !stub ? err : preload_list_write(p->preload, FLAG_STUB, stub, e);
+	if (err < 0)
+		return err;
+	if (!needs_stub(p, r))
+		return preload_list_write(p->preload, FLAG_STUB, NULL, e);
+	return stub ? preload_list_write(p->preload, FLAG_STUB, stub, e) : 0;
 }
 
 bool flag_is_installed(const struct flag_places *p)

@@ -13,7 +13,8 @@
 /* A process and what it takes to see its end. */
 struct launch_process {
 	struct launched seen;
-	int pidfd; /* readable once it has ended */
+	int pidfd;    /* readable once it has ended */
+	bool waiting; /* its table was made before it asked for one */
 };
 
 /* What an event of the epoll descriptor is about: the kind above, a pid below. */
@@ -22,6 +23,7 @@ enum launch_event {
 	LAUNCH_EVENT_TIMER,
 	LAUNCH_EVENT_SOCKET,
 	LAUNCH_EVENT_PROCESS,
+	LAUNCH_EVENT_OTHER, /* of whoever runs a loop of his own */
 };
 
 struct launch {
@@ -48,6 +50,9 @@ void launch_note(struct launched *p);
 
 /* launch_watch.c: quick ticks from now on, until all tables are old. 0 or negative errno. */
 int launch_clock_start(struct launch *l);
+
+/* Sets the clocks of all tables; the timer has fired. */
+void launch_tick(struct launch *l, const struct launch_events *events);
 
 /* launch_serve.c */
 int launch_serve_open(struct launch *l); /* socket_name, listener; 0 or negative errno */

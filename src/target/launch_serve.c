@@ -127,6 +127,11 @@ static void answer(struct launch *l, int s)
 	known = launch_find(l, who.pid);
 	if ((known && has_ended(known)) || !may_have_one(l, &who, known))
 		return;
+	if (known && known->waiting) {
+		known->waiting = false;
+		send_descriptor(s, known->seen.table.fd);
+		return;
+	}
 	image = known ? known->seen.image + 1 : 1;
 	if (launch_table_create(image, address_space_of(who.pid), &table, &e) < 0) {
 		if (known) /* the table of the image before must not pass for this one's */

@@ -71,7 +71,7 @@ static void look_at_exit(struct launched *p, const struct launch_events *events)
 	launch_table_end_exit(&p->table);
 }
 
-static void tick(struct launch *l, const struct launch_events *events)
+void launch_tick(struct launch *l, const struct launch_events *events)
 {
 	struct timespec ts;
 	uint64_t now_ns, expirations;
@@ -173,13 +173,15 @@ static void handle(struct launch *l, const struct epoll_event *event, struct wai
 		w->leave |= launch_signals_handle(&l->signals, l->first_pid);
 		break;
 	case LAUNCH_EVENT_TIMER:
-		tick(l, w->events);
+		launch_tick(l, w->events);
 		break;
 	case LAUNCH_EVENT_SOCKET:
 		launch_serve(l);
 		break;
 	case LAUNCH_EVENT_PROCESS:
 		process_ended(l, (int32_t)(uint32_t)event->data.u64, w);
+		break;
+	case LAUNCH_EVENT_OTHER:
 		break;
 	}
 }
