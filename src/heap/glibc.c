@@ -57,7 +57,7 @@ static void add_arena(struct heaps *h, struct glibc_state *s, size_t lib, size_t
 	if (a->is_main)
 		heaps_add_own(h, a->addr,
 			      a->bins + (254 + 5) * target_word_bytes(heaps_target(h)) + 16);
-	if (a->system_mem == 0)
+	if (a->system_mem == 0 && !a->nr_pieces && !a->fault[0])
 		return;
 	heap = heaps_add(h, &heap_glibc, a->is_main ? HEAP_MAIN : HEAP_ARENA, &a->heap);
 	heap->addr = a->addr;

@@ -24,6 +24,9 @@
 #include "target/window.h"
 
 #define GLIBC_BINS 127	       /* list heads */
+#define GLIBC_BINS_ENOUGH 120  /* of them: a few may be damaged */
+#define GLIBC_SHAPES 8	       /* of malloc_state, see glibc_find.c */
+#define GLIBC_LOST_MAX 4       /* main arenas whose ring does not close */
 #define GLIBC_ARENAS_MAX 65536 /* that a ring is followed for */
 #define GLIBC_PAGE 4096u       /* sizes are multiples of at least this */
 
@@ -121,9 +124,18 @@ struct glibc_direct {
 	uint64_t base, total, chunk;
 };
 
+/* List heads like a main arena's, from which no ring of arenas leads back. */
+struct glibc_lost {
+	uint64_t bins;
+	const struct map *map;
+};
+
 struct glibc_state {
 	struct glibc *libs;
 	size_t nr, cap;
+	struct glibc_lost lost[GLIBC_LOST_MAX];
+	size_t nr_lost;
+	const struct target_module *unused; /* has a malloc that nobody has called yet; or NULL */
 	struct scatter memory;
 	size_t direct_heap; /* HEAP_ALL none */
 	struct glibc_direct *direct;
@@ -190,8 +202,24 @@ static inline uint64_t glibc_reveal(enum glibc_links links, uint64_t at, uint64_
 	return links == LINKS_SAFE ? (at >> 12) ^ stored : stored;
 }
 
-/* glibc_find.c: all copies, with arenas and mp_. */
+static inline uint64_t glibc_next_field(uint64_t bins, unsigned int word)
+{
+	return bins + 2ull * GLIBC_BINS * word + 16;
+}
+
+/* glibc_find.c: all copies, with their arenas. */
 void glibc_find_libs(struct glibc_state *s, struct target *t);
+/* Takes on shape i of malloc_state; false: it is not one of this machine's. */
+bool glibc_use_shape(struct glibc *g, size_t i);
+/* Mutex and flags of an arena that is alive. */
+bool glibc_looks_alive(struct glibc *g, uint64_t start);
+/* How many of the heads in an array of bins are the heads of lists. */
+size_t glibc_count_heads(struct glibc *g, uint64_t bins);
+void glibc_add_arena(struct glibc *g, uint64_t addr);
+/* Keeps *g, its arenas included, as one of s. */
+void glibc_add_lib(struct glibc_state *s, struct glibc *g, const struct map *m);
+/* glibc_lost.c: what is left of the copies whose main arena is damaged. */
+void glibc_find_lost(struct glibc_state *s, struct target *t);
 /* glibc_par.c: reads mp_ if it can be found. Before the pieces are known. */
 void glibc_find_par(struct glibc *g);
 /* glibc_pieces.c: where the arenas' memory is; fills heap_max. */

@@ -15,7 +15,6 @@
 #include "base/mem.h"
 #include "heap/glibc.h"
 
-#define BINS_ENOUGH 120	       /* of 127: a few may be damaged */
 #define ATTEMPTS_MAX 1024      /* a mapping: looks at what might be a bin */
 #define REACH (GLIBC_BINS - 1) /* pairs looked at on either side of a hit */
 
@@ -54,7 +53,7 @@ struct shape {
 	unsigned int align; /* 0: by the machine */
 };
 
-static const struct shape shapes[] = {
+static const struct shape shapes[GLIBC_SHAPES] = {
 	{8, 0x70, 0x10, 10, 16}, /* 2.27 to 2.42 */
 	{8, 0x68, 0x08, 10, 16}, /* to 2.26 */
 	{8, 0x18, 0, 0, 16},	 /* 2.43 on */
@@ -65,21 +64,23 @@ static const struct shape shapes[] = {
 	{4, 0x10, 0, 0, 0},	 /* 2.43 on */
 };
 
-static uint64_t next_field(uint64_t bins, unsigned int word)
+void glibc_add_arena(struct glibc *g, uint64_t addr)
 {
-	return bins + 2ull * GLIBC_BINS * word + 16;
+	struct glibc_arena arena = {.addr = addr,
+				    .bins = addr + g->distance,
+				    .is_main = g->nr_arenas == 0,
+				    .heap = HEAP_ALL};
+
+	ARRAY_PUSH(g->arenas, g->nr_arenas, g->cap_arenas, arena);
 }
 
 /* The ring of arenas from start on; false: it does not close. */
 static bool follow_ring(struct glibc *g, uint64_t start)
 {
-	uint64_t at = start, offset = g->distance + 2ull * GLIBC_BINS * g->word + 16;
+	uint64_t at = start, offset = glibc_next_field(g->distance, g->word);
 
 	for (size_t i = 0; i < GLIBC_ARENAS_MAX; i++) {
-		struct glibc_arena arena = {
-			.addr = at, .bins = at + g->distance, .is_main = i == 0, .heap = HEAP_ALL};
-
-		ARRAY_PUSH(g->arenas, g->nr_arenas, g->cap_arenas, arena);
+		glibc_add_arena(g, at);
 		if (!scatter_word(g->memory, at + offset, &at) || at == 0 || at % g->word)
 			return false;
 		if (at == start)
@@ -96,8 +97,7 @@ static unsigned int alignment(const struct shape *shape, struct target *t)
 	return target_machine(t) == EM_386 || target_machine(t) == EM_X86_64 ? 16 : 8;
 }
 
-/* mutex and flags of an arena that is alive. */
-static bool looks_alive(struct glibc *g, uint64_t start)
+bool glibc_looks_alive(struct glibc *g, uint64_t start)
 {
 	uint32_t mutex, flags;
 
@@ -105,8 +105,10 @@ static bool looks_alive(struct glibc *g, uint64_t start)
 	       mutex <= 2 && flags <= 7;
 }
 
-static bool try_shape(struct glibc *g, uint64_t bins, const struct shape *shape)
+bool glibc_use_shape(struct glibc *g, size_t i)
 {
+	const struct shape *shape = &shapes[i];
+
 	if (shape->word != g->word)
 		return false;
 	/* Two shapes of one distance: 32-bit arm and i386 differ in the alignment. */
@@ -120,40 +122,58 @@ static bool try_shape(struct glibc *g, uint64_t bins, const struct shape *shape)
 	g->align = alignment(shape, g->target);
 	g->direct_full = shape->nr_fast == 0;
 	g->nr_arenas = 0;
-	if (looks_alive(g, bins - shape->distance) && follow_ring(g, bins - shape->distance))
-		return true;
-	g->nr_arenas = 0;
-	return false;
+	return true;
+}
+
+size_t glibc_count_heads(struct glibc *g, uint64_t bins)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < GLIBC_BINS; i++)
+		nr += is_head(g->memory, g->word, bins + 2ull * i * g->word);
+	return nr;
 }
 
 static bool try_bins(struct glibc *g, uint64_t bins)
 {
 	uint64_t next;
 
-	if (!scatter_word(g->memory, next_field(bins, g->word), &next) || next == 0)
+	if (!scatter_word(g->memory, glibc_next_field(bins, g->word), &next) || next == 0)
 		return false;
-	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if (try_shape(g, bins, &shapes[i]))
+	for (size_t i = 0; i < GLIBC_SHAPES; i++)
+		if (glibc_use_shape(g, i) && glibc_looks_alive(g, bins - g->distance) &&
+		    follow_ring(g, bins - g->distance))
 			return true;
+	g->nr_arenas = 0;
 	return false;
 }
 
-/* The pair at addr is an empty bin: which of the 127 is it? The first that fits. */
-static bool try_hit(struct glibc *g, uint64_t addr)
+/*
+ * The pair at addr is an empty bin: which of the 127 is it? The first that fits. Where none does,
+ * *ret_lost is the array that looks most like one; 0 there is none.
+ */
+static bool try_hit(struct glibc *g, uint64_t addr, uint64_t *ret_lost)
 {
 	bool ok[2 * REACH + 1];
-	size_t run = 0;
+	size_t run = 0, most = GLIBC_BINS_ENOUGH - 1;
 	uint64_t step = 2ull * g->word;
 
+	*ret_lost = 0;
 	for (size_t i = 0; i < 2 * REACH + 1; i++)
 		ok[i] = is_head(g->memory, g->word, addr + i * step - REACH * step);
 	for (size_t i = 0; i < GLIBC_BINS - 1; i++)
 		run += ok[i];
 	/* ok[first] is bin 1 of a possible array; the hit is ok[REACH]. */
 	for (size_t first = 0; first <= REACH; first++) {
+		uint64_t bins = addr + first * step - REACH * step;
+
 		run += ok[first + GLIBC_BINS - 1];
-		if (run >= BINS_ENOUGH && try_bins(g, addr + first * step - REACH * step))
+		if (run >= GLIBC_BINS_ENOUGH && try_bins(g, bins))
 			return true;
+		if (run > most) {
+			most = run;
+			*ret_lost = bins;
+		}
 		run -= ok[first];
 	}
 	return false;
@@ -161,13 +181,13 @@ static bool try_hit(struct glibc *g, uint64_t addr)
 
 static void read_arena(struct glibc *g, struct glibc_arena *a)
 {
-	uint64_t after = next_field(a->bins, g->word) + 2 * g->word, flags = 0;
+	uint64_t after = glibc_next_field(a->bins, g->word) + 2 * g->word, flags = 0;
 	uint32_t word = 0, mutex = 0;
 
 	scatter_word(g->memory, a->bins - 2 * g->word, &a->top);
 	scatter_word(g->memory, after + (g->has_attached ? g->word : 0), &a->system_mem);
 	if (scatter_int(g->memory, a->addr, &mutex))
-		a->locked = mutex != 0;
+		a->locked = mutex == 1 || mutex == 2;
 	if (scatter_int(g->memory, a->addr + 4, &word))
 		flags = word;
 	a->contiguous = a->is_main && !(flags & 2);
@@ -175,24 +195,27 @@ static void read_arena(struct glibc *g, struct glibc_arena *a)
 
 /*
  * Is there a counter of threads between next_free and system_mem (2.23 on)? It is small; the other
- * is a number of pages, or of the main arena's bytes, and its maximum follows.
+ * is a number of pages, or of the main arena's bytes, and its maximum follows. As most arenas say:
+ * one of them may be damaged, and a size of 0 looks like a counter.
  */
 static bool find_attached(struct glibc *g)
 {
+	size_t with = 0, without = 0;
+
 	for (size_t i = 0; i < g->nr_arenas; i++) {
-		uint64_t at = next_field(g->arenas[i].bins, g->word) + 2 * g->word, x, y;
+		uint64_t at = glibc_next_field(g->arenas[i].bins, g->word) + 2 * g->word, x, y;
 
 		if (!scatter_word(g->memory, at, &x) || !scatter_word(g->memory, at + g->word, &y))
 			continue;
 		if (x >= GLIBC_PAGE && (x >= 65536 || x % GLIBC_PAGE == 0) && y >= x)
-			return false;
-		if (x < 65536 && y >= GLIBC_PAGE)
-			return true;
+			without++;
+		else if (x < 65536 && y >= GLIBC_PAGE)
+			with++;
 	}
-	return true;
+	return with > without || without == 0;
 }
 
-static void add_lib(struct glibc_state *s, struct glibc *g, const struct map *m)
+void glibc_add_lib(struct glibc_state *s, struct glibc *g, const struct map *m)
 {
 	g->module = target_find_module(g->target, m->start);
 	g->data_start = m->start;
@@ -213,16 +236,20 @@ static uint64_t scan_piece(struct glibc_state *s, struct target *t, const struct
 
 	for (size_t i = 0; i + 2 * word <= len && *attempts < ATTEMPTS_MAX; i += word) {
 		struct glibc g = {.target = t, .memory = &s->memory, .word = word};
-		uint64_t head = at + i - 2 * word;
+		uint64_t head = at + i - 2 * word, lost;
 
 		if (glibc_load(p + i, word) != head || glibc_load(p + i + word, word) != head)
 			continue;
 		++*attempts;
-		if (try_hit(&g, at + i)) {
-			add_lib(s, &g, m);
+		if (try_hit(&g, at + i, &lost)) {
+			glibc_add_lib(s, &g, m);
 			return g.arenas[0].bins + 2ull * GLIBC_BINS * word;
 		}
 		free(g.arenas);
+		if (lost && s->nr_lost < GLIBC_LOST_MAX) {
+			s->lost[s->nr_lost++] = (struct glibc_lost){.bins = lost, .map = m};
+			return lost + 2ull * GLIBC_BINS * word;
+		}
 	}
 	return at + len - word;
 }
@@ -261,8 +288,10 @@ void glibc_find_libs(struct glibc_state *s, struct target *t)
 	const struct maps *maps = target_maps(t);
 
 	/* main_arena is initialised data; a packed program has even that in anonymous memory. */
-	for (int pass = 0; pass < 2 && s->nr == 0; pass++)
+	for (int pass = 0; pass < 2 && s->nr + s->nr_lost == 0; pass++)
 		for (size_t i = 0; i < maps->nr; i++)
 			if (is_candidate(t, &maps->items[i], pass == 0))
 				scan_map(s, t, &maps->items[i]);
+	if (s->nr == 0 || s->nr_lost)
+		glibc_find_lost(s, t);
 }

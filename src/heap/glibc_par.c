@@ -7,6 +7,9 @@
 #define MMAPS_MAX_DEFAULT 65536
 #define COUNTERS_AHEAD 64 /* threads that may have counted a mapping before the maximum */
 #define CACHE_BYTES_MAX ((uint64_t)8 << 20)
+/* No addresses: what sbrk_base may be. */
+#define ANY 1
+#define ANY_OR_NONE 2
 
 /* Distances before sbrk_base. */
 struct par_shape {
@@ -99,13 +102,17 @@ static uint64_t contiguous_start(struct glibc *g)
 	return a->top + size - a->system_mem;
 }
 
-static bool search(struct glibc *g, uint64_t start, bool exact, bool changed)
+/* start: what sbrk_base must be; ANY, or 0 as well. */
+static bool search(struct glibc *g, uint64_t start, bool changed)
 {
+	bool exact = start != ANY && start != ANY_OR_NONE;
+
 	for (uint64_t at = g->data_start + 10 * g->word; at + 4 * g->word <= g->data_end;
 	     at += g->word) {
 		uint64_t value;
 
-		if (!scatter_word(g->memory, at, &value) || (exact && value != start))
+		if (!scatter_word(g->memory, at, &value) || (exact && value != start) ||
+		    (start == ANY && value == 0))
 			continue;
 		if (try_at(g, at, changed) && (exact || could_begin(g, value))) {
 			g->par.sbrk_base = value;
@@ -120,7 +127,9 @@ void glibc_find_par(struct glibc *g)
 {
 	uint64_t start = contiguous_start(g);
 
-	if (start && (search(g, start, true, false) || search(g, start, true, true)))
+	if (start && (search(g, start, false) || search(g, start, true)))
 		return;
-	search(g, 0, false, false);
+	/* Nothing may stand there, but many words of nothing are no sign. */
+	if (!search(g, ANY, false))
+		search(g, ANY_OR_NONE, false);
 }

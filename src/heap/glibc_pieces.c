@@ -313,12 +313,81 @@ static bool find_contiguous(struct glibc *g)
 	return true;
 }
 
+/* The chunk that ends where the memory does, if a chain of chunks leads there; 0: none. */
+static uint64_t last_chunk(struct glibc *g, const struct glibc_piece *piece)
+{
+	uint64_t at = piece->first, size, found = 0;
+	struct window w;
+
+	window_init(&w, g->target, 0);
+	w.limit = piece->end;
+	while (!found && at < piece->end && window_word(&w, at + g->word, &size)) {
+		size &= ~(uint64_t)CHUNK_FLAGS;
+		if (size < glibc_min_size(g) || size > piece->end - at)
+			break;
+		if (size == piece->end - at)
+			found = at;
+		at += size;
+	}
+	window_release(&w);
+	return found;
+}
+
+/* Where the run from `start` on ends, by top or by the arena's size, whichever can be. */
+static uint64_t run_by_books(struct glibc *g, uint64_t start, uint64_t limit)
+{
+	const struct glibc_arena *a = &g->arenas[0];
+	uint64_t size;
+
+	if (a->top > start && a->top < limit && scatter_word(g->memory, a->top + g->word, &size)) {
+		size &= ~(uint64_t)CHUNK_FLAGS;
+		if (size >= glibc_min_size(g) && size <= limit - a->top)
+			return a->top + size;
+	}
+	return a->system_mem >= GLIBC_PAGE && a->system_mem <= limit - start ? start + a->system_mem
+									     : limit;
+}
+
+/* The run that brk made, though the arena's top or size is not what it must be. */
+static bool find_from_base(struct glibc *g)
+{
+	struct glibc_arena *a = &g->arenas[0];
+	uint64_t start = g->par.sbrk_base, last;
+	const struct map *m = start ? maps_find(target_maps(g->target), start) : NULL;
+	struct glibc_piece piece = {.start = start};
+
+	if (!g->par.known || !m || !is_brk(m))
+		return false;
+	piece.first = glibc_first_chunk(g, start);
+	piece.end = run_by_books(g, start,
+				 run_end(target_maps(g->target), start, MAP_READ | MAP_WRITE));
+	piece.committed_end = piece.reserved_end = piece.end;
+	last = last_chunk(g, &piece);
+	if (!last)
+		return false;
+	if (last != a->top)
+		glibc_fault(&a->fault_addr, a->fault, sizeof(a->fault), a->bins - 2 * g->word,
+			    "glibc's main arena is damaged: top is 0x%llx, the last chunk 0x%llx",
+			    (unsigned long long)a->top, (unsigned long long)last);
+	else
+		glibc_fault(&a->fault_addr, a->fault, sizeof(a->fault), a->addr,
+			    "glibc's main arena is damaged: it says it has %llu bytes, not %llu",
+			    (unsigned long long)a->system_mem,
+			    (unsigned long long)(piece.end - start));
+	a->top = last;
+	ARRAY_PUSH(a->pieces, a->nr_pieces, a->cap_pieces, piece);
+	return true;
+}
+
 void glibc_find_pieces(struct glibc *g)
 {
 	struct glibc_arena *a = &g->arenas[0];
+	bool unused = a->top == 0 || a->top == a->bins - 2 * g->word;
 
 	find_heaps(g);
-	if (a->system_mem == 0 || (a->contiguous && find_contiguous(g)))
+	if (a->system_mem == 0 && unused)
+		return;
+	if (a->contiguous && ((a->system_mem && find_contiguous(g)) || find_from_base(g)))
 		return;
 	find_scattered(g);
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """glibc's heaps seen from outside: exactly the blocks that the program itself says it holds."""
+import json
+import struct
 from collections import Counter
 
 from lab import BUILD, Skip, VICTIMS, case, holds, run_all, same
@@ -97,6 +99,52 @@ def spinning(lab):
         same('faults', seen.faults, [])
         wrong = {hex(a) for a, s in truth.items() if seen.blocks.get(a) != s}
         same('blocks of the program that are not seen', wrong, set())
+
+
+class Arena:
+    """glibc's main arena of a process, as words that can be written over."""
+
+    def __init__(self, lab, pid):
+        rows = json.loads(lab.seep('heaps', '--format', 'json', str(pid)).must().out)['rows']
+        self.memory = open(f'/proc/{pid}/mem', 'r+b', buffering=0)
+        self.start = next(int(r['address'], 16) for r in rows if r['name'] == 'main')
+        arenas = {int(r['address'], 16) for r in rows if r['address']}
+        words = struct.unpack('<288Q', self.read(0, 288 * 8))
+        # Behind bins and binmap: the next arena; bins begin with the first head of an empty list.
+        self.next = max(i * 8 for i, w in enumerate(words) if w in arenas)
+        self.bins = self.next - 16 - 254 * 8
+
+    def read(self, offset, size):
+        self.memory.seek(self.start + offset)
+        return self.memory.read(size)
+
+    def write(self, offset, data):
+        self.memory.seek(self.start + offset)
+        self.memory.write(data)
+
+
+for threads in ('0', '3'):
+    @case(f"{threads} threads, glibc's main arena written over: said, status 1, no block is lost")
+    def written_over(lab, threads=threads):
+        one, truth = start(lab, 'heap-truth', [threads, '5000'])
+        pid = str(one.process.pid)
+        arena = Arena(lab, pid)
+        lab.seep('heaps', '--check', pid).must()
+        for what, offset, data in (('lock', 0, b'A' * 4), ('next arena', arena.next, bytes(8)),
+                                   ('next arena', arena.next, b'A' * 8),
+                                   ('size', arena.next + 24, bytes(8)),
+                                   ('top', arena.bins - 16, b'A' * 8),
+                                   ('all list heads', arena.bins, bytes(254 * 8))):
+            before = arena.read(offset, len(data))
+            arena.write(offset, data)
+            seen = walk(lab, one.process.pid)
+            wrong = {hex(a) for a, s in truth.items() if seen.blocks.get(a) != s}
+            same(f'{what}: blocks of the program that are not seen', wrong, set())
+            holds(f'{what}: said', any("glibc's main arena is damaged" in f for f in seen.faults),
+                  seen.faults)
+            lab.seep('heaps', '--check', pid).must(1)
+            arena.write(offset, before)
+        check(walk(lab, one.process.pid), truth)
 
 
 run_all()

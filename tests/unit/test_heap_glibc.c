@@ -388,18 +388,92 @@ static void locked_arena(void **state)
 	image_release(&m);
 }
 
-/* A ring of arenas that does not close is no libc. */
+/* The walk of an image with one damage: everything is as it was, and `heap` is said to be damaged.
+ */
+static void expect_whole(struct image *m, size_t heap, const char *words)
+{
+	struct seen s = {0};
+	struct heaps *h = walk(m, &s);
+
+	assert_int_equal(heaps_nr(h), 3);
+	assert_int_equal(differences(m, &s, 0, 0), 0);
+	assert_true(heaps_get(h, heap)->flags & HEAP_SUSPECT);
+	assert_int_equal(heaps_get(h, heap)->flags & HEAP_LOCKED, 0);
+	assert_non_null(strstr(heaps_get(h, heap)->fault, words));
+	for (size_t i = 0; i < 3; i++)
+		if (i != heap)
+			assert_int_equal(heaps_get(h, i)->flags & HEAP_SUSPECT, 0);
+	heaps_free(h);
+	free(s.items);
+}
+
+/* A ring of arenas that does not close: the others are known by their heaps. */
 static void broken_ring(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		for (unsigned int arena = 0; arena < 2; arena++) {
+			uint64_t values[3], at;
+			struct image m;
+
+			print_message("%s, arena %u\n", layouts[i].name, arena);
+			image_make(&m, &layouts[i], 71 + arena);
+			at = m.arenas[arena] + layouts[i].next;
+			values[0] = 0;
+			values[1] = 0x41414141;
+			values[2] = image_get(&m, at) + 16;
+			for (size_t k = 0; k < 3; k++) {
+				image_put(&m, at, values[k]);
+				expect_whole(&m, arena, "arena is damaged: the next one should be");
+			}
+			image_release(&m);
+		}
+	}
+}
+
+/* One word of the main arena written over: it is said, and nothing is lost. */
+static void damaged_main(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		const struct image_layout *l = &layouts[i];
+		struct image m;
+		uint64_t main, size;
+
+		print_message("%s\n", l->name);
+		image_make(&m, l, 75);
+		main = m.arenas[0];
+		image_put_int(&m, main, 0x41414141);
+		expect_whole(&m, 0, "main arena is damaged: its lock is 0x41414141");
+		image_put_int(&m, main, 0);
+		image_put(&m, main + l->top, m.tops[0] + 16);
+		expect_whole(&m, 0, "main arena is damaged: top is");
+		image_put(&m, main + l->top, m.tops[0]);
+		size = image_get(&m, main + l->system_mem);
+		for (uint64_t wrong = 0; wrong <= size + 16; wrong += size + 16) {
+			image_put(&m, main + l->system_mem, wrong);
+			expect_whole(&m, 0, "main arena is damaged: it says it has");
+		}
+		image_release(&m);
+	}
+}
+
+/* All list heads gone: the other arena's ring still leads to the main one. */
+static void damaged_bins(void **state)
 {
 	struct image m;
 	struct seen s = {0};
 	struct heaps *h;
 
 	(void)state;
-	image_make(&m, layout("2.43 x86-64"), 71);
-	image_put(&m, m.arenas[1] + 0x818, 0x1234);
+	image_make(&m, layout("2.35 x86-64"), 77);
+	memset(fake_target_at(m.t, m.arenas[0] + m.l->bins), 0, (size_t)2 * 127 * 8);
 	h = walk(&m, &s);
-	assert_int_equal(heaps_nr(h), 0);
+	assert_int_equal(heaps_nr(h), 3);
+	assert_int_equal(heaps_get(h, 0)->addr, m.arenas[0]);
+	assert_int_equal(differences(&m, &s, 0, 0), 0);
+	assert_non_null(strstr(heaps_get(h, 0)->fault, "its list heads lead nowhere"));
+	assert_int_equal(heaps_get(h, 1)->flags & HEAP_SUSPECT, 0);
 	heaps_free(h);
 	free(s.items);
 	image_release(&m);
@@ -445,7 +519,8 @@ int main(void)
 		cmocka_unit_test(damaged_links),    cmocka_unit_test(damaged_foot),
 		cmocka_unit_test(damaged_top),	    cmocka_unit_test(cyclic_cache),
 		cmocka_unit_test(torn_cache),	    cmocka_unit_test(locked_arena),
-		cmocka_unit_test(broken_ring),	    cmocka_unit_test(described),
+		cmocka_unit_test(broken_ring),	    cmocka_unit_test(damaged_main),
+		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
