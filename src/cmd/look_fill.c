@@ -16,6 +16,7 @@
 #include "target/process.h"
 #include "target/smaps.h"
 #include "target/target.h"
+#include "target/thread_area.h"
 #include "target/usage.h"
 
 _Static_assert((int)SMAPS_VM_LOCKED == REGION_VM_LOCKED && (int)SMAPS_VM_HUGE == REGION_VM_HUGE &&
@@ -114,7 +115,10 @@ static void add_threads(struct snapshot *s, struct target *t)
 	const struct target_thread *threads = target_threads(t, &nr);
 
 	s->nr_threads = 0;
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		struct thread_area area;
+
+		thread_area_find(t, &threads[i], &area);
 		ARRAY_PUSH(s->threads, s->nr_threads, s->cap_threads,
 			   ((struct thread_info){
 				   .tid = threads[i].tid,
@@ -122,7 +126,25 @@ static void add_threads(struct snapshot *s, struct target *t)
 				   .heap = NO_INDEX,
 				   .sp = threads[i].sp,
 				   .tp = threads[i].tp,
+				   .stack_start = area.stack_start,
+				   .stack_end = area.stack_end,
+				   .tls_start = area.tls_start,
+				   .tls_end = area.tls_end,
 			   }));
+	}
+}
+
+/* A region_measure. */
+static bool measure(void *context, uint64_t start, uint64_t end, uint64_t *ret_resident,
+		    uint64_t *ret_swapped)
+{
+	struct target_residency r;
+
+	if (target_residency(context, start, end, &r) < 0)
+		return false;
+	*ret_resident = r.resident_bytes;
+	*ret_swapped = r.swapped_bytes;
+	return true;
 }
 
 static bool has_module(const struct snapshot *s, const struct target_module *m)
@@ -175,6 +197,7 @@ void look_fill_process(struct snapshot *s, struct target *t, const struct look_u
 		add_plain_regions(s, target_maps(t));
 	add_threads(s, t);
 	add_modules(s, t);
+	regions_split(s, measure, t);
 	s->method = strings_add(&s->strings, target_kind_name(target_how(t)->kind));
 	s->pause_ns = target_how(t)->pause_ns;
 }

@@ -64,6 +64,10 @@ static const struct column thread_columns[] = {
 	LATER(3, VARINT, struct thread_info, heap, NO_INDEX),
 	LATER(4, VARINT, struct thread_info, sp, 0),
 	LATER(5, VARINT, struct thread_info, tp, 0),
+	LATER(6, VARINT, struct thread_info, stack_start, 0),
+	LATER(7, VARINT, struct thread_info, stack_end, 0),
+	LATER(8, VARINT, struct thread_info, tls_start, 0),
+	LATER(9, VARINT, struct thread_info, tls_end, 0),
 };
 
 static const struct column region_columns[] = {

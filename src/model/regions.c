@@ -20,6 +20,10 @@
 #define PROT_X 4u
 #define PROT_SHARED 8u
 
+/* Where nobody knows how far a thread's memory reaches, a larger region is most likely not that. */
+#define STACK_USUAL ((uint64_t)8 << 20)
+#define TLS_USUAL ((uint64_t)256 << 10)
+
 /* Sizes of thread stacks that are told apart, to know those that an ended thread left behind. */
 #define STACK_SHAPES_MAX 16
 
@@ -44,6 +48,8 @@ struct classing {
 	const struct module **modules; /* still loaded ones, ascending by start */
 	size_t nr_modules;
 	struct spots sps, tps;
+	struct region_area *areas;
+	size_t nr_areas;
 	struct stack_shape shapes[STACK_SHAPES_MAX];
 	size_t nr_shapes;
 };
@@ -212,20 +218,55 @@ static void set_heap(struct classing *c, struct region *r, uint32_t heap)
 		set(r, REGION_HEAP, heap);
 }
 
+/* Of what is known of threads' memory: is most of the region that, and whose? */
+static bool set_by_area(const struct classing *c, struct region *r)
+{
+	size_t i = regions_area_above(c->areas, c->nr_areas, r->start), largest = i;
+	uint64_t covered = 0, most = 0;
+
+	for (; i < c->nr_areas && c->areas[i].start < r->end; i++) {
+		const struct region_area *a = &c->areas[i];
+		uint64_t from = a->start > r->start ? a->start : r->start;
+		uint64_t part = (a->end < r->end ? a->end : r->end) - from;
+
+		covered += part;
+		if (part > most) {
+			most = part;
+			largest = i;
+		}
+	}
+	if (covered == 0)
+		return false;
+	set(r, REGION_UNKNOWN, NO_INDEX);
+	if (covered >= (r->end - r->start) / 2 ||
+	    (c->areas[largest].is_tls && r->end - r->start <= TLS_USUAL))
+		set(r, c->areas[largest].is_tls ? REGION_TLS : REGION_STACK,
+		    c->areas[largest].thread);
+	return true;
+}
+
+/* Nothing to be had right below, as below a stack. */
+static bool is_above_guard(const struct snapshot *s, const struct region *r)
+{
+	return r > s->regions && r[-1].end == r->start && is_empty(&r[-1]) &&
+	       !(r[-1].prot & PROT_SHARED);
+}
+
 /* A thread pointer lies at the top of the stack that the C library made for its thread. */
 static bool set_by_thread(struct classing *c, struct region *r)
 {
 	uint32_t by_sp = find_spot(&c->sps, r), by_tp = find_spot(&c->tps, r);
+	uint32_t thread = by_sp == NO_INDEX ? by_tp : by_sp;
+	bool is_tls;
 
-	if (by_sp != NO_INDEX) {
-		set(r, REGION_STACK, by_sp);
-	} else if (by_tp == NO_INDEX) {
+	if (set_by_area(c, r))
+		return r->kind == REGION_STACK || r->kind == REGION_TLS;
+	if (thread == NO_INDEX)
 		return false;
-	} else {
-		bool is_main = c->s->threads[by_tp].tid == c->s->identity.pid;
-
-		set(r, is_main ? REGION_TLS : REGION_STACK, by_tp);
-	}
+	is_tls = by_sp == NO_INDEX && c->s->threads[by_tp].tid == c->s->identity.pid;
+	if (r->end - r->start > (is_tls ? TLS_USUAL : STACK_USUAL) && !is_above_guard(c->s, r))
+		return false;
+	set(r, is_tls ? REGION_TLS : REGION_STACK, thread);
 	return true;
 }
 
@@ -368,6 +409,7 @@ void regions_classify(struct snapshot *s)
 	regions_claims(s, c.claims);
 	sort_modules(&c);
 	sort_spots(&c);
+	c.nr_areas = regions_areas(s, &c.areas);
 	for (size_t i = 0; i < s->nr_regions; i++)
 		set_one(&c, i);
 	for (size_t i = 0; i < s->nr_regions; i++)
@@ -378,4 +420,5 @@ void regions_classify(struct snapshot *s)
 	free(c.modules);
 	free(c.sps.items);
 	free(c.tps.items);
+	free(c.areas);
 }

@@ -6,6 +6,7 @@
 #ifndef SEEP_MODEL_REGIONS_H
 #define SEEP_MODEL_REGIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,6 +83,28 @@ const char *region_kind_name(enum region_kind kind);
  * kernel joins neighbours of equal rights) is what most of it is. Needs regions and spans in order.
  */
 void regions_classify(struct snapshot *s);
+
+/* Bytes of [start, end) in memory, and swapped out. False: that is not known. */
+typedef bool (*region_measure)(void *context, uint64_t start, uint64_t end, uint64_t *ret_resident,
+			       uint64_t *ret_swapped);
+/*
+ * Cuts private anonymous regions at the ends of the threads' stacks and thread-local storage, where
+ * each part's figures can be told: the region is all private (or has no figures), and measure
+ * answers for all parts but the largest, which gets what is left. Needs regions and threads.
+ */
+void regions_split(struct snapshot *s, region_measure measure, void *context);
+
+/* What a thread's memory has of a range. */
+struct region_area {
+	uint64_t start, end;
+	uint32_t thread;
+	bool is_tls; /* not part of a stack */
+};
+
+/* Known ones, ascending, as an allocated array; none overlap. */
+size_t regions_areas(const struct snapshot *s, struct region_area **ret);
+/* The first area that ends above addr. */
+size_t regions_area_above(const struct region_area *areas, size_t nr, uint64_t addr);
 
 /* What heaps hold of a region. */
 struct region_claim {

@@ -116,6 +116,9 @@ struct thread_info {
 	uint32_t heap; /* the heap it allocates from; NO_INDEX unknown */
 	uint64_t sp;   /* stack pointer at the look; 0 unknown */
 	uint64_t tp;   /* thread pointer, where its thread-local storage is; 0 unknown */
+	/* Its memory as the C library made it, in whole pages; 0, 0 unknown. */
+	uint64_t stack_start, stack_end; /* thread-local storage at its top included */
+	uint64_t tls_start, tls_end;	 /* the first thread's, which is not part of a stack */
 };
 
 struct region { /* one line of /proc/PID/maps, or a part of one */

@@ -303,6 +303,116 @@ static void many_rows(void **state)
 	snapshot_release(&s);
 }
 
+/* Of [start, end) the first page is in memory, whatever it is. */
+static bool one_page(void *context, uint64_t start, uint64_t end, uint64_t *ret_resident,
+		     uint64_t *ret_swapped)
+{
+	bool *answers = context;
+
+	assert_true(start < end);
+	*ret_resident = PAGE;
+	*ret_swapped = 0;
+	return *answers;
+}
+
+/* A pool of 4 MiB that ends at the first thread's TLS; and [pool][stack][pool] of a MiB each. */
+static void joined_mappings(struct snapshot *s)
+{
+	snapshot_init(s);
+	s->identity.pid = MAP_PID;
+	s->has_region_use = true;
+	map_region(s, 0x10000000, 0x10403000, PR | PW, "", 900 * PAGE);
+	map_region(s, 0x20000000, 0x20300000, PR | PW, "", 300 * PAGE);
+	map_thread(s, MAP_PID, "prog", 0, 0x10400740);
+	s->threads[0].tls_start = 0x10400000;
+	s->threads[0].tls_end = 0x10402000;
+	map_thread(s, 101, "work", 0x201ff000, 0x201ffc00);
+	s->threads[1].stack_start = 0x20100000;
+	s->threads[1].stack_end = 0x20200000;
+}
+
+static uint64_t all_rss(const struct snapshot *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->nr_regions; i++)
+		sum += s->regions[i].rss;
+	return sum;
+}
+
+static void regions_are_cut_where_a_threads_memory_ends(void **state)
+{
+	bool answers = true;
+	struct snapshot s;
+
+	(void)state;
+	joined_mappings(&s);
+	regions_split(&s, one_page, &answers);
+	regions_classify(&s);
+	assert_int_equal(s.nr_regions, 5);
+	kind_at(&s, 0x10000000, REGION_UNKNOWN, NO_INDEX);
+	kind_at(&s, 0x10400000, REGION_TLS, 0);
+	assert_int_equal(s.regions[1].end, 0x10403000); /* the loader's page above it too */
+	assert_int_equal(s.regions[0].rss, 899 * PAGE);
+	assert_int_equal(s.regions[0].private_dirty, 899 * PAGE);
+	assert_int_equal(s.regions[1].rss, PAGE);
+	kind_at(&s, 0x20000000, REGION_UNKNOWN, NO_INDEX);
+	kind_at(&s, 0x20100000, REGION_STACK, 1);
+	kind_at(&s, 0x20200000, REGION_UNKNOWN, NO_INDEX);
+	assert_int_equal(all_rss(&s), 1200 * PAGE);
+	assert_int_equal(snapshot_check(&s, NULL), 0);
+	snapshot_release(&s);
+}
+
+/* Pages that are shared with a forked relative: nobody can say which part has how many. */
+static void regions_that_cannot_be_cut_are_what_most_of_them_is(void **state)
+{
+	bool answers = true;
+	struct snapshot s;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		joined_mappings(&s);
+		s.regions[0].pss -= i ? 0 : PAGE;
+		s.regions[1].pss -= i ? 0 : PAGE;
+		answers = !i;
+		regions_split(&s, one_page, &answers);
+		regions_classify(&s);
+		assert_int_equal(s.nr_regions, 2);
+		kind_at(&s, 0x10000000, REGION_UNKNOWN, NO_INDEX);
+		kind_at(&s, 0x20000000, REGION_UNKNOWN, NO_INDEX);
+		s.threads[1].stack_end = 0x20300000;
+		regions_classify(&s);
+		kind_at(&s, 0x20000000, REGION_STACK, 1);
+		snapshot_release(&s);
+	}
+}
+
+/* A snapshot of before: what a thread has is not known. */
+static void a_thread_pointer_does_not_claim_hundreds_of_megabytes(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	snapshot_init(&s);
+	s.identity.pid = MAP_PID;
+	map_region(&s, 0x10000000, 0x20000000, PR | PW, "", 0);
+	map_region(&s, 0x30000000, 0x30003000, PR | PW, "", 0);
+	map_region(&s, 0x40000000, 0x50000000, PR | PW, "", 0);
+	map_region(&s, 0x60000000, 0x60001000, 0, "", 0);
+	map_region(&s, 0x60001000, 0x70000000, PR | PW, "", 0);
+	map_thread(&s, MAP_PID, "prog", 0, 0x1fffe740);
+	map_thread(&s, MAP_PID, "prog", 0, 0x30000740);
+	map_thread(&s, 102, "go", 0x48000000, 0);
+	map_thread(&s, 103, "big", 0x68000000, 0);
+	regions_classify(&s);
+	kind_at(&s, 0x10000000, REGION_UNKNOWN, NO_INDEX);
+	kind_at(&s, 0x30000000, REGION_TLS, 1);
+	kind_at(&s, 0x40000000, REGION_UNKNOWN, NO_INDEX);
+	kind_at(&s, 0x60001000, REGION_STACK, 3);
+	snapshot_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +428,9 @@ int main(void)
 		cmocka_unit_test(kinds_have_names_of_their_own),
 		cmocka_unit_test(nothing_at_all),
 		cmocka_unit_test(many_rows),
+		cmocka_unit_test(regions_are_cut_where_a_threads_memory_ends),
+		cmocka_unit_test(regions_that_cannot_be_cut_are_what_most_of_them_is),
+		cmocka_unit_test(a_thread_pointer_does_not_claim_hundreds_of_megabytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static const char rodata[64 * KIB] = {1};
 static _Thread_local char tls[64];
 static bool any_told;
 
-static pthread_barrier_t barrier;
+static pthread_barrier_t barrier, end;
 
 static void tell(const char *name, const char *kind, const void *addr, size_t size, size_t touched,
 		 const char *detail)
@@ -118,8 +118,40 @@ static void *work(void *arg)
 	tell("thread tls", "stack", tls, 0, 0, "worker");
 	tell("thread block", "heap", small, 0, 0, "");
 	pthread_barrier_wait(&barrier);
-	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&end);
 	return arg;
+}
+
+static void *wait_on_it(void *arg)
+{
+	pthread_setname_np(pthread_self(), "middle");
+	pthread_barrier_wait(&end);
+	return arg;
+}
+
+/*
+ * Pools that the kernel joins with what a thread has: one below the first thread's TLS (where a
+ * first mapping lands), and one on each side of a stack.
+ */
+static void tell_neighbours(pthread_t *ret_thread)
+{
+	const int both = PROT_READ | PROT_WRITE, own = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *p = mmap(NULL, 2 * MIB, both, own, -1, 0);
+	pthread_attr_t attr;
+
+	touch(p, 2 * MIB);
+	tell("pool by the tls", "anonymous", p, 0, 0, "");
+	p = map(3 * MIB, both, own, -1);
+	touch(p, 128 * KIB);
+	touch(p + 2 * MIB, 512 * KIB);
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, p + MIB, MIB);
+	if (pthread_create(ret_thread, &attr, wait_on_it, NULL) != 0)
+		exit(1);
+	pthread_attr_destroy(&attr);
+	tell("pool below a stack", "anonymous", p, MIB, 128 * KIB, "");
+	tell("stack between pools", "stack", p + MIB, MIB, 0, "middle");
+	tell("pool above a stack", "anonymous", p + 2 * MIB, MIB, 512 * KIB, "");
 }
 
 static void *end_at_once(void *arg)
@@ -203,14 +235,16 @@ static void obey(void)
 int main(int argc, char **argv)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
+	pthread_t thread, middle;
 
 	if (argc > 1)
 		make_many(atol(argv[1]));
 	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_barrier_init(&end, NULL, 3);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, MIB);
 	dprintf(STDOUT_FILENO, "{\"regions\":[");
+	tell_neighbours(&middle);
 	tell_mappings();
 	tell_file(argv[0]);
 	tell_image();
@@ -221,7 +255,8 @@ int main(int argc, char **argv)
 	leave_a_stack(&attr);
 	dprintf(STDOUT_FILENO, "]}\n");
 	obey();
-	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&end);
 	pthread_join(thread, NULL);
+	pthread_join(middle, NULL);
 	return 0;
 }
