@@ -1,10 +1,12 @@
 /* The tracing thread: one job at a time, handed over under a mutex. See tracer.h. */
 #include "target/tracer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
 
@@ -16,11 +18,17 @@ struct tracer {
 	void *context;
 	int result;
 	bool ending;
+	void (*meanwhile)(void *context); /* NULL: nothing */
+	void *meanwhile_context;
 };
+
+/* How often the waiting thread looks whether the other one needs help. */
+#define MEANWHILE_NS 20000000
 
 static void *run(void *context)
 {
 	struct tracer *t = context;
+	int result;
 
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
@@ -28,7 +36,11 @@ static void *run(void *context)
 			pthread_cond_wait(&t->changed, &t->lock);
 		if (!t->job)
 			break;
-		t->result = t->job(t->context);
+		/* Not under the lock: the caller must be able to go on waiting. */
+		pthread_mutex_unlock(&t->lock);
+		result = t->job(t->context);
+		pthread_mutex_lock(&t->lock);
+		t->result = result;
 		t->job = NULL;
 		pthread_cond_broadcast(&t->changed);
 	}
@@ -57,6 +69,31 @@ int tracer_start(struct tracer **ret)
 	return 0;
 }
 
+void tracer_meanwhile(struct tracer *t, void (*meanwhile)(void *context), void *context)
+{
+	t->meanwhile = meanwhile;
+	t->meanwhile_context = context;
+}
+
+/* Until something has changed, or for a while. */
+static void wait_a_while(struct tracer *t)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += MEANWHILE_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	if (pthread_cond_timedwait(&t->changed, &t->lock, &until) != ETIMEDOUT || !t->job ||
+	    !t->meanwhile)
+		return;
+	pthread_mutex_unlock(&t->lock);
+	t->meanwhile(t->meanwhile_context);
+	pthread_mutex_lock(&t->lock);
+}
+
 int tracer_call(struct tracer *t, int (*job)(void *context), void *context)
 {
 	int result;
@@ -66,7 +103,7 @@ int tracer_call(struct tracer *t, int (*job)(void *context), void *context)
 	t->job = job;
 	pthread_cond_broadcast(&t->changed);
 	while (t->job)
-		pthread_cond_wait(&t->changed, &t->lock);
+		wait_a_while(t);
 	result = t->result;
 	pthread_mutex_unlock(&t->lock);
 	return result;

@@ -10,6 +10,11 @@ struct tracer;
 
 /* 0 or negative errno. */
 int tracer_start(struct tracer **ret);
+/*
+ * What the thread that waits for a job does every 20 ms while the job lasts; it runs beside the
+ * job. To be set before the first call.
+ */
+void tracer_meanwhile(struct tracer *t, void (*meanwhile)(void *context), void *context);
 /* Runs job(context) on the tracing thread and returns what it returns. */
 int tracer_call(struct tracer *t, int (*job)(void *context), void *context);
 /* Ends the thread; NULL is fine. */
