@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "heap/dynsym.h"
 
 #define MEMORY_LINES 1024 /* pages kept of what is read here and there */
 
@@ -95,6 +96,45 @@ static void add_direct(struct heaps *h, struct glibc_state *s)
 			      s->direct[i].base + s->direct[i].total);
 }
 
+static bool exports_malloc(struct glibc_state *s, struct target *t, const struct target_module *m)
+{
+	struct dynsym d;
+	uint64_t addr;
+
+	return dynsym_open(&d, &s->memory, target_word_bytes(t), m) &&
+	       dynsym_find(&d, "malloc", &addr, NULL);
+}
+
+/* The loader has a malloc for itself (up to 2.30). */
+static bool is_loader(const struct target_module *m)
+{
+	const char *slash = strrchr(m->path, '/');
+
+	return strncmp(slash ? slash + 1 : m->path, "ld", 2) == 0;
+}
+
+/* Is this module's malloc the one that the program calls, as far as can be seen? */
+static bool serves_malloc(struct glibc_state *s, struct target *t, const struct target_module *own)
+{
+	size_t nr;
+	const struct target_module *modules = target_modules(t, &nr);
+
+	for (size_t i = 0; i < nr; i++)
+		if (&modules[i] != own && !is_loader(&modules[i]) &&
+		    exports_malloc(s, t, &modules[i]))
+			return false;
+	return own != NULL;
+}
+
+/* No arena has memory, and nobody else serves the program: it has not allocated yet. */
+static void find_idle(struct heaps *h, struct glibc_state *s)
+{
+	const struct target_module *own = s->nr ? s->libs[0].module : s->unused;
+
+	if (heaps_nr(h) == 0 && s->nr <= 1 && serves_malloc(s, heaps_target(h), own))
+		heaps_set_idle(h, heap_glibc.allocator);
+}
+
 static int find(struct heaps *h, void **ret_state, struct error *e)
 {
 	struct target *t = heaps_target(h);
@@ -108,6 +148,7 @@ static int find(struct heaps *h, void **ret_state, struct error *e)
 	scatter_init(&s->memory, t, MEMORY_LINES);
 	glibc_find_libs(s, t);
 	if (s->nr == 0) {
+		find_idle(h, s);
 		free_state(s);
 		return 0;
 	}
@@ -126,6 +167,7 @@ static int find(struct heaps *h, void **ret_state, struct error *e)
 	}
 	add_direct(h, s);
 	glibc_find_threads(s, h);
+	find_idle(h, s);
 	*ret_state = s;
 	return 0;
 }

@@ -185,6 +185,16 @@ void heaps_add_own(struct heaps *h, uint64_t start, uint64_t end)
 		ARRAY_PUSH(h->own, h->nr_own, h->cap_own, ((struct heap_own){start, end}));
 }
 
+void heaps_set_idle(struct heaps *h, const char *name)
+{
+	h->idle = name;
+}
+
+bool heaps_is_idle(const struct heaps *h)
+{
+	return h->idle != NULL;
+}
+
 const struct heap_own *heaps_own(const struct heaps *h, size_t *ret_nr)
 {
 	*ret_nr = h->nr_own;
@@ -203,7 +213,7 @@ const struct heap *heaps_get(const struct heaps *h, size_t i)
 
 const char *heaps_allocator(const struct heaps *h)
 {
-	const char *best = "";
+	const char *best = h->idle ? h->idle : "";
 	uint64_t most = 0;
 
 	for (size_t i = 0; i < h->nr; i++) {

@@ -69,7 +69,10 @@ int heaps_find(struct target *t, struct heaps **ret, struct error *e);
 void heaps_free(struct heaps *h);
 size_t heaps_nr(const struct heaps *h);
 const struct heap *heaps_get(const struct heaps *h, size_t i);
-/* Name of the allocator that most of the memory is in, for people; "" none known. */
+/*
+ * Name of the allocator that most of the memory is in, or that has no memory yet; for people; ""
+ * none known.
+ */
 const char *heaps_allocator(const struct heaps *h);
 
 /*

@@ -36,6 +36,12 @@ struct heap *heaps_add(struct heaps *h, const struct heap_ops *ops, enum heap_ki
 struct heap *heaps_at(struct heaps *h, size_t i);
 void heap_add_span(struct heap *heap, size_t index, uint64_t start, uint64_t committed_end,
 		   uint64_t end);
+/*
+ * There is an allocator, it serves malloc(), and it has no memory yet: whatever else the process
+ * has is nobody's heap. name: static storage.
+ */
+void heaps_set_idle(struct heaps *h, const char *name);
+bool heaps_is_idle(const struct heaps *h);
 /* See heaps_own(). */
 void heaps_add_own(struct heaps *h, uint64_t start, uint64_t end);
 void heap_add_tid(struct heap *heap, int32_t tid);

@@ -35,6 +35,7 @@ struct heaps {
 	struct span_index outer, nested;
 	struct heap_own *own;
 	size_t nr_own, cap_own;
+	const char *idle; /* allocator without memory; NULL none */
 	struct heap_verdict *verdicts;
 	size_t nr_verdicts, cap_verdicts;
 };

@@ -3,7 +3,7 @@
  * memory. Comes last and takes what nobody else has claimed; counts no blocks and guesses nothing.
  *
  * There is a row only where another allocator certainly is (the process has its code, or the kernel
- * knows its mappings by name), or where no known one was found at all.
+ * knows its mappings by name), or where no known one was found at all, not even an idle one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +187,7 @@ static int unknown_find(struct heaps *h, void **ret_state, struct error *e)
 	const char *sign = find_sign(h);
 	struct claims claims = {0};
 	struct heap *heap = NULL;
-	bool known = false;
+	bool known = heaps_is_idle(h);
 	size_t next = 0, index;
 
 	(void)ret_state;

@@ -216,7 +216,11 @@ static void note_unknown(const struct snapshot *s, struct sheet *sheet)
 	else if (nr)
 		sheet_note(sheet, "%zu heap%s of %s could not be walked: only the size is known.",
 			   nr, nr == 1 ? "" : "s", format_bytes(bytes).text);
-	if (!s->nr_heaps)
+	if (!s->nr_heaps && *strings_get(&s->strings, s->allocator))
+		sheet_note(sheet,
+			   "There is no heap yet: %s is there, and nothing has been allocated.",
+			   strings_get(&s->strings, s->allocator));
+	else if (!s->nr_heaps)
 		sheet_note(sheet, "No heap was found: nothing in this process allocates as a known "
 				  "allocator does.");
 }

@@ -156,6 +156,20 @@ def exit_status(lab):
     same('leaked blocks', json.loads(answer.out)['totals']['leaked_blocks'], 0)
 
 
+@case('a program that has not allocated yet: nothing leaked; one with a malloc of its own: refused')
+def not_allocated(lab):
+    quiet = lab.background(victim('noalloc'), '--wait')
+    same('it is ready', json.loads(quiet.line())['at'], 'end')
+    answer = lab.seep('leaks', '--exit-code', '--format', 'json', quiet.process.pid).must()
+    same('leaked blocks', json.loads(answer.out)['totals']['leaked_blocks'], 0)
+    heaps = json.loads(lab.seep('heaps', '--format', 'json', quiet.process.pid).must().out)
+    same('heaps', (heaps['rows'], heaps['totals']['allocator']), ([], 'glibc'))
+    holds('said so', any('nothing has been allocated' in n for n in heaps['notes']), heaps['notes'])
+    own = lab.background(victim('ownmalloc'), '--wait')
+    holds('it is ready', own.line())
+    refuses(lab.seep('leaks', own.process.pid), 3, 'its allocator is not known', 'seep run')
+
+
 def refs(lab, pid, address):
     answer = lab.seep('refs', '--format', 'json', '--limit', '0', pid, hex(address)).must()
     return json.loads(answer.out)

@@ -479,6 +479,37 @@ static void damaged_bins(void **state)
 	image_release(&m);
 }
 
+/* As libc's file has it: the arena leads to itself, nothing else is set. Nobody has allocated. */
+static void idle_arena(void **state)
+{
+	static const struct heap_ops *const both[] = {&heap_glibc, &heap_unknown, NULL};
+
+	(void)state;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		struct image m = {.l = &layouts[i]};
+		struct heaps *h = NULL;
+		struct error e = {0};
+
+		print_message("%s\n", layouts[i].name);
+		m.t = fake_target_new(layouts[i].word, layouts[i].machine);
+		image_add_libc(&m);
+		fake_target_map(m.t, 0x20000000, 0x5000, MAP_READ | MAP_WRITE, "");
+		fake_target_ready(m.t);
+		assert_int_equal(heaps_find_with(m.t, both, &h, &e), 0);
+		assert_int_equal(heaps_nr(h), 1);
+		assert_string_equal(heaps_allocator(h), "");
+		heaps_free(h);
+		image_put(&m, m.arenas[0] + layouts[i].next, m.arenas[0]);
+		image_put(&m, m.arenas[0] + layouts[i].system_mem - layouts[i].word,
+			  layouts[i].attached);
+		assert_int_equal(heaps_find_with(m.t, both, &h, &e), 0);
+		assert_int_equal(heaps_nr(h), 0);
+		assert_string_equal(heaps_allocator(h), "glibc");
+		heaps_free(h);
+		image_release(&m);
+	}
+}
+
 /* The header of a block in words. */
 static void described(void **state)
 {
@@ -520,7 +551,8 @@ int main(void)
 		cmocka_unit_test(damaged_top),	    cmocka_unit_test(cyclic_cache),
 		cmocka_unit_test(torn_cache),	    cmocka_unit_test(locked_arena),
 		cmocka_unit_test(broken_ring),	    cmocka_unit_test(damaged_main),
-		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(described),
+		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(idle_arena),
+		cmocka_unit_test(described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
