@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,9 +26,12 @@
 #define NS_PER_MS 1000000ull
 /* How long the others stand still because of one that does not. */
 #define STOP_LIMIT_NS (250 * NS_PER_MS)
-/* A thread asleep in the kernel for so long is taken as it is. */
+/* So long after all were asked to stop, a thread asleep in the kernel is taken as it is. */
 #define KERNEL_SLEEP_NS (20 * NS_PER_MS)
-#define SPIN_NS (2 * NS_PER_MS)
+/* How often one is looked at that has not stopped yet. */
+#define LOOK_NS NS_PER_MS
+#define SPIN_NS (NS_PER_MS / 2)
+#define LATE_NS (2 * NS_PER_MS)
 #define NAP_NS 100000
 /* Threads that start others while they are being stopped: far fewer rounds are ever needed. */
 #define ROUNDS_MAX 1000
@@ -73,6 +77,35 @@ char freeze_thread_state(int dir, int32_t tid)
 bool freeze_is_over(char state)
 {
 	return !state || strchr("ZXx", state);
+}
+
+/* "call arguments… sp pc", or "-1 sp pc" in a page fault; "running". */
+bool freeze_read_sleeper(int dir, int32_t tid, struct sleeper *ret)
+{
+	struct str text = STR_INIT;
+	struct sleeper s = {0};
+	unsigned long long sp, pc;
+	char path[48];
+	bool known;
+
+	snprintf(path, sizeof(path), "task/%d/syscall", tid);
+	known = !proc_read_file(dir, path, &text) &&
+		(sscanf(text.data, "%ld %*x %*x %*x %*x %*x %*x %llx %llx", &s.call, &sp, &pc) ==
+			 3 ||
+		 sscanf(text.data, "%ld %llx %llx", &s.call, &sp, &pc) == 3);
+	str_release(&text);
+	if (!known)
+		return false;
+	*ret = (struct sleeper){.call = s.call, .sp = sp, .pc = pc};
+	return true;
+}
+
+bool freeze_in_vfork(int dir, int32_t tid)
+{
+	struct sleeper s;
+
+	return freeze_thread_state(dir, tid) == 'D' && freeze_read_sleeper(dir, tid, &s) &&
+	       (s.call == SYS_vfork || s.call == SYS_clone || s.call == SYS_clone3);
 }
 
 /*
@@ -121,6 +154,13 @@ static bool is_known(const struct freeze *f, int32_t tid)
 	return false;
 }
 
+static int list_threads(const struct freeze *f, int32_t **ret, size_t *ret_nr)
+{
+	int r = proc_list_numbers(f->dir, "task", ret, ret_nr);
+
+	return r == -ENOENT ? -ESRCH : r;
+}
+
 /* 1: seized; 0: it has ended. */
 static int seize(struct freeze *f, int32_t tid)
 {
@@ -162,55 +202,58 @@ static void note_report(struct frozen_thread *thread, int status)
 		thread->state = FROZEN_GONE;
 }
 
-/* 0, or -ETIMEDOUT. */
-static int await(struct freeze *f, struct frozen_thread *thread)
+/* A thread that has not stopped: can it be waited for? 0, or -ETIMEDOUT: not any longer. */
+static int judge_late(struct freeze *f, struct frozen_thread *thread, uint64_t began,
+		      uint64_t asked_ns)
 {
-	uint64_t began = freeze_now_ns();
-	uint64_t piece = began + KERNEL_SLEEP_NS, limit = began + STOP_LIMIT_NS;
-	int status, r;
+	char state = freeze_thread_state(f->dir, thread->tid);
+	uint64_t now = freeze_now_ns();
 
-	while (thread->state == FROZEN_SEIZED) {
-		r = freeze_wait(thread->tid, piece, &status);
-		if (!r) {
-			note_report(thread, status);
-			continue;
-		}
-		if (r == -ETIMEDOUT) {
-			char state = freeze_thread_state(f->dir, thread->tid);
-
-			if (state == 'D')
-				thread->state = FROZEN_KERNEL;
-			else if (freeze_is_over(state))
-				thread->state = FROZEN_GONE;
-			else if (freeze_now_ns() > limit)
-				return r;
-			piece = freeze_now_ns() + KERNEL_SLEEP_NS;
-			continue;
-		}
+	if (freeze_is_over(state))
 		thread->state = FROZEN_GONE;
-	}
+	else if (state == 'D' &&
+		 (now - asked_ns >= KERNEL_SLEEP_NS || freeze_in_vfork(f->dir, thread->tid)))
+		thread->state = FROZEN_KERNEL;
+	else if (now - began > STOP_LIMIT_NS)
+		return -ETIMEDOUT;
 	return 0;
 }
 
-static int list_threads(struct freeze *f, int32_t **ret, size_t *ret_nr)
+/* asked_ns: when all were asked to stop, whom this one keeps waiting. 0, or -ETIMEDOUT. */
+static int await(struct freeze *f, struct frozen_thread *thread, uint64_t asked_ns)
 {
-	int r = proc_list_numbers(f->dir, "task", ret, ret_nr);
+	uint64_t began = freeze_now_ns();
+	int status, r = 0;
 
-	return r == -ENOENT ? -ESRCH : r;
+	while (thread->state == FROZEN_SEIZED && !r) {
+		r = freeze_wait(thread->tid, freeze_now_ns() + LOOK_NS, &status);
+		if (!r)
+			note_report(thread, status);
+		else if (r == -ETIMEDOUT)
+			r = judge_late(f, thread, began, asked_ns);
+		else
+			thread->state = FROZEN_GONE;
+	}
+	return r == -ETIMEDOUT ? r : 0;
 }
 
-static void interrupt(struct freeze *f, size_t from)
+/* Returns when. */
+static uint64_t interrupt(struct freeze *f, size_t from)
 {
+	uint64_t now = freeze_now_ns();
+
 	if (!f->began_ns)
-		f->began_ns = freeze_now_ns();
+		f->began_ns = now;
 	for (size_t i = from; i < f->nr; i++)
 		ptrace(PTRACE_INTERRUPT, f->threads[i].tid, NULL, NULL);
+	return now;
 }
 
 /* One round: every thread that is not held yet. Returns how many there were. */
 static int stop_round(struct freeze *f)
 {
 	size_t nr_tids, known = f->nr;
+	uint64_t asked_ns;
 	int32_t *tids;
 	int r = list_threads(f, &tids, &nr_tids);
 
@@ -228,9 +271,9 @@ static int stop_round(struct freeze *f)
 		return r;
 	if (!known)
 		f->nr_sorted = f->nr;
-	interrupt(f, known);
+	asked_ns = interrupt(f, known);
 	for (size_t i = known; i < f->nr; i++) {
-		r = await(f, &f->threads[i]);
+		r = await(f, &f->threads[i], asked_ns);
 		if (r < 0)
 			return r;
 	}
@@ -249,12 +292,11 @@ static bool any_held(const struct freeze *f)
 /* Those that could not be let go after an earlier stop are still ours. */
 static int stop_late_ones(struct freeze *f)
 {
+	uint64_t asked_ns = f->nr ? interrupt(f, 0) : 0;
 	int r = 0;
 
-	if (f->nr)
-		interrupt(f, 0);
 	for (size_t i = 0; i < f->nr && !r; i++)
-		r = await(f, &f->threads[i]);
+		r = await(f, &f->threads[i], asked_ns);
 	return r;
 }
 
@@ -305,7 +347,7 @@ int freeze_stop_one(struct freeze *f, size_t *at, int32_t *ret_tid)
 		f->began_ns = freeze_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 		thread->interrupted = true;
-		if (!await(f, thread) && thread->state == FROZEN_STOPPED) {
+		if (!await(f, thread, f->began_ns) && thread->state == FROZEN_STOPPED) {
 			*ret_tid = thread->tid;
 			r = 0;
 		} else {
@@ -327,7 +369,7 @@ uint64_t freeze_pause_ns(const struct freeze *f)
  */
 static void release_late(struct frozen_thread *thread)
 {
-	uint64_t deadline = freeze_now_ns() + SPIN_NS;
+	uint64_t deadline = freeze_now_ns() + LATE_NS;
 	int status;
 
 	thread->state = FROZEN_SEIZED;

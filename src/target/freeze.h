@@ -66,4 +66,15 @@ char freeze_thread_state(int dir, int32_t tid);
 /* Has a thread in this state ended? */
 bool freeze_is_over(char state);
 
+/* Where a thread that sleeps in the kernel will come back to. */
+struct sleeper {
+	long call; /* the system call; -1: it is in none (a page fault) */
+	uint64_t sp, pc;
+};
+
+/* False: it does not sleep, or that may not be known. */
+bool freeze_read_sleeper(int dir, int32_t tid, struct sleeper *ret);
+/* Does it wait in vfork() for a child that runs in the process's memory, on its own stack? */
+bool freeze_in_vfork(int dir, int32_t tid);
+
 #endif

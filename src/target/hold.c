@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,8 +16,10 @@
 #include "target/target_private.h"
 #include "target/tracer.h"
 
-#define VFORK_TRIES 20
+#define VFORK_WAIT_NS 100000000ull
 #define VFORK_NAP_NS 2000000
+/* Each lasts a millisecond or two: who starts processes all the time is met between two of them. */
+#define VFORK_STOPS 10
 
 static int open_thread(int dir, int32_t tid)
 {
@@ -108,53 +109,71 @@ static const char *name_of(const struct hold *h, int32_t tid)
 	return low < h->nr_names && h->names[low].tid == tid ? h->names[low].name : "";
 }
 
-/* What a thread that sleeps in the kernel does there: "nr arguments… sp pc". */
-struct sleeper {
-	long call;
-	unsigned long long sp, pc;
-};
-
-static bool read_sleeper(const struct hold *h, int32_t tid, struct sleeper *s)
-{
-	struct str text = STR_INIT;
-	bool known;
-	char path[48];
-
-	snprintf(path, sizeof(path), "task/%d/syscall", tid);
-	known = !proc_read_file(h->freeze.dir, path, &text) &&
-		sscanf(text.data, "%ld %*x %*x %*x %*x %*x %*x %llx %llx", &s->call, &s->sp,
-		       &s->pc) == 3;
-	str_release(&text);
-	return known;
-}
-
 /*
  * Until a child that vfork() made has become another program, it runs in this memory, and its
- * parent sleeps. That is soon over.
+ * parent sleeps. That is soon over, as a rule; it is waited for with nobody stopped.
  */
 static bool any_in_vfork(const struct hold *h)
 {
+	size_t nr;
+	int32_t *tids;
+	bool any = false;
+
+	if (proc_list_numbers(h->freeze.dir, "task", &tids, &nr) < 0)
+		return false;
+	for (size_t i = 0; i < nr && !any; i++)
+		any = freeze_in_vfork(h->freeze.dir, tids[i]);
+	free(tids);
+	return any;
+}
+
+/* False: it lasts. */
+static bool wait_for_vfork(const struct hold *h, uint64_t deadline_ns)
+{
+	while (any_in_vfork(h)) {
+		if (freeze_now_ns() >= deadline_ns)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = VFORK_NAP_NS}, NULL);
+	}
+	return true;
+}
+
+static bool stopped_in_vfork(const struct hold *h)
+{
 	const struct freeze *f = &h->freeze;
-	struct sleeper s;
 
 	for (size_t i = 0; i < f->nr; i++) {
 		if (f->threads[i].state == FROZEN_KERNEL &&
-		    read_sleeper(h, f->threads[i].tid, &s) &&
-		    (s.call == SYS_vfork || s.call == SYS_clone || s.call == SYS_clone3))
+		    freeze_in_vfork(f->dir, f->threads[i].tid))
 			return true;
 	}
 	return false;
 }
 
+/* Where vfork() lasts, what its child writes meanwhile is seen as well. */
+static void note_vfork(struct hold *h)
+{
+	struct target_how *how = &h->target->how;
+
+	h->shared = true;
+	if (!*how->why)
+		snprintf(how->why, sizeof(how->why),
+			 "a child that vfork() made runs on in its memory");
+}
+
 static int stop_outside_vfork(struct hold *h)
 {
+	uint64_t deadline = freeze_now_ns() + VFORK_WAIT_NS;
+	bool lasts = !wait_for_vfork(h, deadline);
 	int r = freeze_stop(&h->freeze);
 
-	for (int i = 0; i < VFORK_TRIES && !r && any_in_vfork(h); i++) {
+	for (int i = 1; i < VFORK_STOPS && !r && !lasts && stopped_in_vfork(h); i++) {
 		freeze_go(&h->freeze);
-		nanosleep(&(struct timespec){.tv_nsec = VFORK_NAP_NS}, NULL);
+		lasts = !wait_for_vfork(h, deadline);
 		r = freeze_stop(&h->freeze);
 	}
+	if (!r && stopped_in_vfork(h))
+		note_vfork(h);
 	return r;
 }
 
@@ -167,7 +186,7 @@ static void add_thread(struct hold *h, struct frozen_thread *frozen)
 	if (frozen->state == FROZEN_STOPPED) {
 		registers_read(frozen->tid, thread);
 		frozen->interrupted = registers_interrupted(thread);
-	} else if (read_sleeper(h, frozen->tid, &s)) {
+	} else if (freeze_read_sleeper(h->freeze.dir, frozen->tid, &s)) {
 		thread->sp = s.sp;
 		thread->pc = s.pc;
 	}

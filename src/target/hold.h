@@ -2,6 +2,7 @@
 #ifndef SEEP_TARGET_HOLD_H
 #define SEEP_TARGET_HOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct hold {
 	int dir;		      /* as freeze.dir, or of a thread when the first has ended */
 	struct process_thread *names; /* of the threads, read before the stop */
 	size_t nr_names;
+	bool shared; /* a child that vfork() made goes on in its memory; how.why says so */
 };
 
 /* Everything that can be done before the stop. 0, or negative errno with *e. */

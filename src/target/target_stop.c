@@ -146,7 +146,7 @@ int target_stop_attach(struct target *t, struct error *e)
 	t->state = s;
 	t->ops = &stopped_ops;
 	t->how.kind = TARGET_STOPPED;
-	t->how.consistent = true;
+	t->how.consistent = !s->hold.shared;
 	t->how.pause_ns = freeze_pause_ns(&s->hold.freeze);
 	return 0;
 }

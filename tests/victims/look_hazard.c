@@ -9,6 +9,7 @@
  *   namespace   its next child would begin a pid namespace (root only)
  *   churn       starts threads that end at once
  *   spawn       starts processes by vfork that end at once
+ *   vfork       twenty threads wait in vfork for children that stay in its memory
  *
  * look_hazard HAZARD
  */
@@ -19,6 +20,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -141,6 +143,27 @@ static void start_processes(void)
 	}
 }
 
+/* The child ends with us. */
+static void *wait_in_vfork(void *unused)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return unused;
+}
+
+static void start_vforks(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 20; i++)
+		pthread_create(&thread, NULL, wait_in_vfork, NULL);
+}
+
 static int prepare(const char *hazard)
 {
 	if (!strcmp(hazard, "kills"))
@@ -172,6 +195,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(hazard, "spawn"))
 		start_processes();
+	if (!strcmp(hazard, "vfork"))
+		start_vforks();
 	count(NULL);
 	return 0;
 }
