@@ -55,8 +55,12 @@ def exact_under(allocator, name, *arguments):
 
 
 for one in ALLOCATORS:
-    for which in ('allapi', 'allcxx', 'coro', 'forker', 'growers', 'plugin', 'sighandler'):
+    for which in ('allapi', 'allcxx', 'coro', 'forker', 'growers', 'plugin'):
         exact_under(one, which)
+    # mimalloc's code may be interrupted by itself nowhere: with or without the recorder such a
+    # program crashes or hangs.
+    if one != 'mimalloc':
+        exact_under(one, 'sighandler')
     exact_under(one, 'threads', '16', '400')
     exact_under(one, 'deep', '2000')
     exact_under(one, 'execer', '2')

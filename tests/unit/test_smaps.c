@@ -271,7 +271,7 @@ static void this_process_is_found(void **state)
 static void the_rows_add_up_to_the_rollup(void **state)
 {
 	struct smaps_region rollup;
-	uint64_t rss = 0, private_dirty = 0, anonymous = 0;
+	uint64_t rss = 0, dirty = 0, anonymous = 0;
 	int stop[2], dir, r;
 	char path[32], c;
 	struct smaps s;
@@ -304,7 +304,8 @@ static void the_rows_add_up_to_the_rollup(void **state)
 	close(dir);
 	for (size_t i = 0; i < s.nr; i++) {
 		rss += s.items[i].rss;
-		private_dirty += s.items[i].private_dirty;
+		/* The parent's writes make what they shared the child's own. */
+		dirty += s.items[i].private_dirty + s.items[i].shared_dirty;
 		anonymous += s.items[i].anonymous;
 	}
 	smaps_release(&s);
@@ -313,7 +314,7 @@ static void the_rows_add_up_to_the_rollup(void **state)
 	assert_int_equal(r, 0);
 	assert_true(rss > 0);
 	assert_int_equal(rss, rollup.rss);
-	assert_int_equal(private_dirty, rollup.private_dirty);
+	assert_int_equal(dirty, rollup.private_dirty + rollup.shared_dirty);
 	assert_int_equal(anonymous, rollup.anonymous);
 }
 
