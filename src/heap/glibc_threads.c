@@ -15,6 +15,8 @@
 #define TLS_REACH 0x2000u	     /* that libc and the loader may use */
 #define TLS_MOST ((uint64_t)1 << 20) /* looked at, a thread */
 
+#define WEIGHT_LISTS 5 /* of a cache with blocks that all fit */
+
 struct sighting {
 	int64_t offset;
 	uint64_t value;
@@ -155,6 +157,20 @@ static void elect(struct sightings *s)
 	s->nr = best_nr;
 }
 
+/*
+ * Where malloc's parameters know of no caches (libc_malloc_debug.so is built without), a block of a
+ * cache's size that a thread points to is one by chance, unless the lists in it are right.
+ */
+static bool are_caches(const struct glibc *g, const struct sightings *s)
+{
+	if (!g->par.known || g->par.has_tcache)
+		return true;
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->items[i].weight == WEIGHT_LISTS)
+			return true;
+	return false;
+}
+
 static void keep_caches(struct glibc *g, const struct sightings *s,
 			const struct target_thread *threads)
 {
@@ -185,7 +201,8 @@ static void find_in_lib(struct glibc *g, struct heaps *h)
 	window_release(&w);
 	elect(&caches);
 	elect(&users);
-	keep_caches(g, &caches, threads);
+	if (are_caches(g, &caches))
+		keep_caches(g, &caches, threads);
 	for (size_t i = 0; i < users.nr; i++) {
 		size_t heap = g->arenas[users.items[i].value].heap;
 

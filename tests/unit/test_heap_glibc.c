@@ -510,6 +510,32 @@ static void idle_arena(void **state)
 	}
 }
 
+/* Without caches by malloc's parameters, what a thread points to is none unless its lists fit. */
+static void no_caches(void **state)
+{
+	struct image m;
+	struct seen s = {0};
+	struct heaps *h;
+	size_t nr;
+	const struct heap_verdict *v;
+
+	(void)state;
+	image_make(&m, layout("2.35 x86-64"), 91);
+	for (unsigned int i = 0; i < 3; i++) {
+		memset(fake_target_at(m.t, m.caches[i]), 1, 0x280);
+		image_put(&m, m.par + m.l->sbrk_base + (i + 1) * 8, 0);
+	}
+	h = walk(&m, &s);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(block_at(&s, m.caches[i])->state, BLOCK_BUSY);
+	v = heaps_verdicts(h, &nr);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(v[i].expected, v[i].found);
+	heaps_free(h);
+	free(s.items);
+	image_release(&m);
+}
+
 /* The header of a block in words. */
 static void described(void **state)
 {
@@ -552,7 +578,7 @@ int main(void)
 		cmocka_unit_test(torn_cache),	    cmocka_unit_test(locked_arena),
 		cmocka_unit_test(broken_ring),	    cmocka_unit_test(damaged_main),
 		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(idle_arena),
-		cmocka_unit_test(described),
+		cmocka_unit_test(no_caches),	    cmocka_unit_test(described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
