@@ -345,7 +345,8 @@ int look_fill_heaps(struct snapshot *s, struct heaps *h, bool with_blocks, struc
 	look_fill_spans(s, h);
 	add_checks(s, h);
 	if (with_blocks) {
-		qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);
+		if (s->nr_blocks)
+			qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);
 		s->has_blocks = true;
 	}
 	if (!*strings_get(&s->strings, s->allocator))

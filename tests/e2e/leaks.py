@@ -165,6 +165,8 @@ def not_allocated(lab):
     heaps = json.loads(lab.seep('heaps', '--format', 'json', quiet.process.pid).must().out)
     same('heaps', (heaps['rows'], heaps['totals']['allocator']), ([], 'glibc'))
     holds('said so', any('nothing has been allocated' in n for n in heaps['notes']), heaps['notes'])
+    same('blocks in a snapshot', lab.seep('blocks', '--format', 'json',
+                                          lab.snap(quiet.process.pid, 'quiet.seep')).status, 0)
     own = lab.background(victim('ownmalloc'), '--wait')
     holds('it is ready', own.line())
     refuses(lab.seep('leaks', own.process.pid), 3, 'its allocator is not known', 'seep run')
