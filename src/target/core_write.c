@@ -419,6 +419,11 @@ static int write_all(struct writer *w)
 		err = put(w, w->end - 1, "", 1);
 	if (!err && w->sparse)
 		err = put_headers(w);
+	if (!err && target_has_ended(w->t))
+		err = error_set(
+			w->e, -ESRCH, EXIT_TARGET,
+			"cannot write '%s': process %d ended, or its frozen copy was killed",
+			w->file.path, w->t->process.pid);
 	return err ? err : replace_commit(&w->file, w->e);
 }
 

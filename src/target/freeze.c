@@ -161,6 +161,24 @@ static int list_threads(const struct freeze *f, int32_t **ret, size_t *ret_nr)
 	return r == -ENOENT ? -ESRCH : r;
 }
 
+void freeze_collect_ended(void *context)
+{
+	const struct freeze *f = context;
+	int32_t *tids;
+	size_t nr;
+
+	if (list_threads(f, &tids, &nr) < 0)
+		return;
+	for (size_t i = 0; i < nr; i++) {
+		siginfo_t info;
+
+		/* The first thread's end is its process's, and that is not ours to collect. */
+		if (tids[i] != f->pid && freeze_is_over(freeze_thread_state(f->dir, tids[i])))
+			waitid(P_PID, (id_t)tids[i], &info, WEXITED | WNOHANG | __WALL);
+	}
+	free(tids);
+}
+
 /* 1: seized; 0: it has ended. */
 static int seize(struct freeze *f, int32_t tid)
 {

@@ -53,6 +53,13 @@ int freeze_stop_one(struct freeze *f, size_t *at, int32_t *ret_tid);
 uint64_t freeze_pause_ns(const struct freeze *f);
 /* Lets all threads go on. */
 void freeze_go(struct freeze *f);
+/*
+ * Collects threads that have ended while we held them; context: a struct freeze, of which only pid
+ * and dir are read. For another thread than the one that holds them (wait() is for all of ours):
+ * exec() waits in the kernel for the end of the other threads to be noticed, with a mutex that
+ * PTRACE_SEIZE of the next thread waits for, so that the holding thread could never do it itself.
+ */
+void freeze_collect_ended(void *context);
 void freeze_release(struct freeze *f);
 
 /*

@@ -79,6 +79,7 @@ int hold_init(struct hold *h, struct target *t, struct error *e)
 	r = tracer_start(&h->tracer);
 	if (r < 0)
 		return error_set(e, r, EXIT_TARGET, "cannot start a thread: %s", error_strerror(r));
+	tracer_meanwhile(h->tracer, freeze_collect_ended, &h->freeze);
 	return 0;
 }
 

@@ -41,6 +41,11 @@ void target_set_registers(struct target_thread *thread, const void *bytes, size_
 	thread->registers_bytes = len;
 }
 
+bool target_has_ended(const struct target *t)
+{
+	return t->ops->has_ended && t->ops->has_ended(t);
+}
+
 void target_thaw(struct target *t)
 {
 	if (t->ops && t->ops->thaw)

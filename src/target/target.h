@@ -101,6 +101,11 @@ bool target_is_core(const char *path);
  * early. Reading afterwards is of the live process, or fails. No effect on others.
  */
 void target_thaw(struct target *t);
+/*
+ * Is what was being read gone before its time? A clone ends with its process, or may be killed for
+ * want of memory: then what was read last may be incomplete. Also after target_thaw().
+ */
+bool target_has_ended(const struct target *t);
 /* Thaws; leaves nothing behind in the process. NULL is fine. */
 void target_close(struct target *t);
 

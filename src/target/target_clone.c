@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "target/deathwatch.h"
 #include "target/hazards.h"
 #include "target/hold.h"
 #include "target/leftovers.h"
@@ -58,8 +59,10 @@ struct cloned {
 	struct procmem mem;  /* the clone's */
 	struct procmem live; /* the process's: which pages of files are in memory */
 	struct patches patches;
-	bool ranges_known; /* patches has what a fork leaves out */
-	char *why;	   /* t->how.why */
+	bool ranges_known;	  /* patches has what a fork leaves out */
+	struct deathwatch *watch; /* ends the clone with the process; NULL none */
+	bool died;		  /* the clone was gone before we had done with it */
+	char *why;		  /* t->how.why */
 };
 
 #define WHY_BYTES sizeof(((struct target_how *)0)->why)
@@ -392,12 +395,25 @@ static int end_job(void *context)
 	return 0;
 }
 
+static bool cloned_has_ended(const struct target *t)
+{
+	const struct cloned *c = t->state;
+
+	if (!c->pid)
+		return c->died;
+	return deathwatch_has_struck(c->watch) ||
+	       freeze_is_over(freeze_thread_state(c->dir, c->pid));
+}
+
 static void cloned_thaw(struct target *t)
 {
 	struct cloned *c = t->state;
 
 	if (!c->hold.tracer)
 		return;
+	c->died = cloned_has_ended(t);
+	deathwatch_end(c->watch);
+	c->watch = NULL;
 	tracer_call(c->hold.tracer, end_job, c);
 	tracer_end(c->hold.tracer);
 	c->hold.tracer = NULL;
@@ -430,6 +446,7 @@ static const struct target_ops cloned_ops = {
 	.read = cloned_read,
 	.residency = cloned_residency,
 	.next_used = cloned_next_used,
+	.has_ended = cloned_has_ended,
 	.proc_dir = cloned_dir,
 	.thaw = cloned_thaw,
 	.close = cloned_close,
@@ -516,6 +533,9 @@ int target_clone_attach(struct target *t, struct error *e)
 		cloned_release(c);
 		return r;
 	}
+	/* The pid may be another's by now only if it has ended; then the clone is alone already. */
+	if (deathwatch_start(t->process.pid, c->pid, &c->watch) < 0)
+		c->watch = NULL;
 	c->mem.maps = &t->maps;
 	c->mem.frozen = true;
 	t->state = c;

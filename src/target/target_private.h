@@ -17,6 +17,8 @@ struct target_ops {
 	/* See target_next_used(); NULL: -ENOTSUP. */
 	int (*next_used)(struct target *t, uint64_t from, uint64_t end, uint64_t *ret_start,
 			 uint64_t *ret_end);
+	/* See target_has_ended(); NULL: it cannot. */
+	bool (*has_ended)(const struct target *t);
 	void (*thaw)(struct target *t);	 /* NULL: nothing to do; may be called again */
 	void (*close)(struct target *t); /* frees state; after thaw */
 };

@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -320,6 +321,45 @@ def no_process(lab):
     result = lab.seep('core')
     same('exit status', result.status, USAGE)
     same('files', list(lab.folder.iterdir()), [])
+
+
+SERVER = '''
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", 0))
+s.listen(5)
+memory = bytearray(64 << 20)
+for i in range(0, len(memory), 4096):
+    memory[i] = 1
+print(s.getsockname()[1], flush=True)
+sys.stdin.read()
+'''
+
+
+@case('the process dies meanwhile: its port is free at once, and there is no half a core')
+def dies_meanwhile(lab):
+    server = lab.background(need('python3'), '-c', SERVER)
+    port = int(server.line())
+    writer = lab.background(SEEP, 'core', server.process.pid, '-o', '-')
+    # It has begun, and cannot end as long as nobody reads.
+    holds('it writes', writer.process.stdout.read(1 << 16))
+    server.process.kill()
+    server.process.wait()
+
+    def can_bind():
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(('127.0.0.1', port))
+                return True
+            except OSError:
+                return False
+    wait_until('the port is free', can_bind)
+    while writer.process.stdout.read(1 << 20):
+        pass
+    same('status', writer.process.wait(), 3)
+    holds('why', 'ended' in writer.errors(), writer.errors())
 
 
 run_all()

@@ -624,4 +624,16 @@ def narrow(lab):
     ends_whole(process)
 
 
+@case('a program that runs itself again all the time: no look hangs, nor does it')
+def runs_again(lab):
+    running = lab.background(victim('look-exec'))
+    same('it runs', running.line(), 'ready')
+    pid = running.process.pid
+    for i in range(40):
+        # A look may find it between two programs; it must come to an end, and so must exec().
+        answer = lab.seep('heaps', '--method', ('clone', 'stop')[i % 2], pid, patience=30)
+        holds('a look, or why there is none', answer.status in (0, 3), answer)
+    running.wait(patience=30).must()
+
+
 run_all()
