@@ -8,7 +8,8 @@
  *
  * prev_size + size, from 2.43 on two words more, is the mapping's length. memalign() moves the
  * header into the mapping. Neighbouring mappings merge, so all of a region is looked through, but
- * only until as many are found as the books say.
+ * only until as many are found as the books say. What only looks like a header, in memory that is
+ * somebody else's, comes last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "heap/glibc.h"
 
 #define HEADER_BYTES 64		      /* read where a mapping begins */
+#define CHAIN_MOST 4096		      /* headers followed to the end of a mapping */
 #define SPAN_SKIP ((uint64_t)2 << 20) /* memory asked at once whether any of it is there */
 
 struct search {
@@ -24,11 +26,17 @@ struct search {
 	const struct glibc *g; /* the first copy: word and layout are of the process */
 	struct window window;
 	uint64_t wanted, wanted_bytes; /* still to be found */
+	uint64_t all_bytes;	       /* of all blocks by the books */
 };
 
 /* Anonymous memory without a gap. */
 struct run {
 	uint64_t start, end;
+};
+
+struct runs {
+	struct run *items;
+	size_t nr, cap;
 };
 
 static bool is_anonymous(const struct map *m)
@@ -52,9 +60,17 @@ static uint64_t mapping_of(const struct search *q, uint64_t chunk, uint64_t prev
 		return 0;
 	*ret_base = chunk - prev;
 	total = prev + size + (q->g->direct_full ? 2 * q->g->word : 0);
-	if (*ret_base % GLIBC_PAGE || total % GLIBC_PAGE || total < size || total > q->wanted_bytes)
+	if (*ret_base % GLIBC_PAGE || total % GLIBC_PAGE || total < size || total > q->all_bytes)
 		return 0;
 	return total;
+}
+
+/* Can a mapping of this length be one of those that the books still want? */
+static bool is_wanted(const struct search *q, uint64_t total)
+{
+	if (q->wanted == 1)
+		return total == q->wanted_bytes;
+	return total <= q->wanted_bytes && (q->wanted_bytes - total) / GLIBC_PAGE >= q->wanted - 1;
 }
 
 static void take(struct search *q, uint64_t base, uint64_t total, uint64_t chunk)
@@ -121,6 +137,8 @@ static uint64_t try_start(struct search *q, uint64_t base, uint64_t end)
 		total = other;
 		chunk = moved;
 	}
+	if (!is_wanted(q, total))
+		return 0;
 	take(q, base, total, chunk);
 	return total;
 }
@@ -138,7 +156,8 @@ static uint64_t try_inside(struct search *q, uint64_t page, uint64_t from, uint6
 		if (!p)
 			return 0;
 		total = mapping_of(q, at, glibc_load(p, word), glibc_load(p + word, word), &base);
-		if (total == 0 || base < from || base > page || total > end - base)
+		if (total == 0 || base < from || base > page || total > end - base ||
+		    !is_wanted(q, total))
 			continue;
 		take(q, base, total, at);
 		return base + total;
@@ -181,28 +200,96 @@ static const struct glibc_direct *taken_at(const struct glibc_state *s, size_t n
 	return &s->direct[low - 1];
 }
 
-/* Headers where a mapping may begin: at the start of a run and behind each one that was found. */
-static void look_at_starts(struct search *q, const struct run *r, bool every_page)
+/* Do headers lead from one mapping to the next from `at` on, up to the end of the kernel's mapping?
+ */
+static bool leads_to_end(struct search *q, uint64_t at, uint64_t limit)
+{
+	const struct map *m = maps_find(target_maps(q->g->target), at - 1);
+
+	for (unsigned int i = 0; i < CHAIN_MOST && m && at < m->end && at < limit; i++) {
+		uint64_t total = read_header(q, at, limit, glibc_first_chunk(q->g, at));
+
+		if (total == 0)
+			return false;
+		at += total;
+	}
+	return m && (at == m->end || at == limit);
+}
+
+/*
+ * Does something else than the header say that a mapping lies at [base, base + total)? The kernel's
+ * mapping begins there, or another big block's ends (`behind`); or others lead to its end.
+ */
+static bool is_likely(struct search *q, uint64_t base, uint64_t total, uint64_t behind,
+		      uint64_t limit)
+{
+	const struct map *m = maps_find(target_maps(q->g->target), base);
+
+	return (m && m->start == base) || base == behind || leads_to_end(q, base + total, limit);
+}
+
+/* Headers at the start of a run, and behind each one that was found. */
+static void look_at_run_start(struct search *q, const struct run *r)
+{
+	uint64_t at = r->start, total = 1;
+
+	q->window.limit = r->end;
+	for (; at < r->end && total && !is_done(q); at += total)
+		total = try_start(q, at, r->end);
+}
+
+/* Headers at the start of any page. What may be one by chance, in other people's memory, waits. */
+static void look_at_pages(struct search *q, const struct run *r, struct runs *doubtful)
 {
 	size_t known = q->s->nr_direct;
-	uint64_t at = r->start, total;
+	uint64_t at = r->start, behind = 0;
 
 	q->window.limit = r->end;
 	while (at < r->end && !is_done(q)) {
-		const struct glibc_direct *there = every_page ? taken_at(q->s, known, at) : NULL;
+		const struct glibc_direct *there = taken_at(q->s, known, at);
+		uint64_t total;
 
 		if (there) {
-			at = there->base + there->total;
+			behind = at = there->base + there->total;
 			continue;
 		}
-		if (every_page && is_absent(q, at, r->end)) {
+		if (is_absent(q, at, r->end)) {
 			at += SPAN_SKIP;
 			continue;
 		}
-		total = try_start(q, at, r->end);
-		if (total == 0 && !every_page)
-			return;
-		at += total ? total : GLIBC_PAGE;
+		total = read_header(q, at, r->end, glibc_first_chunk(q->g, at));
+		if (total && is_likely(q, at, total, behind, r->end)) {
+			uint64_t taken = try_start(q, at, r->end);
+
+			behind = at + taken;
+			at += taken ? taken : GLIBC_PAGE;
+			continue;
+		}
+		if (total)
+			ARRAY_PUSH(doubtful->items, doubtful->nr, doubtful->cap,
+				   ((struct run){.start = at, .end = r->end}));
+		at += GLIBC_PAGE;
+	}
+}
+
+/* Nothing speaks for them but that the books want more. */
+static void look_at_doubtful(struct search *q, const struct runs *doubtful)
+{
+	size_t known = q->s->nr_direct, next = 0;
+	uint64_t behind = 0;
+
+	for (size_t i = 0; i < doubtful->nr && !is_done(q); i++) {
+		const struct run *r = &doubtful->items[i];
+		uint64_t end = r->end;
+
+		if (r->start < behind || taken_at(q->s, known, r->start))
+			continue;
+		while (next < known && q->s->direct[next].base <= r->start)
+			next++;
+		if (next < known && q->s->direct[next].base < end)
+			end = q->s->direct[next].base;
+		q->window.limit = end;
+		behind = r->start + try_start(q, r->start, end);
 	}
 }
 
@@ -231,11 +318,6 @@ static void look_inside(struct search *q, const struct run *r)
 			at += GLIBC_PAGE;
 	}
 }
-
-struct runs {
-	struct run *items;
-	size_t nr, cap;
-};
 
 static void add_run(struct runs *runs, uint64_t start, uint64_t end)
 {
@@ -290,6 +372,31 @@ static void list_runs(const struct glibc_state *s, const struct maps *maps, stru
 	}
 }
 
+static void sort_direct(struct glibc_state *s)
+{
+	if (s->nr_direct)
+		qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
+}
+
+/* Everywhere, for what merged with other people's mappings or was moved by memalign(). */
+static void look_everywhere(struct search *q, const struct runs *runs)
+{
+	struct runs doubtful = {0};
+
+	sort_direct(q->s);
+	for (size_t i = 0; i < runs->nr && !is_done(q); i++) {
+		look_at_pages(q, &runs->items[i], &doubtful);
+		sort_direct(q->s);
+	}
+	look_at_doubtful(q, &doubtful);
+	sort_direct(q->s);
+	free(doubtful.items);
+	for (size_t i = 0; i < runs->nr && !is_done(q); i++) {
+		look_inside(q, &runs->items[i]);
+		sort_direct(q->s);
+	}
+}
+
 void glibc_find_direct(struct glibc_state *s, struct target *t)
 {
 	struct search q = {.s = s, .g = &s->libs[0]};
@@ -301,28 +408,15 @@ void glibc_find_direct(struct glibc_state *s, struct target *t)
 	}
 	if (q.wanted == 0)
 		return;
+	q.all_bytes = q.wanted_bytes;
 	list_runs(s, target_maps(t), &runs);
 	window_init(&q.window, t, HEADER_BYTES);
 	for (size_t i = 0; i < runs.nr && !is_done(&q); i++)
-		look_at_starts(&q, &runs.items[i], false);
+		look_at_run_start(&q, &runs.items[i]);
 	window_release(&q.window);
 	window_init(&q.window, t, 0);
-	for (int pass = 0; pass < 2 && !is_done(&q); pass++) {
-		if (s->nr_direct)
-			qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
-		for (size_t i = 0; i < runs.nr && !is_done(&q); i++) {
-			size_t before = s->nr_direct;
-
-			if (pass == 0)
-				look_at_starts(&q, &runs.items[i], true);
-			else
-				look_inside(&q, &runs.items[i]);
-			if (s->nr_direct > before)
-				qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
-		}
-	}
-	if (s->nr_direct)
-		qsort(s->direct, s->nr_direct, sizeof(*s->direct), compare_direct);
+	look_everywhere(&q, &runs);
+	sort_direct(s);
 	window_release(&q.window);
 	free(runs.items);
 }

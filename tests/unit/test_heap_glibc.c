@@ -536,6 +536,32 @@ static void no_caches(void **state)
 	image_release(&m);
 }
 
+/* Somebody else's memory in which a word looks like the header of a big block. */
+static void chance_header(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		uint64_t base = layouts[i].word == 8 ? 0x7f5400000000ull : 0xd8000000;
+		struct image m;
+
+		print_message("%s\n", layouts[i].name);
+		image_make(&m, &layouts[i], 95);
+		fake_target_map(m.t, base, 0x60000, MAP_READ | MAP_WRITE, "");
+		fake_target_ready(m.t);
+		for (uint64_t at = base + 0x3000; at < base + 0x30000; at += 0x6000) {
+			uint64_t lead = layouts[i].align == 16 && layouts[i].word == 4 ? 8 : 0;
+
+			image_put(&m, at + lead, lead);
+			image_put(&m, at + lead + layouts[i].word,
+				  (0x22000 - lead -
+				   (layouts[i].direct_full ? 2 * layouts[i].word : 0)) |
+					  2);
+		}
+		check_image(&m, true);
+		image_release(&m);
+	}
+}
+
 /* The header of a block in words. */
 static void described(void **state)
 {
@@ -578,7 +604,8 @@ int main(void)
 		cmocka_unit_test(torn_cache),	    cmocka_unit_test(locked_arena),
 		cmocka_unit_test(broken_ring),	    cmocka_unit_test(damaged_main),
 		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(idle_arena),
-		cmocka_unit_test(no_caches),	    cmocka_unit_test(described),
+		cmocka_unit_test(no_caches),	    cmocka_unit_test(chance_header),
+		cmocka_unit_test(described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
