@@ -224,15 +224,11 @@ static void note_sizes(const struct blocks_source *s, struct sheet *sheet)
 
 int blocks_show(const struct blocks_command *c, struct blocks_source *s, struct sheet *sheet)
 {
-	struct str how = STR_INIT;
-
 	note_sizes(s, sheet);
 	note_heaps(s, sheet);
 	if (s->look.damage)
 		sheet_note(sheet, "the snapshot is damaged: %s", s->look.damage);
-	blocks_how(s, &how);
-	if (how.len)
-		sheet_note(sheet, "%s", how.data);
-	str_release(&how);
+	look_totals(&s->look, sheet);
+	look_note_how(&s->look, sheet);
 	return show_sheet(sheet, (enum show_format)c->format, c->output);
 }

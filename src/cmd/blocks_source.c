@@ -383,11 +383,3 @@ void blocks_site_text(struct blocks_source *s, uint32_t stack, struct str *out)
 	if (*lead->file)
 		str_printf(out, " (%s:%u)", path_base(lead->file), lead->line);
 }
-
-void blocks_how(const struct blocks_source *s, struct str *out)
-{
-	char *how = look_how(&s->look);
-
-	str_add(out, how);
-	free(how);
-}

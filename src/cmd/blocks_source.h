@@ -117,7 +117,5 @@ void blocks_find_class(struct blocks_source *s, struct block_facts *b);
 const char *blocks_class_text(struct blocks_source *s, uint32_t class_id, bool is_array);
 /* Appends where a block was made: "order_new (shop.c:51)"; nothing when that is not known. */
 void blocks_site_text(struct blocks_source *s, uint32_t stack, struct str *out);
-/* Appends what is known of how this was looked at, and what is missing; "" nothing. */
-void blocks_how(const struct blocks_source *s, struct str *out);
 
 #endif

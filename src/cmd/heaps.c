@@ -134,19 +134,12 @@ bool heaps_sizes_compare(const struct heaps_look *a, const struct heaps_look *b)
 	       a->look.snapshot.has_recorder == b->look.snapshot.has_recorder;
 }
 
-static const char *total_text(const struct snapshot *s, uint32_t id)
-{
-	return strings_get(&s->strings, id);
-}
-
 /* Who and how: for programs. */
-static void add_identity(const struct snapshot *s, struct sheet *sheet)
+static void add_identity(const struct look *l, struct sheet *sheet)
 {
-	sheet_total(sheet, "pid", CELL_COUNT, (uint64_t)(uint32_t)s->identity.pid);
-	sheet_total_text(sheet, "process", total_text(s, s->identity.name));
-	sheet_total_text(sheet, "allocator", total_text(s, s->allocator));
-	sheet_total_text(sheet, "method", total_text(s, s->method));
-	sheet_total(sheet, "pause_ns", CELL_COUNT, s->pause_ns);
+	look_totals(l, sheet);
+	sheet_total_text(sheet, "allocator",
+			 strings_get(&l->snapshot.strings, l->snapshot.allocator));
 }
 
 /* "redis-server (pid 4242): 1.2 MiB in use in 12,345 blocks, 8.9 MiB resident" */
@@ -169,17 +162,6 @@ static void set_heading(const struct heaps_look *l, struct sheet *sheet)
 	str_release(&out);
 }
 
-static void note_how(const struct look *l, struct sheet *sheet)
-{
-	char *how = look_how(l);
-
-	if (*how) {
-		how[0] -= how[0] >= 'a' && how[0] <= 'z' ? 'a' - 'A' : 0;
-		sheet_note(sheet, "%s.", how);
-	}
-	free(how);
-}
-
 static int show_checks(const struct heaps_look *l, const struct heaps_options *o)
 {
 	const struct snapshot *s = &l->look.snapshot;
@@ -189,10 +171,10 @@ static int show_checks(const struct heaps_look *l, const struct heaps_options *o
 
 	heapview_judge(s, &verdicts);
 	heapview_checks(s, &sheet);
-	add_identity(s, &sheet);
+	add_identity(&l->look, &sheet);
 	set_heading(l, &sheet);
 	sheet_limit(&sheet, o->limit);
-	note_how(&l->look, &sheet);
+	look_note_how(&l->look, &sheet);
 	status = show_sheet(&sheet, (enum show_format)o->format, o->output);
 	sheet_release(&sheet);
 	return status == EXIT_DONE && verdicts.damage ? EXIT_FOUND : status;
@@ -206,7 +188,7 @@ static void note_checks(const struct snapshot *s, struct sheet *sheet)
 	sheet_total(sheet, "checks", CELL_COUNT, v.nr);
 	sheet_total(sheet, "failed_checks", CELL_COUNT, v.failed);
 	if (v.damage && !v.failed)
-		sheet_note(sheet, "seep heaps --check shows what was checked.");
+		sheet_note(sheet, "What was checked: seep heaps --check.");
 	if (v.failed)
 		sheet_note(sheet,
 			   "%zu of %zu checks of the allocator's books failed%s: seep heaps "
@@ -239,13 +221,13 @@ int heaps_show_one(const struct heaps_look *l, const struct heaps_options *o)
 	int status;
 
 	heapview_make(s, &sheet);
-	add_identity(s, &sheet);
+	add_identity(&l->look, &sheet);
 	set_heading(l, &sheet);
 	sheet_sort(&sheet, sheet_find_column(&sheet, sort_keys[o->sort]));
 	sheet_limit(&sheet, o->limit);
 	note_checks(s, &sheet);
 	note_footprint(s, &sheet);
-	note_how(&l->look, &sheet);
+	look_note_how(&l->look, &sheet);
 	status = show_sheet(&sheet, (enum show_format)o->format, o->output);
 	sheet_release(&sheet);
 	return status;
@@ -274,7 +256,7 @@ int heaps_show_change(const struct heaps_look *before, const struct heaps_look *
 	heapdiff_make(&before->look.snapshot, sizes ? &before->sizes : NULL, &after->look.snapshot,
 		      sizes ? &after->sizes : NULL, &d);
 	heapdiff_show(&d, SIZES_SHOWN, &sheet);
-	add_identity(&after->look.snapshot, &sheet);
+	add_identity(&after->look, &sheet);
 	set_change_heading(&d, &after->look, &sheet);
 	sheet_sort(&sheet, sheet_find_column(&sheet, change_keys[o->sort]));
 	sheet_limit(&sheet, o->limit);

@@ -115,7 +115,6 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 {
 	const struct leak_totals *t = &l->totals;
-	struct str how = STR_INIT;
 
 	if (t->leaked_blocks)
 		sheet_note(sheet, "Reachable: %s in %s blocks.",
@@ -132,13 +131,7 @@ static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 	note_gaps(l, sheet);
 	if (!l->source.look.snapshot.has_recorder && l->leaks.nr)
 		sheet_note(sheet, "Who made them is not known: seep run -- PROGRAM records that.");
-	blocks_how(&l->source, &how);
-	if (how.len) {
-		if (*how.data >= 'a' && *how.data <= 'z')
-			*how.data = (char)(*how.data - 'a' + 'A');
-		sheet_note(sheet, "%s.", how.data);
-	}
-	str_release(&how);
+	look_note_how(&l->source.look, sheet);
 }
 
 /* --- what hangs on the largest leaks --- */
@@ -243,6 +236,7 @@ static int show_sheets(struct leaks_look *l, const struct leak_groups *groups)
 	if (o->tree)
 		add_trees(l, &sheet);
 	look_done_reading(&l->source.look);
+	look_totals(&l->source.look, &sheet);
 	leakview_totals(&l->totals, &sheet);
 	sheet_total(&sheet, "suppressed_leaks", CELL_COUNT, l->left_out.suppressed);
 	sheet_total(&sheet, "baseline_leaks", CELL_COUNT, l->left_out.in_baseline);

@@ -19,6 +19,7 @@
 #include "cmd/take.h"
 #include "file/seepfile.h"
 #include "model/regions.h"
+#include "model/sheet.h"
 #include "target/maps.h"
 #include "target/process.h"
 
@@ -259,6 +260,32 @@ void look_done_reading(struct look *l)
 		return;
 	target_thaw(l->target);
 	l->snapshot.pause_ns = target_how(l->target)->pause_ns;
+}
+
+void look_totals(const struct look *l, struct sheet *sheet)
+{
+	const struct snapshot *s = &l->snapshot;
+	bool stood_still = !l->target || target_how(l->target)->kind != TARGET_CORE;
+
+	if (s->identity.pid > 0)
+		sheet_total(sheet, "pid", CELL_COUNT, (uint64_t)s->identity.pid);
+	else
+		sheet_total_unknown(sheet, "pid");
+	sheet_total_text(sheet, "process", strings_get(&s->strings, s->identity.name));
+	sheet_total_text(sheet, "method", strings_get(&s->strings, s->method));
+	if (stood_still)
+		sheet_total(sheet, "pause_ns", CELL_COUNT, s->pause_ns);
+	else
+		sheet_total_unknown(sheet, "pause_ns");
+}
+
+void look_note_how(const struct look *l, struct sheet *sheet)
+{
+	char *how = look_how(l);
+
+	if (*how)
+		sheet_note(sheet, "%s", how);
+	free(how);
 }
 
 char *look_how(const struct look *l)

@@ -17,6 +17,7 @@
 struct error;
 struct histogram;
 struct progress;
+struct sheet;
 
 /* What a look should find out; regions, threads and modules always come. */
 enum look_wanted {
@@ -65,6 +66,10 @@ int look_at(const char *operand, const struct look_options *o, struct look *ret,
 void look_release(struct look *l);
 /* Everything that had to be of one instant has been read: lets a stopped process go on. */
 void look_done_reading(struct look *l);
+/* For programs: pid, process, method, pause_ns, as totals of the sheet. After reading. */
+void look_totals(const struct look *l, struct sheet *sheet);
+/* A note: how it was looked at, where there is anything to say. */
+void look_note_how(const struct look *l, struct sheet *sheet);
 /*
  * The sentence that says how it was looked at, for the foot of a table: "a frozen clone; the
  * process stood still for 1.3 ms".

@@ -1,5 +1,4 @@
 /* seep map: what the address space of a process is used for, by kind and by region. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,15 +214,9 @@ static int show(const struct map_command *m, const struct sheet *s)
 
 static void add_how(struct look *l, struct sheet *s)
 {
-	char *how;
-
 	look_done_reading(l);
-	how = look_how(l);
-	if (*how) {
-		*how = (char)toupper((unsigned char)*how);
-		sheet_note(s, "%s.", how);
-	}
-	free(how);
+	look_totals(l, s);
+	look_note_how(l, s);
 }
 
 static int show_vmmap(const struct map_command *m, const struct look *l)
@@ -245,6 +238,9 @@ static void describe_block(struct look *l, uint64_t addr, struct sheet *s)
 
 	if (!l->heaps || heaps_find_block(l->heaps, addr, &b) < 0)
 		return;
+	sheet_total(s, "block_address", CELL_ADDRESS, b.addr);
+	sheet_total(s, "block_size", CELL_BYTES, b.size);
+	sheet_total_text(s, "block_state", block_state_name(b.state));
 	sheet_note(s, "%s block at 0x%llx, %s, %llu bytes into it.", block_state_name(b.state),
 		   (unsigned long long)b.addr, format_bytes(b.size).text,
 		   (unsigned long long)(addr - b.start));
@@ -312,6 +308,7 @@ static int show_difference(struct map_command *m, const struct look *before, str
 	if (mapdiff_fill(&before->snapshot, &after->snapshot, same, &m->view, &sheet, &e) < 0) {
 		status = cmd_fail(&e);
 	} else {
+		look_totals(after, &sheet);
 		status = show(m, &sheet);
 		sheet_release(&sheet);
 	}

@@ -186,16 +186,6 @@ static void add_path(struct refs_run *run, struct sheet *s)
 	str_release(&what);
 }
 
-static void add_how(const struct refs_run *run, struct sheet *sheet)
-{
-	struct str text = STR_INIT;
-
-	blocks_how(&run->source, &text);
-	if (text.len)
-		sheet_note(sheet, "%c%s.", toupper((unsigned char)*text.data), text.data + 1);
-	str_release(&text);
-}
-
 static void note_gaps(const struct refs_run *run, struct sheet *sheet)
 {
 	const struct reachable_account *a = &run->account;
@@ -263,7 +253,8 @@ static int answer(struct refs_run *run)
 		return cmd_fail(&e);
 	note_gaps(run, &sheet);
 	look_done_reading(&run->source.look);
-	add_how(run, &sheet);
+	look_totals(&run->source.look, &sheet);
+	look_note_how(&run->source.look, &sheet);
 	status = show_sheet(&sheet, (enum show_format)run->o->format, run->o->output);
 	sheet_release(&sheet);
 	return status;

@@ -6,7 +6,7 @@
 
 static void add_value(struct json *j, const char *key, enum cell_kind kind, const struct cell *c)
 {
-	if (!c->known) {
+	if (!c->known || (kind == CELL_TEXT && !*c->text)) {
 		json_null(j, key);
 		return;
 	}

@@ -40,6 +40,8 @@ static void cell_text(enum cell_kind kind, const struct cell *c, struct str *out
 	}
 	switch (kind) {
 	case CELL_TEXT:
+		for (uint64_t i = 0; i < c->u; i++)
+			str_add(out, "  ");
 		text_printable(out, c->text, strlen(c->text));
 		return;
 	case CELL_COUNT:
@@ -88,7 +90,7 @@ static bool says_something(const struct sheet *s, size_t column)
 	for (size_t r = 0; r < rows; r++) {
 		const struct cell *cell = sheet_cell(s, r, column);
 
-		if (cell->known && (cell->u || cell->i || (cell->text && *cell->text)))
+		if (cell->known && (cell->text ? *cell->text != 0 : cell->u || cell->i))
 			return true;
 	}
 	return false;

@@ -19,7 +19,7 @@ static const struct sheet_column stat_columns[] = {
 	{"heap", "HEAP", CELL_TEXT, COLUMN_IF_ANY, 0},
 	{"blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 0},
 	{"bytes", "TOTAL", CELL_BYTES, COLUMN_ALWAYS, 0},
-	{"percent", "OF BUSY", CELL_PERMILLE, COLUMN_ALWAYS, 0},
+	{"share_percent", "OF BUSY", CELL_PERMILLE, COLUMN_ALWAYS, 0},
 	{"class", "CLASS", CELL_TEXT, COLUMN_IF_ANY, 0},
 };
 
@@ -38,7 +38,7 @@ static const struct sheet_column growth_columns[] = {
 static const struct sheet_column share_columns[] = {
 	{"blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 0},
 	{"bytes", "TOTAL", CELL_BYTES, COLUMN_ALWAYS, 0},
-	{"percent", "SHARE", CELL_PERMILLE, COLUMN_ALWAYS, 0},
+	{"share_percent", "SHARE", CELL_PERMILLE, COLUMN_ALWAYS, 0},
 	{"name", "WHAT", CELL_TEXT, COLUMN_ALWAYS, 0},
 };
 

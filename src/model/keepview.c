@@ -14,7 +14,7 @@
 
 static const struct sheet_column keeper_columns[] = {
 	{"retained_bytes", "KEEPS", CELL_BYTES, COLUMN_ALWAYS, 0},
-	{"share", "SHARE", CELL_PERMILLE, COLUMN_ALWAYS, 2},
+	{"share_percent", "SHARE", CELL_PERMILLE, COLUMN_ALWAYS, 2},
 	{"retained_blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 1},
 	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_IF_ANY, 3},
 	{"size", "SIZE", CELL_BYTES, COLUMN_MACHINE, 0},
@@ -27,6 +27,7 @@ static const struct sheet_column tree_columns[] = {
 	{"retained_blocks", "BLOCKS", CELL_COUNT, COLUMN_ALWAYS, 2},
 	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_IF_ANY, 1},
 	{"size", "SIZE", CELL_BYTES, COLUMN_MACHINE, 0},
+	{"others", "OTHERS", CELL_COUNT, COLUMN_MACHINE, 0}, /* that this row stands for */
 	{"what", "WHAT", CELL_TEXT, COLUMN_ALWAYS, 0},
 };
 
@@ -114,14 +115,13 @@ static void add_row(struct tree *t, unsigned int depth, uint32_t n)
 {
 	struct str text = STR_INIT;
 
-	for (unsigned int i = 0; i < depth; i++)
-		str_add(&text, "  ");
 	t->o->name(t->o->context, n, &text);
 	sheet_number(t->part, depth);
 	sheet_number(t->part, t->d->bytes[n]);
 	sheet_number(t->part, t->d->blocks[n]);
 	add_place(t->part, t->r, t->d->node[n]);
-	sheet_text(t->part, text.data);
+	sheet_unknown(t->part);
+	sheet_branch(t->part, text.data, depth);
 	str_release(&text);
 }
 
@@ -129,15 +129,14 @@ static void add_others(struct tree *t, unsigned int depth, const struct level *l
 {
 	struct str text = STR_INIT;
 
-	for (unsigned int i = 0; i < depth; i++)
-		str_add(&text, "  ");
-	str_printf(&text, "… %s more", format_count(level->other_nr).text);
+	str_printf(&text, "%s more", format_count(level->other_nr).text);
 	sheet_number(t->part, depth);
 	sheet_number(t->part, level->other_bytes);
 	sheet_number(t->part, level->other_blocks);
 	sheet_unknown(t->part);
 	sheet_unknown(t->part);
-	sheet_text(t->part, text.data);
+	sheet_number(t->part, level->other_nr);
+	sheet_branch(t->part, text.data, depth);
 	str_release(&text);
 }
 

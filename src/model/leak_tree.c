@@ -16,6 +16,7 @@ static const struct sheet_column columns[] = {
 	{"depth", "DEPTH", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"address", "ADDRESS", CELL_ADDRESS, COLUMN_ALWAYS, 1},
 	{"size", "SIZE", CELL_BYTES, COLUMN_MACHINE, 0},
+	{"others", "OTHERS", CELL_COUNT, COLUMN_MACHINE, 0}, /* that this row stands for */
 	{"what", "WHAT", CELL_TEXT, COLUMN_ALWAYS, 0},
 };
 
@@ -48,13 +49,12 @@ static void add_row(struct tree *t, unsigned int depth, uint32_t id)
 	uint64_t addr = reach_address(t->r, id), size = reach_size(t->r, id);
 	struct str text = STR_INIT;
 
-	for (unsigned int i = 0; i < depth; i++)
-		str_add(&text, "  ");
 	t->o->name(t->o->context, addr, size, &text);
 	sheet_number(t->part, depth);
 	sheet_number(t->part, addr);
 	sheet_number(t->part, size);
-	sheet_text(t->part, text.data);
+	sheet_unknown(t->part);
+	sheet_branch(t->part, text.data, depth);
 	str_release(&text);
 }
 
@@ -62,13 +62,12 @@ static void add_hidden(struct tree *t, unsigned int depth, unsigned int nr)
 {
 	struct str text = STR_INIT;
 
-	for (unsigned int i = 0; i < depth; i++)
-		str_add(&text, "  ");
-	str_printf(&text, "… %s more", format_count(nr).text);
+	str_printf(&text, "%s more", format_count(nr).text);
 	sheet_number(t->part, depth);
 	sheet_unknown(t->part);
 	sheet_unknown(t->part);
-	sheet_text(t->part, text.data);
+	sheet_number(t->part, nr);
+	sheet_branch(t->part, text.data, depth);
 	str_release(&text);
 }
 

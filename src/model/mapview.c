@@ -145,8 +145,6 @@ void mapview_add_totals(struct mapview *v, struct sheet *sheet)
 	const struct map_use *u = &v->total;
 	struct map_space space;
 
-	sheet_total_text(sheet, "process", strings_get(&v->s->strings, v->s->identity.name));
-	sheet_total(sheet, "pid", CELL_COUNT, (uint64_t)(uint32_t)v->s->identity.pid);
 	sheet_total(sheet, "regions", CELL_COUNT, u->regions);
 	sheet_total(sheet, "size_bytes", CELL_BYTES, u->size);
 	sheet_total(sheet, "committed_bytes", CELL_BYTES, u->committed);

@@ -53,8 +53,10 @@ static const struct sheet_column all_columns[] = {
 	{"path", "PATH", CELL_TEXT, COLUMN_MACHINE, 0},
 	{"offset", "OFFSET", CELL_ADDRESS, COLUMN_MACHINE, 0},
 	{"detail", "DETAIL", CELL_TEXT, COLUMN_ALWAYS, 0},
+	{"relation", "RELATION", CELL_TEXT, COLUMN_MACHINE, 0}, /* around an address only */
 };
-#define NR_ALL_COLUMNS (sizeof(all_columns) / sizeof(all_columns[0]))
+#define NR_AT_COLUMNS (sizeof(all_columns) / sizeof(all_columns[0]))
+#define NR_ALL_COLUMNS (NR_AT_COLUMNS - 1)
 
 static const struct sheet_column owner_columns[] = {
 	{"regions", "REGIONS", CELL_COUNT, COLUMN_ALWAYS, 6},
@@ -314,14 +316,23 @@ static void set_place(struct mapview *v, struct sheet *sheet, size_t i, uint64_t
 	str_release(&detail);
 }
 
+/* Which of the rows holds the address: for programs. */
+static void add_relation(struct mapview *v, struct sheet *sheet, const char *relation)
+{
+	if (v->o->all_columns)
+		sheet_text(sheet, relation);
+}
+
 static void add_gap_at(struct mapview *v, struct sheet *sheet, uint64_t addr)
 {
 	struct map_space space;
 
 	map_space_of(v->s, &space);
 	for (size_t i = 0; i < space.nr; i++) {
-		if (space.gaps[i].start <= addr && addr < space.gaps[i].end)
-			add_gap(v, sheet, &space.gaps[i]);
+		if (space.gaps[i].start > addr || addr >= space.gaps[i].end)
+			continue;
+		add_gap(v, sheet, &space.gaps[i]);
+		add_relation(v, sheet, "this");
 	}
 	sheet_set_heading(sheet, "%s: nothing is mapped at 0x%llx%s", v->o->label,
 			  (unsigned long long)addr,
@@ -338,18 +349,26 @@ void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, 
 
 	mapview_init(&v, s, o);
 	if (o->all_columns)
-		sheet_init(ret, "seep-map-1", all_columns, NR_ALL_COLUMNS);
+		sheet_init(ret, "seep-map-1", all_columns, NR_AT_COLUMNS);
 	else
 		sheet_init(ret, "seep-map-1", columns, NR_COLUMNS);
-	if (i > 0)
+	sheet_total(ret, "address", CELL_ADDRESS, addr);
+	if (i > 0) {
 		add_region(&v, ret, i - 1);
+		add_relation(&v, ret, "before");
+	}
 	if (inside) {
+		sheet_total(ret, "region_address", CELL_ADDRESS, s->regions[i].start);
 		add_region(&v, ret, i++);
+		add_relation(&v, ret, "this");
 		set_place(&v, ret, i - 1, addr);
 	} else {
+		sheet_total_unknown(ret, "region_address");
 		add_gap_at(&v, ret, addr);
 	}
-	if (i < s->nr_regions)
+	if (i < s->nr_regions) {
 		add_region(&v, ret, i);
+		add_relation(&v, ret, "after");
+	}
 	mapview_release(&v);
 }

@@ -69,6 +69,12 @@ void sheet_text(struct sheet *s, const char *text)
 	push(s, (struct cell){.known = true, .text = mem_strdup(text)});
 }
 
+void sheet_branch(struct sheet *s, const char *text, unsigned int depth)
+{
+	assert(next_kind(s) == CELL_TEXT);
+	push(s, (struct cell){.known = true, .text = mem_strdup(text), .u = depth});
+}
+
 void sheet_number(struct sheet *s, uint64_t u)
 {
 	assert(next_kind(s) != CELL_TEXT && !is_signed(next_kind(s)));
@@ -109,6 +115,11 @@ void sheet_total_text(struct sheet *s, const char *key, const char *text)
 	add_total(s, key, CELL_TEXT, (struct cell){.known = true, .text = mem_strdup(text)});
 }
 
+void sheet_total_unknown(struct sheet *s, const char *key)
+{
+	add_total(s, key, CELL_TEXT, (struct cell){.known = false});
+}
+
 static char *print(const char *format, va_list args)
 {
 	char *text;
@@ -128,12 +139,26 @@ void sheet_set_heading(struct sheet *s, const char *format, ...)
 	va_end(args);
 }
 
+static char *sentence(char *text)
+{
+	size_t len = strlen(text);
+	char *whole;
+
+	if (*text >= 'a' && *text <= 'z')
+		*text = (char)(*text - 'a' + 'A');
+	if (len == 0 || strchr(".:!?", text[len - 1]))
+		return text;
+	whole = mem_printf("%s.", text);
+	free(text);
+	return whole;
+}
+
 void sheet_note(struct sheet *s, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	ARRAY_PUSH(s->notes, s->nr_notes, s->cap_notes, print(format, args));
+	ARRAY_PUSH(s->notes, s->nr_notes, s->cap_notes, sentence(print(format, args)));
 	va_end(args);
 }
 

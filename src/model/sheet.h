@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum cell_kind {
-	CELL_TEXT,
+	CELL_TEXT,	   /* "" is shown as nothing; json: null, as what is unknown */
 	CELL_COUNT,	   /* u: 1234 */
 	CELL_BYTES,	   /* u */
 	CELL_ADDRESS,	   /* u: "0x…" */
@@ -42,7 +42,7 @@ struct sheet_column {
 
 struct cell {
 	bool known; /* false: shown as "-", null, empty */
-	uint64_t u;
+	uint64_t u; /* of a text: how deep it stands in a tree, indented for people only */
 	int64_t i;
 	char *text; /* owned; NULL for other kinds */
 };
@@ -80,6 +80,8 @@ const struct cell *sheet_cell(const struct sheet *s, size_t row, size_t column);
 
 /* The next cell, left to right, row after row; kinds must be the column's. Texts are copied. */
 void sheet_text(struct sheet *s, const char *text);
+/* A text that is a row of a tree: depth 0 is its head. */
+void sheet_branch(struct sheet *s, const char *text, unsigned int depth);
 void sheet_number(struct sheet *s, uint64_t u); /* COUNT, BYTES, ADDRESS, PERMILLE, BOOL */
 void sheet_change(struct sheet *s, int64_t i);	/* CHANGE, CHANGE_BYTES, RATE */
 void sheet_unknown(struct sheet *s);
@@ -87,8 +89,10 @@ void sheet_unknown(struct sheet *s);
 void sheet_total(struct sheet *s, const char *key, enum cell_kind kind, uint64_t u);
 void sheet_total_change(struct sheet *s, const char *key, enum cell_kind kind, int64_t i);
 void sheet_total_text(struct sheet *s, const char *key, const char *text);
+void sheet_total_unknown(struct sheet *s, const char *key);
 void sheet_set_heading(struct sheet *s, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* A sentence: gets a capital and a full stop where it has none. */
 void sheet_note(struct sheet *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A part, to be filled; valid until the next call of this function. */
 struct sheet *sheet_part(struct sheet *s, const char *key, const struct sheet_column *columns,

@@ -79,9 +79,9 @@ refuses() {
     [ "$(json '["rows"][0]["blocks_change"]')" = 300 ]
     [ "$(json '["totals"]["grown_bytes"]')" = $((300 * 3072 + 300 * 1024)) ]
     both "$SEEP" blocks heaps-after.seep heaps-before.seep
-    [[ $out == *'nothing grew; 1.1 MiB went'* ]]
+    [[ $out == *'Nothing grew; 1.1 MiB went'* ]]
     both "$SEEP" blocks heaps-after.seep heaps-after.seep
-    [[ $out == *'nothing grew'* ]]
+    [[ $out == *'Nothing grew'* ]]
 }
 
 @test "filters choose by size, heap, address and state" {
@@ -119,7 +119,7 @@ refuses() {
 @test "a damaged heap is said below the table" {
     both "$SEEP" blocks heaps-damaged.seep
     [ "$status" -eq 0 ]
-    [[ $out == *'heap arena 1 is damaged: size 0x4141414141414140'* ]]
+    [[ $out == *'Heap arena 1 is damaged: size 0x4141414141414140'* ]]
 }
 
 @test "written to a file, and nothing on standard output" {

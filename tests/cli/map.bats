@@ -67,7 +67,7 @@ json() {
 wrong = []
 for want in t["regions"]:
     r = region(want["addr"])
-    if r["kind"] != want["kind"] or want["detail"] not in r["detail"]:
+    if r["kind"] != want["kind"] or want["detail"] not in (r["detail"] or ""):
         wrong.append((want["name"], r["kind"], r["detail"]))
     if want["size"] and r["size_bytes"] != want["size"]:
         wrong.append((want["name"], "size", r["size_bytes"]))
@@ -187,7 +187,7 @@ assert size == sorted(size, reverse=True)'
 @test "--group-by owner puts a library's regions together" {
     json --group-by owner "$VICTIM"
     python '
-me = [r for r in d["owners"] if r["owner"].endswith("victim-regions") and r["kind"] == "image"]
+me = [r for r in d["owners"] if (r["owner"] or "").endswith("victim-regions") and r["kind"] == "image"]
 assert len(me) == 1 and me[0]["regions"] >= 4, me
 assert sum(r["rss_bytes"] for r in d["owners"]) == d["totals"]["rss_bytes"]'
 }
@@ -211,6 +211,46 @@ print(hex(next(r["addr"] for r in t["regions"] if r["name"] == "memfd") + 0x123)
     [[ $err == *"'12fg' is not an address"* ]]
 }
 
+@test "--at for programs: which row holds the address" {
+    addr=$(python3 -c '
+import json
+t = json.loads(open("truth.txt").readline())
+print(hex(next(r["addr"] for r in t["regions"] if r["name"] == "small block")))')
+    json --at "$addr" "$VICTIM"
+    python "
+t, rows = d['totals'], d['rows']
+assert [r['relation'] for r in rows] == ['before', 'this', 'after'], rows
+assert t['address'] == '$addr' and t['region_address'] == rows[1]['start'], t
+assert int(rows[1]['start'], 16) <= $addr < int(rows[1]['end'], 16), rows
+assert t.get('block_address', '$addr') == '$addr', t"
+    json --at 10000 "$VICTIM"
+    python '
+assert d["totals"]["region_address"] is None, d["totals"]
+assert next(r["kind"] for r in d["rows"] if r["relation"] == "this") == "free", d["rows"]'
+}
+
+@test "every command that looks at a process has one vocabulary for programs" {
+    for command in heaps "heaps --check" map "map --at 10000" "map --group-by owner" blocks \
+        "blocks --list" "blocks --top" leaks "leaks --list" "leaks --tree" "refs --tree"; do
+        # shellcheck disable=SC2086
+        both "$SEEP" $command --format json "$VICTIM"
+        [ "$status" -eq 0 ] || { echo "$command: $err"; return 1; }
+        printf '%s\n' "$out" >"$BATS_TEST_TMPDIR/out.json"
+        python "
+what = '$command'
+t = d['totals']
+assert t['pid'] == $VICTIM and t['process'] == 'victim-regions'[:15], (what, t)
+assert t['method'] in ('stopped', 'frozen clone', 'live') and t['pause_ns'] >= 0, (what, t)
+for note in d['notes']:
+    assert not note[0].islower() and note.endswith(('.', ':', '?', '!')), (what, note)
+for name, rows in [('totals', [t])] + [(k, v) for k, v in d.items() if isinstance(v, list)]:
+    for row in rows:
+        for key, value in row.items() if isinstance(row, dict) else ():
+            assert value != '', (what, name, key, row)
+            assert key not in ('addr', 'percent', 'share'), (what, name, key)"
+    done
+}
+
 @test "--at names the block" {
     addr=$(python3 -c '
 import json
@@ -219,7 +259,7 @@ print(hex(next(r["addr"] for r in t["regions"] if r["name"] == "small block")))'
     both "$SEEP" map --at "$addr" "$VICTIM"
     [ "$status" -eq 0 ]
     [[ $out == *glibc* ]] || skip "the heaps of this C library are not known"
-    [[ $out == *"busy block at $addr, "* ]]
+    [[ $out == *"Busy block at $addr, "* ]]
 }
 
 # Ranges of addresses, those that touch as one.

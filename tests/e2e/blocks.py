@@ -84,7 +84,7 @@ def recorded(lab):
         same('the callers', [f['function'] for f in top['stack'][:2]],
              ['cpu_info_init', 'take_turn'])
     text = lab.seep('blocks', one, two).must().out
-    holds('the sentence', f'blocks of {CPU:,} bytes grew most: +50 blocks' in text, text)
+    holds('the sentence', f'Blocks of {CPU:,} bytes grew most: +50 blocks' in text, text)
 
 
 @case('BatteryMeter: a text is found in every block that has it, and nowhere else')

@@ -40,7 +40,7 @@ def check(truth, answer):
     same('the largest first', [r['retained_bytes'] for r in rows],
          sorted((r['retained_bytes'] for r in rows), reverse=True))
     same('the map', rows[0]['what'], 'global data kept_map')
-    holds('its share', rows[0]['share'] > 70, rows[0])
+    holds('its share', rows[0]['share_percent'] > 70, rows[0])
     same('the map keeps', kept(rows[0]), truth.kept['map'])
     same('the stack keeps', kept(only(rows, r'^stack of thread \d+')), truth.kept['stack'])
     same('the storage keeps', kept(only(rows, r'^thread-local storage of thread ')),
@@ -61,7 +61,8 @@ def check_tree(truth, answer):
     table = part[1]
     same('below it the table', (table['depth'], kept(table)), (1, truth.kept['map']))
     others = part[2]
-    same('no list is five percent: all in one row', others['what'].strip(), '… 1,024 more')
+    same('no list is five percent: all in one row',
+         (others['depth'], others['others'], others['what']), (2, 1024, '1,024 more'))
     same('and it is the rest', others['retained_bytes'],
          truth.kept['map'][1] - table['size'])
     # Of the list each one keeps its text and all that follow.

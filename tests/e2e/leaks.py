@@ -275,7 +275,7 @@ def repeat(lab):
     once = leaks(lab, truth.pid, '--list')
     again = leaks(lab, truth.pid, '--list', '--repeat', '3', '--interval', '10ms')
     same('rows', again['rows'], once['rows'])
-    same('totals', again['totals'], once['totals'])
+    same('totals', *({**a['totals'], 'pause_ns': 0} for a in (again, once)))
 
 
 @case('SARIF, JUnit and the tree say the same')

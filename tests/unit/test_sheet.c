@@ -73,7 +73,7 @@ static void text_leaves_out_what_says_nothing(void **state)
 			    "arena 3              2.0 KiB  12.3 %  +512 B\n"
 			    "total                7.0 KiB  12.3 %     0 B\n"
 			    "\n"
-			    "heap main grows\n");
+			    "Heap main grows.\n");
 	str_release(&out);
 	sheet_release(&s);
 }
