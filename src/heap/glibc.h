@@ -239,6 +239,11 @@ int glibc_cache_shape(const struct glibc *g, uint64_t addr, const struct glibc_c
 /* Without registers: by shape, among all blocks. */
 void glibc_guess_caches(struct glibc *g);
 void glibc_collect_caches(struct glibc_state *s);
+/* Has every list of this cache as many blocks as its counter says, all of the list's size? */
+bool glibc_cache_proven(const struct glibc_state *s, const struct glibc *g, uint64_t addr,
+			const struct glibc_cache_layout *l);
+/* glibc_orphans.c: adds the caches of threads that a fork left behind. */
+void glibc_find_orphans(struct glibc_state *s);
 /* glibc_fast.c: marks the chunks in fast lists; decides on links where caches did not. */
 void glibc_collect_fast(struct glibc *g);
 /* Marks a chunk of that piece; false: it is marked already. */

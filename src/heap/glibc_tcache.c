@@ -253,6 +253,27 @@ static void settle_links(const struct glibc_state *s, struct glibc *g)
 		g->links = plain > safe ? LINKS_PLAIN : LINKS_SAFE;
 }
 
+static bool lists_fit(const struct glibc_state *s, const struct glibc *g,
+		      const struct glibc_cache *c, const struct cache_image *image,
+		      enum glibc_links links)
+{
+	for (unsigned int i = 0; i < c->layout->bins; i++)
+		if (!list_fits(s, g, c, i, image->entries[i], counted_in(g, c->layout, image, i),
+			       links))
+			return false;
+	return true;
+}
+
+bool glibc_cache_proven(const struct glibc_state *s, const struct glibc *g, uint64_t addr,
+			const struct glibc_cache_layout *l)
+{
+	const struct glibc_cache c = {.addr = addr, .layout = l};
+	struct cache_image image;
+
+	return read_cache(g, addr, l, &image) && (lists_fit(s, g, &c, &image, LINKS_SAFE) ||
+						  lists_fit(s, g, &c, &image, LINKS_PLAIN));
+}
+
 static void collect_cache(struct glibc_state *s, size_t lib, size_t cache)
 {
 	struct glibc *g = &s->libs[lib];

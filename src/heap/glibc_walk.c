@@ -442,6 +442,8 @@ static void collect(struct glibc_state *s, struct target *t)
 		if (known < nr || (nr == 0 && s->libs[i].nr_caches == 0))
 			glibc_guess_caches(&s->libs[i]);
 	s->threads_inside = glibc_threads_inside(s, t);
+	if (nr && known == nr)
+		glibc_find_orphans(s);
 	glibc_collect_caches(s);
 	for (size_t i = 0; i < s->nr; i++)
 		glibc_collect_fast(&s->libs[i]);

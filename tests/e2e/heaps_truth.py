@@ -40,6 +40,7 @@ def start(lab, name, arguments, env=None):
         holds('the victim prints its blocks', line, one.errors())
         address, size = line.split()
         if address == 'ready':
+            one.pid = int(size)
             return one, truth
         truth[int(address, 16)] = int(size)
 
@@ -69,7 +70,7 @@ def exact(name, *arguments, env=None, method='auto', note=''):
             holds('libc makes few blocks before main()', len(before) < 20, before)
         one, truth = start(lab, name, arguments, env)
         holds('the victim has blocks of all kinds', len(truth) > 4000, len(truth))
-        seen = walk(lab, one.process.pid, '--method', method)
+        seen = walk(lab, one.pid, '--method', method)
         check(seen, truth, before)
         holds('thread caches have their name', 'thread cache' in seen.internal.values())
 
@@ -82,6 +83,10 @@ for which in ('heap-truth', 'heap-truth-32', 'heap-truth-static', 'heap-truth-st
 exact('heap-truth', '4', '20000', 'stdio')
 exact('heap-truth', '40', '3000', 'fast')
 exact('heap-truth', '4', '20000', method='stop', note=', stopped')
+exact('heap-truth', '8', '20000', 'fork', 'fast')
+exact('heap-truth-32', '8', '20000', 'fork')
+exact('heap-truth', '8', '10000', 'fork', 'fast', note=', arena_max=1',
+      env={'GLIBC_TUNABLES': 'glibc.malloc.arena_max=1'})
 for tunable in ('tcache_count=0', 'arena_max=1', 'mmap_threshold=4096', 'mmap_max=0', 'hugetlb=1',
                 'hugetlb=2', 'perturb=165', 'mxfast=0', 'top_pad=0',
                 'tcache_max=64:glibc.malloc.tcache_count=1000'):

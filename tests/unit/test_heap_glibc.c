@@ -174,6 +174,27 @@ static void without_registers(void **state)
 	}
 }
 
+/* After a fork one thread is left; the others' caches are known by what is in them. */
+static void forked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LAYOUTS; i++) {
+		struct seen s = {0};
+		struct heaps *h;
+		struct image m;
+
+		print_message("%s\n", layouts[i].name);
+		image_make(&m, &layouts[i], 8);
+		m.t->nr_threads = 1;
+		h = walk(&m, &s);
+		assert_int_equal(differences(&m, &s, 0, 0), 0);
+		expect_sound(h);
+		heaps_free(h);
+		free(s.items);
+		image_release(&m);
+	}
+}
+
 static const struct image_layout *layout(const char *name)
 {
 	for (size_t i = 0; i < LAYOUTS; i++)
@@ -604,8 +625,8 @@ int main(void)
 		cmocka_unit_test(torn_cache),	    cmocka_unit_test(locked_arena),
 		cmocka_unit_test(broken_ring),	    cmocka_unit_test(damaged_main),
 		cmocka_unit_test(damaged_bins),	    cmocka_unit_test(idle_arena),
-		cmocka_unit_test(no_caches),	    cmocka_unit_test(chance_header),
-		cmocka_unit_test(described),
+		cmocka_unit_test(no_caches),	    cmocka_unit_test(forked),
+		cmocka_unit_test(chance_header),    cmocka_unit_test(described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

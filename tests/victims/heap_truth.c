@@ -11,6 +11,7 @@
  *     ended    half of the threads have ended
  *     fast     frees many small blocks at once
  *     spin     other threads allocate all the time, blocks that are not printed
+ *     fork     goes on in a child, in which the threads are no more
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define THREADS_MAX 64
@@ -305,6 +307,18 @@ static void start_threads(int argc, char **argv)
 			pthread_join(workers[i].thread, NULL);
 }
 
+static void go_on_in_child(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		_exit(7);
+	if (child > 0) {
+		waitpid(child, NULL, 0);
+		_exit(0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct worker spinners[4];
@@ -316,6 +330,8 @@ int main(int argc, char **argv)
 		rounds = (unsigned int)atoi(argv[2]);
 	start_threads(argc, argv);
 	odd_jobs(argc, argv);
+	if (has(argc, argv, "fork"))
+		go_on_in_child();
 	for (size_t i = 0; has(argc, argv, "spin") && i < 4; i++) {
 		spinners[i].seed = 1234567 + i;
 		pthread_create(&spinners[i].thread, NULL, spin, &spinners[i]);
