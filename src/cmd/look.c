@@ -192,11 +192,14 @@ static int look_at_process(struct look *l, const struct look_options *o, struct 
 		return err;
 	if (clone && o->wanted & LOOK_REGION_USE)
 		look_use_read(&use, pid);
+	else if (o->wanted & LOOK_REGION_USE)
+		options.use = &use.smaps;
 	err = target_open_pid(pid, &options, &l->target, e);
 	if (err == 0) {
 		/* Of the same instant, where there is no clone. */
 		if (target_how(l->target)->kind != TARGET_CLONE && o->wanted & LOOK_REGION_USE) {
-			look_use_release(&use);
+			if (clone)
+				look_use_release(&use);
 			look_use_read(&use, pid);
 		}
 		l->label = label_of(target_process(l->target));

@@ -74,10 +74,10 @@ void look_use_read(struct look_use *u, int32_t pid)
 {
 	struct usage usage;
 
-	*u = (struct look_use){.dir = proc_open(pid)};
+	u->dir = proc_open(pid);
 	if (u->dir < 0)
 		return;
-	if (smaps_read_at(u->dir, &u->smaps) < 0) {
+	if (!u->smaps.nr && smaps_read_at(u->dir, &u->smaps) < 0) {
 		look_use_release(u);
 		return;
 	}

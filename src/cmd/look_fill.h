@@ -23,7 +23,7 @@ struct look_use {
 	struct process_figures figures;
 };
 
-/* What cannot be read leaves it empty. */
+/* What cannot be read leaves it empty. Mappings that are there already (not empty) stay. */
 void look_use_read(struct look_use *u, int32_t pid);
 void look_use_release(struct look_use *u);
 

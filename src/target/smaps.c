@@ -359,6 +359,31 @@ int smaps_read_rollup_at(int dir, struct smaps_region *ret)
 	return r;
 }
 
+void smaps_copy_maps(const struct smaps *s, struct maps *ret)
+{
+	struct maps m = {.items = mem_alloc_array(s->nr, sizeof(*m.items)),
+			 .nr = s->nr,
+			 .cap = s->nr,
+			 .bad_lines = s->bad_lines};
+	const char *last = s->paths;
+	size_t len = 1;
+
+	for (size_t i = 0; i < s->nr; i++) {
+		if (s->items[i].map.path > last)
+			last = s->items[i].map.path;
+	}
+	if (last)
+		len = (size_t)(last - s->paths) + strlen(last) + 1;
+	m.paths = mem_alloc(len);
+	if (last)
+		memcpy(m.paths, s->paths, len);
+	for (size_t i = 0; i < s->nr; i++) {
+		m.items[i] = s->items[i].map;
+		m.items[i].path = m.paths + (s->items[i].map.path - s->paths);
+	}
+	*ret = m;
+}
+
 void smaps_release(struct smaps *s)
 {
 	if (!s)

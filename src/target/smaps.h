@@ -60,5 +60,7 @@ int smaps_read_rollup_at(int dir, struct smaps_region *ret);
 /* From text in the kernel's form. Never fails: what is not understood is counted in bad_lines. */
 void smaps_parse(const char *text, size_t len, struct smaps *ret);
 void smaps_release(struct smaps *s);
+/* A copy of the mappings alone, as maps_read_at() would have given them at that instant. */
+void smaps_copy_maps(const struct smaps *s, struct maps *ret);
 
 #endif

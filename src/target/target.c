@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "target/smaps.h"
 #include "target/target_private.h"
 
 #define TEXT_PIECE 256
@@ -77,12 +78,28 @@ void target_close(struct target *t)
 	free(t);
 }
 
+int target_read_maps(struct target *t, int dir)
+{
+	int err;
+
+	if (!t->use)
+		return maps_read_at(dir, &t->maps);
+	err = smaps_read_at(dir, t->use);
+	if (!err)
+		smaps_copy_maps(t->use, &t->maps);
+	return err;
+}
+
 /* A way that failed may have filled these already; what it says in how stays. */
 static void begin_again(struct target *t)
 {
 	forget_threads(t);
 	maps_release(&t->maps);
 	t->maps = (struct maps)MAPS_INIT;
+	if (t->use) {
+		smaps_release(t->use);
+		*t->use = (struct smaps){.items = NULL};
+	}
 }
 
 static int attach(struct target *t, enum target_wish wish, struct error *e)
@@ -135,7 +152,9 @@ int target_open_pid(int32_t pid, const struct target_options *o, struct target *
 	    (process_is_zombie(&t->process) && process_check(pid, t->process.start_ticks) < 0)) {
 		err = process_explain(pid, -ESRCH, "memory", e);
 	} else {
+		t->use = o ? o->use : NULL;
 		err = attach(t, o ? o->wish : TARGET_WISH_AUTO, e);
+		t->use = NULL;
 	}
 	if (err < 0) {
 		target_close(t);

@@ -19,6 +19,7 @@
 struct error;
 struct maps;
 struct process_info;
+struct smaps;
 struct str;
 struct target;
 
@@ -46,6 +47,12 @@ struct target_options {
 	enum target_wish wish;
 	/* Core files: folders with the program's files, colon-separated; NULL: only their paths. */
 	const char *files;
+	/*
+	 * NULL, or empty: what a process that is stopped or read live uses of each mapping is read
+	 * to it, and its maps are made of that, so that both are of one instant and 50,000 mappings
+	 * are walked once. Empty still where there is a clone. The caller's to release.
+	 */
+	struct smaps *use;
 };
 
 struct target_thread {

@@ -67,7 +67,7 @@ int target_live_attach(struct target *t, struct error *e)
 	m = mem_alloc(sizeof(*m));
 	err = process_check_at(dir, t->process.start_ticks);
 	if (!err)
-		err = maps_read_at(dir, &t->maps);
+		err = target_read_maps(t, dir);
 	if (!err)
 		err = procmem_open(m, dir);
 	close(dir);

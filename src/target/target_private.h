@@ -31,6 +31,7 @@ struct target {
 	uint16_t machine;
 	struct process_info process;
 	struct maps maps;
+	struct smaps *use;	       /* see struct target_options; while it is opened */
 	struct target_thread *threads; /* registers: allocated one by one, owned */
 	size_t nr_threads, cap_threads;
 	struct target_module *modules; /* paths belong to maps */
@@ -55,6 +56,9 @@ void target_release_raw_registers(struct target_thread *thread);
  * word_bytes and machine from the main program where the backend left them 0.
  */
 void target_find_modules(struct target *t);
+
+/* Reads maps, and the caller's use if that is wanted. 0 or negative errno. dir: of /proc/PID. */
+int target_read_maps(struct target *t, int dir);
 
 /* Backends. Each gets a target whose process and maps are filled, and sets ops, state and how. */
 int target_live_attach(struct target *t, struct error *e);

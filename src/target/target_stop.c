@@ -60,7 +60,7 @@ static int stop_job(void *context)
 	dir = hold_open_thread(&s->hold);
 	r = dir;
 	if (dir >= 0) {
-		r = maps_read_at(dir, &t->maps);
+		r = target_read_maps(t, dir);
 		if (!r)
 			r = procmem_open(&s->mem, dir);
 		close(dir);

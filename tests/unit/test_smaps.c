@@ -318,6 +318,40 @@ static void the_rows_add_up_to_the_rollup(void **state)
 	assert_int_equal(anonymous, rollup.anonymous);
 }
 
+static void maps_are_a_part_of_it(void **state)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	char *memory =
+		mmap(NULL, (size_t)(3 * page), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int dir = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct smaps s = {.items = NULL}, none = {.items = NULL};
+	struct maps copy, truth = MAPS_INIT;
+
+	(void)state;
+	assert_int_equal(mprotect(memory + page, (size_t)page, PROT_NONE), 0);
+	assert_int_equal(smaps_read_at(dir, &s), 0);
+	smaps_copy_maps(&s, &copy);
+	smaps_release(&s);
+	assert_int_equal(maps_read_at(dir, &truth), 0);
+	for (size_t i = 0; i < truth.nr; i++) {
+		const struct map *m = maps_find(&copy, truth.items[i].start);
+
+		/* What was allocated between the two may be at the end of a mapping. */
+		assert_non_null(m);
+		assert_int_equal(m->start, truth.items[i].start);
+		assert_int_equal(m->prot, truth.items[i].prot);
+		assert_int_equal(m->inode, truth.items[i].inode);
+		assert_string_equal(m->path, truth.items[i].path);
+	}
+	maps_release(&copy);
+	maps_release(&truth);
+	smaps_copy_maps(&none, &copy);
+	assert_int_equal(copy.nr, 0);
+	maps_release(&copy);
+	munmap(memory, (size_t)(3 * page));
+	close(dir);
+}
+
 static void no_such_file_is_an_error(void **state)
 {
 	struct smaps s = {.nr = 77};
@@ -342,6 +376,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_no_rows),
 		cmocka_unit_test(this_process_is_found),
 		cmocka_unit_test(the_rows_add_up_to_the_rollup),
+		cmocka_unit_test(maps_are_a_part_of_it),
 		cmocka_unit_test(no_such_file_is_an_error),
 	};
 

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "target/maps.h"
 #include "target/process.h"
+#include "target/smaps.h"
 #include "target/target.h"
 #include "target/target_private.h"
 #include "target/window.h"
@@ -170,6 +171,32 @@ static void knows_modules_and_threads(void **state)
 	target_close(t);
 }
 
+static void maps_are_of_the_use_that_was_asked_for(void **state)
+{
+	static const enum target_wish wishes[] = {TARGET_WISH_LIVE, TARGET_WISH_STOP};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct smaps use = {.items = NULL};
+		const struct target_options o = {.wish = wishes[i], .use = &use};
+		struct error e = {0};
+		struct target *t;
+		const struct maps *maps;
+
+		if (target_open_pid(child, &o, &t, &e) < 0)
+			skip(); /* tracing is not permitted here */
+		maps = target_maps(t);
+		assert_true(use.nr > 0);
+		assert_int_equal(maps->nr, use.nr);
+		for (size_t k = 0; k < use.nr; k++)
+			assert_int_equal(maps->items[k].start, use.items[k].map.start);
+		smaps_release(&use);
+		assert_string_equal(maps_find(maps, maps->items[0].start)->path,
+				    target_main_module(t)->path);
+		target_close(t);
+	}
+}
+
 static void windows_move_with_the_reader(void **state)
 {
 	uint64_t at = (uint64_t)(uintptr_t)memory, word;
@@ -277,6 +304,7 @@ int main(void)
 		cmocka_unit_test(knows_what_is_resident),
 		cmocka_unit_test(knows_what_is_used),
 		cmocka_unit_test(knows_modules_and_threads),
+		cmocka_unit_test(maps_are_of_the_use_that_was_asked_for),
 		cmocka_unit_test(windows_move_with_the_reader),
 		cmocka_unit_test(windows_fetch_what_is_asked_for),
 		cmocka_unit_test(says_why_not),
