@@ -148,31 +148,38 @@ static void add_total_row(const struct snapshot *s, const struct heap_figures *s
 	sheet->has_total_row = true;
 }
 
+static void total_if(struct sheet *sheet, bool known, const char *key, enum cell_kind kind,
+		     uint64_t u)
+{
+	if (known)
+		sheet_total(sheet, key, kind, u);
+	else
+		sheet_total_unknown(sheet, key);
+}
+
 static void add_totals(const struct snapshot *s, const struct heap_figures *sum,
 		       struct sheet *sheet)
 {
 	unsigned int known = heapview_known(s);
+	bool resident = known & HEAP_HAS_RESIDENCY, blocks = known & HEAP_HAS_BLOCKS;
 
 	sheet_total(sheet, "heaps", CELL_COUNT, s->nr_heaps);
 	sheet_total(sheet, "reserved_bytes", CELL_BYTES, sum->reserved_bytes);
 	sheet_total(sheet, "committed_bytes", CELL_BYTES, sum->committed_bytes);
-	if (known & HEAP_HAS_RESIDENCY) {
-		sheet_total(sheet, "resident_bytes", CELL_BYTES, sum->resident_bytes);
-		sheet_total(sheet, "swapped_bytes", CELL_BYTES, sum->swapped_bytes);
-	}
-	if (known & HEAP_HAS_BLOCKS) {
-		sheet_total(sheet, "busy_bytes", CELL_BYTES, sum->busy_bytes);
-		sheet_total(sheet, "busy_blocks", CELL_COUNT, sum->busy_blocks);
-		sheet_total(sheet, "internal_bytes", CELL_BYTES, sum->internal_bytes);
-		sheet_total(sheet, "internal_blocks", CELL_COUNT, sum->internal_blocks);
-		sheet_total(sheet, "cached_bytes", CELL_BYTES, sum->cached_bytes);
-		sheet_total(sheet, "cached_blocks", CELL_COUNT, sum->cached_blocks);
-		sheet_total(sheet, "free_bytes", CELL_BYTES, sum->free_bytes);
-		sheet_total(sheet, "free_blocks", CELL_COUNT, sum->free_blocks);
-		sheet_total(sheet, "free_resident_bytes", CELL_BYTES, sum->free_resident_bytes);
-		sheet_total(sheet, "overhead_bytes", CELL_BYTES, sum->overhead_bytes);
-		sheet_total(sheet, "fragmentation_percent", CELL_PERMILLE, heap_fragmentation(sum));
-	}
+	total_if(sheet, resident, "resident_bytes", CELL_BYTES, sum->resident_bytes);
+	total_if(sheet, resident, "swapped_bytes", CELL_BYTES, sum->swapped_bytes);
+	total_if(sheet, blocks, "busy_bytes", CELL_BYTES, sum->busy_bytes);
+	total_if(sheet, blocks, "busy_blocks", CELL_COUNT, sum->busy_blocks);
+	total_if(sheet, blocks, "internal_bytes", CELL_BYTES, sum->internal_bytes);
+	total_if(sheet, blocks, "internal_blocks", CELL_COUNT, sum->internal_blocks);
+	total_if(sheet, blocks, "cached_bytes", CELL_BYTES, sum->cached_bytes);
+	total_if(sheet, blocks, "cached_blocks", CELL_COUNT, sum->cached_blocks);
+	total_if(sheet, blocks, "free_bytes", CELL_BYTES, sum->free_bytes);
+	total_if(sheet, blocks, "free_blocks", CELL_COUNT, sum->free_blocks);
+	total_if(sheet, blocks && resident, "free_resident_bytes", CELL_BYTES,
+		 sum->free_resident_bytes);
+	total_if(sheet, blocks, "overhead_bytes", CELL_BYTES, sum->overhead_bytes);
+	total_if(sheet, blocks, "fragmentation_percent", CELL_PERMILLE, heap_fragmentation(sum));
 }
 
 static void note_fault(const struct heap_names *n, size_t i, struct sheet *sheet)
