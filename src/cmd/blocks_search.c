@@ -273,7 +273,8 @@ static void fill(struct search *s, struct sheet *sheet)
 
 int blocks_search(const struct blocks_command *c)
 {
-	const struct blocks_wants wants = {.filter = c->filter, .memory = true, .stacks = true};
+	const struct blocks_wants wants = {
+		.filter = c->filter, .memory = true, .stacks = true, .blind = c->everywhere};
 	uint64_t limit = blocks_limit(c);
 	struct search s = {.command = c,
 			   .most_hits = limit && limit < HITS_MAX ? (size_t)limit : HITS_MAX};

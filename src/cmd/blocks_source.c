@@ -40,6 +40,27 @@ static bool has_python(const struct blocks_source *s)
 	return false;
 }
 
+/* Without blocks there is no answer, and an empty one would be wrong. */
+int blocks_refuse_blind(const struct blocks_source *s, struct error *e)
+{
+	const char *unwalked = NULL;
+
+	for (size_t i = 0; i < blocks_nr_heaps(s); i++) {
+		struct blocks_heap heap = blocks_heap(s, i);
+
+		if (heap.flags & HEAP_HAS_BLOCKS && !(heap.flags & HEAP_NESTED))
+			return 0;
+		if (!(heap.flags & HEAP_HAS_BLOCKS) && heap.kind == HEAP_UNKNOWN && !unwalked)
+			unwalked = *heap.allocator ? heap.allocator : "unknown";
+	}
+	if (!unwalked)
+		return 0;
+	error_set(e, -ENOTSUP, EXIT_TARGET, "the blocks of %s are not known: its allocator is %s",
+		  s->look.label, unwalked);
+	error_hint(e, "the recorder knows them: seep run -- PROGRAM");
+	return -ENOTSUP;
+}
+
 int blocks_open(struct blocks_source *s, const char *operand, const struct look_options *o,
 		const struct blocks_wants *wants, struct error *e)
 {
@@ -53,6 +74,12 @@ int blocks_open(struct blocks_source *s, const char *operand, const struct look_
 	err = look_at(operand, &options, &s->look, e);
 	if (err < 0)
 		return err;
+	if (!wants->blind && s->look.snapshot.nr_blocks == 0)
+		err = blocks_refuse_blind(s, e);
+	if (err < 0) {
+		look_release(&s->look);
+		return err;
+	}
 	if (!options.no_symbols)
 		name_stacks(s, o);
 	block_filter_init(&s->filter, wants->filter, &s->look.snapshot);
@@ -100,8 +127,8 @@ struct blocks_heap blocks_heap(const struct blocks_source *s, size_t i)
 		return (struct blocks_heap){.name = "", .allocator = "", .fault = ""};
 	if (s->look.heaps) {
 		heap = heaps_get(s->look.heaps, i);
-		return (struct blocks_heap){heap->name, heap->allocator, heap->fault,
-					    heap->addr, heap->flags,	 heap->figures};
+		return (struct blocks_heap){heap->name,	 heap->allocator, heap->fault, heap->addr,
+					    heap->flags, heap->figures,	  heap->kind};
 	}
 	row = &s->look.snapshot.heaps[i];
 	return (struct blocks_heap){strings_get(texts, row->name),
@@ -109,7 +136,8 @@ struct blocks_heap blocks_heap(const struct blocks_source *s, size_t i)
 				    strings_get(texts, row->fault),
 				    row->addr,
 				    row->flags,
-				    row->figures};
+				    row->figures,
+				    (enum heap_kind)row->kind};
 }
 
 /* What a walk needs beside the source. */

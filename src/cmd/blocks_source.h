@@ -36,6 +36,7 @@ struct blocks_heap {
 	uint64_t addr;
 	uint32_t flags; /* enum heap_flags */
 	struct heap_figures figures;
+	enum heap_kind kind;
 };
 
 struct blocks_source {
@@ -63,11 +64,17 @@ struct blocks_wants {
 	bool memory;		     /* contents are read */
 	bool classes;		     /* names of classes are wanted where they can be had */
 	bool stacks;		     /* and so are stacks */
+	bool blind;		     /* good even where not one block is known */
 };
 
-/* *s is valid, and to be closed, only on success. */
+/*
+ * *s is valid, and to be closed, only on success. -ENOTSUP: the allocator's blocks are not known,
+ * and the recorder saw none.
+ */
 int blocks_open(struct blocks_source *s, const char *operand, const struct look_options *o,
 		const struct blocks_wants *wants, struct error *e);
+/* -ENOTSUP where no heap can be walked and the allocator is not known: what blocks_open() asks. */
+int blocks_refuse_blind(const struct blocks_source *s, struct error *e);
 void blocks_close(struct blocks_source *s);
 
 size_t blocks_nr_heaps(const struct blocks_source *s);

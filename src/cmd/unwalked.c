@@ -7,43 +7,6 @@
 #include "base/error.h"
 #include "cmd/cmd.h"
 
-/* "tcmalloc (not walked)": the first allocator whose blocks cannot be found; NULL: none is known.
- */
-static const char *unwalked_allocator(const struct heaps *h)
-{
-	for (size_t i = 0; i < heaps_nr(h); i++) {
-		const struct heap *heap = heaps_get(h, i);
-
-		if (!(heap->flags & HEAP_HAS_BLOCKS) && heap->kind == HEAP_UNKNOWN)
-			return *heap->allocator ? heap->allocator : "unknown";
-	}
-	return NULL;
-}
-
-static bool any_walked(const struct heaps *h)
-{
-	for (size_t i = 0; i < heaps_nr(h); i++) {
-		const struct heap *heap = heaps_get(h, i);
-
-		if (heap->flags & HEAP_HAS_BLOCKS && !(heap->flags & HEAP_NESTED))
-			return true;
-	}
-	return false;
-}
-
-/* Without blocks there is no answer, and an empty one would be wrong. */
-static int refuse_blind(const struct blocks_source *s, struct error *e)
-{
-	const char *allocator = unwalked_allocator(s->look.heaps);
-
-	if (any_walked(s->look.heaps) || !allocator)
-		return 0;
-	error_set(e, -ENOTSUP, EXIT_TARGET, "the blocks of %s are not known: its allocator is %s",
-		  s->look.label, allocator);
-	error_hint(e, "the recorder knows them: seep run -- PROGRAM");
-	return -ENOTSUP;
-}
-
 static int refuse_clone(const struct blocks_source *s, struct error *e)
 {
 	error_set(
@@ -64,7 +27,7 @@ static int open_once(struct blocks_source *s, const char *operand, const struct 
 		return err;
 	extra_blocks_find(s->look.target, s->look.heaps, &s->look.snapshot, extra);
 	if (!extra->nr)
-		err = refuse_blind(s, e);
+		err = blocks_refuse_blind(s, e);
 	if (err < 0)
 		blocks_close(s);
 	return err;

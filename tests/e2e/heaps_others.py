@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Heaps of other allocators seen from outside: exactly what the program, or the allocator, says."""
 import fcntl
+import json
 import os
 import pathlib
 import re
@@ -292,6 +293,15 @@ def tcmalloc(lab):
     holds('its size is known', int(seen.figures[row[0]]['committed']) > 1 << 20, seen.figures)
     holds('and how much is in memory', int(seen.figures[row[0]]['resident']) > 1 << 20,
           seen.figures)
+    said = lab.seep('heaps', '--format', 'json', str(one.process.pid)).must().out
+    totals = json.loads(said)['totals']
+    same('unknown is null', [totals[k] for k in ('busy_blocks', 'busy_bytes', 'free_bytes')],
+         [None] * 3)
+    for form in [], ['--list'], ['--top'], ['--strings'], ['--search', 'text:abc']:
+        answer = lab.seep('blocks', *form, str(one.process.pid))
+        same(f'no empty answer: {form}', answer.status, 3)
+        holds('but a reason', 'its allocator is tcmalloc (not walked)' in answer.err, answer.err)
+    lab.seep('blocks', '--search', 'text:abc', '--everywhere', str(one.process.pid)).must()
 
 
 @case('a program with its own pages only: a row of what is there, no blocks')
