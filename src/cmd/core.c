@@ -85,6 +85,20 @@ static int read_options(struct core *c, int argc, char **argv, int *ret_first)
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
+/* What is a file and no process's name gets a reason that says so. */
+static int find_process(struct core *c, const char *operand, struct error *e)
+{
+	struct stat st;
+	int err = process_find_one(operand, &c->pid, e);
+
+	if (err != -ESRCH || stat(operand, &st) < 0 || !S_ISREG(st.st_mode))
+		return err;
+	error_set(e, err, EXIT_USAGE, "'%s' is %s, not a process", operand,
+		  target_is_core(operand) ? "a core already" : "a file");
+	error_hint(e, "a core is written of a process that runs: give its pid or name");
+	return err;
+}
+
 /* Before the process is touched. */
 static int check_output(const struct core *c, struct error *e)
 {
@@ -169,7 +183,7 @@ int cmd_core(int argc, char **argv)
 
 	if (status != CMD_GO_ON)
 		return status;
-	if (process_find_one(argv[first], &c.pid, &e) < 0)
+	if (find_process(&c, argv[first], &e) < 0)
 		return cmd_fail(&e);
 	c.path = c.output ? mem_strdup(c.output) : mem_printf("core.%d", c.pid);
 	err = check_output(&c, &e);

@@ -15,6 +15,7 @@
 #include "model/sheet.h"
 
 enum { SIZES_SHOWN = 8 };
+#define NOT_WATCHED UINT64_MAX
 
 static const char *const usage[] = {"[OPTION...] TARGET", "[OPTION...] OLD NEW", NULL};
 static const char *const examples[] = {
@@ -306,11 +307,15 @@ static int show_one(const char *operand, const struct heaps_options *o)
 
 int cmd_heaps(int argc, char **argv)
 {
-	struct heaps_options o = {.limit = 0};
+	struct heaps_options o = {.watch_ns = NOT_WATCHED};
 	int first, status = read_options(&o, argc, argv, &first);
 
 	if (status != CMD_GO_ON)
 		return status;
+	if (!o.watch_ns)
+		return cmd_usage_error("heaps", "--watch: looks need some time between them");
+	if (o.watch_ns == NOT_WATCHED)
+		o.watch_ns = 0;
 	if (o.count && !o.watch_ns)
 		return cmd_usage_error("heaps", "--count needs --watch");
 	if (o.check && (o.watch_ns || argc - first > 1))

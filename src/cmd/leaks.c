@@ -1,4 +1,5 @@
 /* seep leaks: blocks that nothing points to any more, in any process, without preparation. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/leaks.h"
+#include "file/seepfile.h"
 
 #define KNOWN_FILE_MAX ((size_t)64 << 20)
 #define SECOND_NS 1000000000ull
@@ -106,6 +108,21 @@ static int read_file(const char *path, const char *what, struct str *out)
 	return cmd_fail(&e);
 }
 
+/* The earlier snapshot of --since: what was there then is no new leak. */
+static int read_since(const struct leaks_options *o, struct leaks_known *k)
+{
+	struct error e = {0};
+
+	if (seepfile_read(o->since, &k->since, NULL, &e) < 0)
+		return cmd_fail(&e);
+	k->has_since = true;
+	if (k->since.has_blocks)
+		return EXIT_DONE;
+	error_set(&e, -ENODATA, EXIT_FILE, "snapshot '%s' was taken without blocks", o->since);
+	error_hint(&e, "seep snap without --no-blocks keeps them");
+	return cmd_fail(&e);
+}
+
 int leaks_known_read(const struct leaks_options *o, struct leaks_known *k)
 {
 	struct str text = STR_INIT;
@@ -127,6 +144,10 @@ int leaks_known_read(const struct leaks_options *o, struct leaks_known *k)
 			status = cmd_fail(&e);
 	}
 	str_release(&text);
+	k->has_suppressions = o->suppressions;
+	k->has_baseline = o->baseline;
+	if (status == EXIT_DONE && o->since)
+		status = read_since(o, k);
 	return status;
 }
 
@@ -134,6 +155,8 @@ void leaks_known_release(struct leaks_known *k)
 {
 	suppressions_release(&k->suppressions);
 	leak_baseline_release(&k->baseline);
+	if (k->has_since)
+		snapshot_release(&k->since);
 }
 
 static void wait_ns(uint64_t ns)
@@ -205,8 +228,7 @@ int leaks_answer(const char *target, const struct leaks_options *o, struct leaks
 
 	if (look_repeatedly(target, o, &l, &e) < 0)
 		return cmd_fail(&e);
-	if (leaks_leave_out(&l, o->suppressions ? &k->suppressions : NULL,
-			    o->baseline ? &k->baseline : NULL, &e) < 0)
+	if (leaks_leave_out(&l, k, &e) < 0)
 		status = cmd_fail(&e);
 	else
 		status = leaks_show(&l);
@@ -220,12 +242,14 @@ int leaks_answer(const char *target, const struct leaks_options *o, struct leaks
 
 int cmd_leaks(int argc, char **argv)
 {
-	struct leaks_options o = {.limit = 20, .interval_ns = SECOND_NS};
+	struct leaks_options o = {.limit = 20, .repeat = 1, .interval_ns = SECOND_NS};
 	struct leaks_known known;
 	int first, status = read_options(&o, argc, argv, &first);
 
 	if (status != CMD_GO_ON)
 		return status;
+	if (!o.repeat)
+		return cmd_usage_error("leaks", "--repeat: to look 0 times answers nothing");
 	if (o.indirect && (!o.list || o.repeat > 1 || o.baseline || o.write_baseline))
 		return cmd_usage_error("leaks", "--indirect goes with --list, and not with "
 						"--repeat or baselines");

@@ -34,10 +34,12 @@ struct leaks_left_out {
 	uint64_t suppressed_bytes, in_baseline_bytes;
 };
 
-/* What is known already: files of --suppressions and --baseline. */
+/* What is known already: files of --suppressions, --baseline and --since. */
 struct leaks_known {
 	struct suppressions suppressions;
 	struct leak_baseline baseline;
+	struct snapshot since;
+	bool has_suppressions, has_baseline, has_since;
 };
 
 /* One look, and the leaks that it found. */
@@ -64,8 +66,7 @@ uint64_t *leaks_addresses(const struct leaks_look *l, size_t *ret_nr);
 /* Keeps the leaks whose block was leaked in that earlier look too; the rest is left out. */
 void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t nr);
 /* Leaves out what --min-bytes, --age, --since, --suppressions and --baseline are about. */
-int leaks_leave_out(struct leaks_look *l, struct suppressions *suppressions,
-		    struct leak_baseline *baseline, struct error *e);
+int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e);
 
 /* Names, as struct leak_namer wants them; context: the struct leaks_look. */
 struct leak_namer leaks_namer(struct leaks_look *l);

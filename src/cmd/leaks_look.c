@@ -10,7 +10,6 @@
 #include "base/str.h"
 #include "cmd/leaks.h"
 #include "cmd/unwalked.h"
-#include "file/seepfile.h"
 #include "model/lines.h"
 
 static int search(struct leaks_look *l, struct error *e)
@@ -158,25 +157,6 @@ static const struct block *find_block(const struct snapshot *s, uint64_t addr)
 	return low < s->nr_blocks && s->blocks[low].addr == addr ? &s->blocks[low] : NULL;
 }
 
-/* The earlier snapshot of --since: what was there then is no new leak. */
-static int open_since(struct leaks_look *l, struct snapshot *since, struct error *e)
-{
-	int err = seepfile_read(l->o->since, since, NULL, e);
-
-	if (err < 0)
-		return err;
-	if (!since->has_blocks) {
-		err = error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' was taken without blocks",
-				l->o->since);
-		error_hint(e, "seep snap without --no-blocks keeps them");
-	} else {
-		err = snapshot_same_process(since, &l->source.look.snapshot, e);
-	}
-	if (err < 0)
-		snapshot_release(since);
-	return err;
-}
-
 static bool is_old(const struct snapshot *since, const struct leak *leak)
 {
 	const struct block *then = find_block(since, leak->addr);
@@ -246,26 +226,25 @@ static bool passes(struct sieve *s, const struct leak *leak)
 	return false;
 }
 
-int leaks_leave_out(struct leaks_look *l, struct suppressions *suppressions,
-		    struct leak_baseline *baseline, struct error *e)
+int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e)
 {
-	struct sieve s = {.l = l, .suppressions = suppressions, .baseline = baseline};
-	struct snapshot since;
+	struct sieve s = {
+		.l = l,
+		.since = k->has_since ? &k->since : NULL,
+		.suppressions = k->has_suppressions ? &k->suppressions : NULL,
+		.baseline = k->has_baseline ? &k->baseline : NULL,
+	};
 	size_t kept = 0;
-	int err;
+	int err = 0;
 
-	if (l->o->since) {
-		err = open_since(l, &since, e);
-		if (err < 0)
-			return err;
-		s.since = &since;
-	}
+	if (s.since)
+		err = snapshot_same_process(s.since, &l->source.look.snapshot, e);
+	if (err < 0)
+		return err;
 	for (size_t i = 0; i < l->leaks.nr; i++) {
 		if (passes(&s, &l->leaks.items[i]))
 			l->leaks.items[kept++] = l->leaks.items[i];
 	}
 	l->leaks.nr = kept;
-	if (s.since)
-		snapshot_release(&since);
 	return 0;
 }

@@ -334,6 +334,28 @@ static int map_two(struct map_command *m, const char *old, const char *new)
 	return status;
 }
 
+/* Of a process with nothing in it, before the real one is touched: is there such a column? */
+static int check_sort(const struct map_command *m, bool two)
+{
+	struct mapview_options view = m->view;
+	struct error e = {0};
+	struct snapshot empty;
+	struct sheet sheet;
+	int err;
+
+	if (!view.sort || m->at_text || m->format == FORMAT_VMMAP)
+		return EXIT_DONE;
+	view.label = "";
+	snapshot_init(&empty);
+	empty.has_region_use = true;
+	err = two ? mapdiff_fill(&empty, &empty, true, &view, &sheet, &e)
+		  : mapview_fill(&empty, &view, &sheet, &e);
+	if (err == 0)
+		sheet_release(&sheet);
+	snapshot_release(&empty);
+	return err < 0 ? cmd_fail(&e) : EXIT_DONE;
+}
+
 int cmd_map(int argc, char **argv)
 {
 	struct map_command m = {.wide = false};
@@ -343,6 +365,8 @@ int cmd_map(int argc, char **argv)
 	if (status != CMD_GO_ON)
 		return status;
 	status = check_options(&m, argc - first);
+	if (status == EXIT_DONE)
+		status = check_sort(&m, argc - first == 2);
 	if (status == EXIT_DONE)
 		status = argc - first == 2 ? map_two(&m, argv[first], argv[first + 1])
 					   : map_one(&m, argv[first]);

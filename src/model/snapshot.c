@@ -100,8 +100,9 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 	const struct identity *x = &a->identity, *y = &b->identity;
 	const char *exe_a = strings_get(&a->strings, x->exe);
 	const char *exe_b = strings_get(&b->strings, y->exe);
+	bool boots_known = *x->boot_id && *y->boot_id;
 
-	if (strncmp(x->boot_id, y->boot_id, sizeof(x->boot_id)) != 0) {
+	if (boots_known && strncmp(x->boot_id, y->boot_id, sizeof(x->boot_id)) != 0) {
 		const char *host_a = strings_get(&a->strings, x->host);
 		const char *host_b = strings_get(&b->strings, y->host);
 
@@ -114,7 +115,7 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 		return differ(e, "process %" PRId32 " ('%.64s') and process %" PRId32 " ('%.64s')",
 			      x->pid, strings_get(&a->strings, x->name), y->pid,
 			      strings_get(&b->strings, y->name));
-	if (x->start_ticks != y->start_ticks)
+	if (boots_known && x->start_ticks != y->start_ticks)
 		return differ(e, "process %" PRId32 " was started anew in between", x->pid);
 	if (x->image != y->image && x->image && y->image)
 		return differ(e,
@@ -124,6 +125,9 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 	if ((!x->image || !y->image) && !same_path(exe_a, exe_b))
 		return differ(e, "process %" PRId32 " ran '%.128s', then '%.128s'", x->pid, exe_a,
 			      exe_b);
+	if (!boots_known && (*x->boot_id || *y->boot_id))
+		return differ(e, "a core does not tell which start of process %" PRId32 " it is of",
+			      x->pid);
 	return 0;
 }
 

@@ -130,7 +130,7 @@ json() {
     both "$SEEP" heaps --watch 1s heaps-before.seep
     [ "$status" -eq 2 ]
     [[ $err == *'does not change'* ]]
-    for wrong in '--count 3 x' '--check --watch 1s x' '--check a b' '--watch 1s a b' \
+    for wrong in '--count 3 x' '--watch 0 x' '--check --watch 1s x' '--check a b' '--watch 1s a b' \
         '--watch 1s --format csv x' '--watch 1s -o file x' 'a b c' ''; do
         both "$SEEP" heaps $wrong
         [ "$status" -eq 2 ]

@@ -229,6 +229,21 @@ assert d["totals"]["region_address"] is None, d["totals"]
 assert next(r["kind"] for r in d["rows"] if r["relation"] == "this") == "free", d["rows"]'
 }
 
+@test "what makes no sense is said before a process is looked for" {
+    for wrong in 'map --sort foo' 'map --sort delta a' 'map --summary --sort start' \
+        'heaps --watch 0' 'leaks --repeat 0'; do
+        # shellcheck disable=SC2086
+        both "$SEEP" $wrong no-such-process-anywhere
+        [ "$status" -eq 2 ] || { echo "$wrong: $err"; return 1; }
+    done
+    both "$SEEP" leaks --since nowhere.seep no-such-process-anywhere
+    [ "$status" -eq 4 ]
+    [[ $err == *"'nowhere.seep'"* ]]
+    both "$SEEP" core truth.txt
+    [ "$status" -eq 2 ]
+    [[ $err == *"'truth.txt' is a file, not a process"* ]]
+}
+
 @test "every command that looks at a process has one vocabulary for programs" {
     for command in heaps "heaps --check" map "map --at 10000" "map --group-by owner" blocks \
         "blocks --list" "blocks --top" leaks "leaks --list" "leaks --tree" "refs --tree"; do

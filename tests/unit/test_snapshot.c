@@ -198,6 +198,15 @@ static void test_same_process(void **state)
 	assert_non_null(strstr(difference(&a, &b, &e), "process 4242 ('meter') and process 1"));
 	b.identity.boot_id[0] = 'f';
 	assert_non_null(strstr(difference(&a, &b, &e), "booted"));
+	/* Of a core neither the boot nor the start is known. */
+	b.identity.boot_id[0] = 0;
+	b.identity.start_ticks = 0;
+	assert_non_null(strstr(difference(&a, &b, &e), "process 4242 ('meter') and process 1"));
+	b.identity.pid = a.identity.pid;
+	assert_non_null(strstr(difference(&a, &b, &e), "'/usr/bin/meter', then '/usr/bin/meters'"));
+	b.identity.exe = strings_add(&b.strings, "/usr/bin/meter");
+	assert_non_null(strstr(difference(&a, &b, &e), "a core does not tell which start"));
+	b.identity.boot_id[0] = 'f';
 	b.identity.host = strings_add(&b.strings, "otherhost");
 	assert_non_null(strstr(difference(&a, &b, &e), "'testhost', the other on 'otherhost'"));
 	snapshot_release(&a);
