@@ -167,6 +167,10 @@ static int look_into(struct look *l, const struct look_options *o, const struct 
 		else if (err == 0 && o->wanted & LOOK_SPANS)
 			look_fill_spans(&l->snapshot, l->heaps);
 	}
+	/* What was read last is then nothing, and would look like an answer. */
+	if (err == 0 && target_has_ended(l->target))
+		err = error_set(e, -ESRCH, EXIT_TARGET, "process %d ended while it was looked at",
+				target_process(l->target)->pid);
 	if (err == 0)
 		regions_classify(&l->snapshot);
 	return err;

@@ -365,6 +365,12 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 		account.walk_ns = walked - began;
 		account.scan_ns = scanned - walked;
 		account.mark_ns = cpu_ns() - scanned;
+		/* Blocks whose holders could not be read any more would count as leaked. */
+		if (target_has_ended(t))
+			err = error_set(e, -ESRCH, EXIT_TARGET,
+					"the process ended while it was looked at");
+	}
+	if (err == 0) {
 		*ret = f.r;
 		*ret_account = account;
 	} else {
