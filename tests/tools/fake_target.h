@@ -160,6 +160,8 @@ static inline void fake_target_ready(struct target *t)
 			   p->prot & MAP_EXEC ? 'x' : '-', p->prot & MAP_IS_SHARED ? 's' : 'p',
 			   p->path);
 	}
+	/* A test may add memory to a target that was ready. */
+	maps_release(&t->maps);
 	maps_parse(text.data, text.len, &t->maps);
 	str_release(&text);
 }

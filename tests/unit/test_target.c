@@ -191,7 +191,7 @@ static void maps_are_of_the_use_that_was_asked_for(void **state)
 		for (size_t k = 0; k < use.nr; k++)
 			assert_int_equal(maps->items[k].start, use.items[k].map.start);
 		smaps_release(&use);
-		assert_string_equal(maps_find(maps, maps->items[0].start)->path,
+		assert_string_equal(maps_find(maps, target_main_module(t)->start)->path,
 				    target_main_module(t)->path);
 		target_close(t);
 	}
