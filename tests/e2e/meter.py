@@ -189,8 +189,8 @@ def pause_is_seen(lab):
             time.sleep(3 * BOUND_MS / 1000)
             os.kill(which, signal.SIGCONT)
         return disturb
-    # Halted for nearly all of the time, it has little left to allocate in.
-    own = [longest_gap_ms(observed, halted(pid), 0) for _ in range(5)]
+    # Halted for nearly all of the time, it has little left to allocate in, or nothing at all.
+    own = [longest_gap_ms(observed, halted(pid), -1) for _ in range(5)]
     other = [longest_gap_ms(observed, halted(twin_pid)) for _ in range(5)]
     holds('the pause is seen', added_ms(other, own) > BOUND_MS, (own, other))
     twin.wait().must()
