@@ -533,9 +533,12 @@ int target_clone_attach(struct target *t, struct error *e)
 		cloned_release(c);
 		return r;
 	}
-	/* The pid may be another's by now only if it has ended; then the clone is alone already. */
 	if (deathwatch_start(t->process.pid, c->pid, &c->watch) < 0)
 		c->watch = NULL;
+	/* It may have ended before the watch began, which then watches whoever has its pid. */
+	r = process_check_at(c->hold.freeze.dir, t->process.start_ticks);
+	if (r == -ESRCH || r == -ESTALE)
+		kill(c->pid, SIGKILL);
 	c->mem.maps = &t->maps;
 	c->mem.frozen = true;
 	t->state = c;

@@ -51,11 +51,16 @@ static void *run(void *context)
 int tracer_start(struct tracer **ret)
 {
 	struct tracer *t = mem_alloc(sizeof(*t));
+	pthread_condattr_t steady;
 	sigset_t all, before;
 	int err;
 
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->changed, NULL);
+	/* Somebody may set the system's clock while we wait. */
+	pthread_condattr_init(&steady);
+	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->changed, &steady);
+	pthread_condattr_destroy(&steady);
 	/* Signals to seep are handled where they always were, not in the middle of a job. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -80,7 +85,7 @@ static void wait_a_while(struct tracer *t)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += MEANWHILE_NS;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
