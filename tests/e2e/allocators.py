@@ -143,4 +143,5 @@ musl('execer', '2')
 musl('sighandler')
 musl('plugin', VICTIMS)
 
-run_all()
+if __name__ == '__main__':
+    run_all()

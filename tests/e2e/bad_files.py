@@ -372,4 +372,5 @@ def replaced(lab):
     same('temporary files left', left, [])
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -270,4 +270,5 @@ def launcher_gone(lab):
     running.say('')
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -325,4 +325,5 @@ def refusals(lab):
     holds('told all the same', 'warning' in forced.err, forced)
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

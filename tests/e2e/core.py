@@ -362,4 +362,5 @@ def dies_meanwhile(lab):
     holds('why', 'ended' in writer.errors(), writer.errors())
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -404,4 +404,5 @@ def snaps_at_once(lab):
         check_sites(truth, lab.report(lab.path(f's{i}')).complete())
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

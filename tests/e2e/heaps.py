@@ -327,4 +327,5 @@ def refusals(lab):
     refuses(lab.seep('heaps', text), 4, 'text file')
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -343,4 +343,5 @@ void _start(void)
 }
 '''
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -152,4 +152,5 @@ for threads in ('0', '3'):
         check(walk(lab, one.process.pid), truth)
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -636,4 +636,5 @@ def runs_again(lab):
     running.wait(patience=30).must()
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

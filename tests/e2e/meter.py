@@ -196,4 +196,5 @@ def pause_is_seen(lab):
     twin.wait().must()
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -224,4 +224,5 @@ def dead_readers(lab):
     check_sums(report)
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

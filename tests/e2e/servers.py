@@ -227,4 +227,5 @@ def backends_of(pid):
     return found[:2]
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

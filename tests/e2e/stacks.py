@@ -166,4 +166,5 @@ def by_option(lab):
     same('leaks', found['live_blocks'], truth['sites'][0]['live_blocks'])
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()

@@ -174,4 +174,5 @@ def children(lab):
     same('totals of what the shell became', {k: totals[k] for k in want}, want)
 
 
-run_all()
+if __name__ == '__main__':
+    run_all()
