@@ -12,6 +12,7 @@
 #include "cmd/show.h"
 #include "model/heapdiff.h"
 #include "model/heapview.h"
+#include "model/map_use.h"
 #include "model/sheet.h"
 
 enum { SIZES_SHOWN = 8 };
@@ -198,21 +199,19 @@ static void note_checks(const struct snapshot *s, struct sheet *sheet)
 			   v.consistent ? "" : ", which the process that went on may explain");
 }
 
-/* The balance has to do with memory that is there now; who it belongs to if it ended, footprint. */
 static void note_footprint(const struct snapshot *s, struct sheet *sheet)
 {
-	const struct process_figures *f = &s->figures;
+	struct map_footprint footprint;
+	struct str text = STR_INIT;
 
 	if (!s->has_region_use) {
 		sheet_note(sheet, "What is resident is not known, so there is no balance of it.");
 		return;
 	}
-	sheet_note(sheet,
-		   "Footprint %s: anonymous memory, resident %s and swapped %s, and page tables "
-		   "%s. That is what would be free if it ended.",
-		   format_bytes(f->anonymous + f->swap + f->page_tables).text,
-		   format_bytes(f->anonymous).text, format_bytes(f->swap).text,
-		   format_bytes(f->page_tables).text);
+	map_footprint_of(s, &footprint);
+	map_footprint_sentence(&footprint, &text);
+	sheet_note(sheet, "%s", text.data);
+	str_release(&text);
 }
 
 int heaps_show_one(const struct heaps_look *l, const struct heaps_options *o)

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "model/map_use.h"
 #include "model/sheet.h"
 #include "model/snapshot.h"
 
@@ -173,22 +174,11 @@ static int64_t add_mappings(const struct snapshot *s, struct balance *b, int64_t
 	return all;
 }
 
-uint64_t balance_footprint(const struct snapshot *s)
-{
-	const struct process_figures *f = &s->figures;
-	uint64_t anonymous = f->anonymous, swap = f->swap;
-
-	for (size_t i = 0; i < s->nr_regions && !f->anonymous; i++)
-		anonymous += s->regions[i].anonymous;
-	for (size_t i = 0; i < s->nr_regions && !f->swap; i++)
-		swap += s->regions[i].swap;
-	return anonymous + swap + f->page_tables;
-}
-
 bool balance_make(const struct snapshot *s, struct balance *ret)
 {
 	int64_t sums[BALANCE_CHANGED + 1] = {0};
 	int64_t untouched = 0, heaps, mapped, private, kernel;
+	struct map_footprint footprint;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!s->has_region_use)
@@ -203,7 +193,8 @@ bool balance_make(const struct snapshot *s, struct balance *ret)
 	add_line(ret, BALANCE_KERNEL, REGION_UNKNOWN, kernel);
 	ret->rss_bytes = (uint64_t)(mapped + kernel);
 	ret->untouched_bytes = (uint64_t)untouched;
-	ret->footprint_bytes = balance_footprint(s);
+	map_footprint_of(s, &footprint);
+	ret->footprint_bytes = footprint.total;
 	return true;
 }
 

@@ -50,16 +50,11 @@ struct balance {
 	size_t nr;
 	uint64_t rss_bytes;	  /* what the lines add up to, exactly */
 	uint64_t untouched_bytes; /* in use, but not resident: not in any line */
-	uint64_t footprint_bytes; /* see balance_footprint() */
+	uint64_t footprint_bytes; /* see map_use.h */
 };
 
 /* False: it is not known what is resident (a core, or a snapshot without use of regions). */
 bool balance_make(const struct snapshot *s, struct balance *ret);
-/*
- * What the system would get back if the process ended, as far as it is the process's own:
- * anonymous memory, resident and swapped, and page tables; bytes.
- */
-uint64_t balance_footprint(const struct snapshot *s);
 /* "blocks in use"; "free_pages" is the same for programs. Static storage. */
 const char *balance_line_name(const struct balance_line *l);
 const char *balance_line_key(const struct balance_line *l);

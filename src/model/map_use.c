@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/str.h"
+#include "base/units.h"
 #include "model/regions.h"
 #include "model/snapshot.h"
 
@@ -99,6 +101,16 @@ void map_footprint_of(const struct snapshot *s, struct map_footprint *ret)
 		ret->shared_dirty += shared_dirty_share(r);
 	}
 	ret->total = ret->anonymous + ret->swap + ret->page_tables + ret->shared_dirty;
+}
+
+void map_footprint_sentence(const struct map_footprint *f, struct str *out)
+{
+	str_printf(out,
+		   "Physical footprint %s = anonymous %s + swapped out %s + page tables %s + its "
+		   "share of dirty shared memory %s.",
+		   format_bytes(f->total).text, format_bytes(f->anonymous).text,
+		   format_bytes(f->swap).text, format_bytes(f->page_tables).text,
+		   format_bytes(f->shared_dirty).text);
 }
 
 /* vsyscall lies where nothing can be mapped. */

@@ -13,6 +13,7 @@
 
 struct region;
 struct snapshot;
+struct str;
 
 /* Bytes, but for regions. */
 struct map_use {
@@ -46,6 +47,8 @@ struct map_footprint {
 };
 
 void map_footprint_of(const struct snapshot *s, struct map_footprint *ret);
+/* Appends "Physical footprint 1.7 MiB = anonymous 1.6 MiB + …." */
+void map_footprint_sentence(const struct map_footprint *f, struct str *out);
 
 /* A hole in the address space. */
 struct map_gap {

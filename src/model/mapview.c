@@ -169,14 +169,9 @@ static void add_heading(struct mapview *v, struct sheet *sheet)
 
 static void add_cost_note(struct mapview *v, struct sheet *sheet)
 {
-	const struct map_footprint *cost = &v->cost;
-
-	sheet_note(sheet,
-		   "Physical footprint %s = anonymous %s + swapped out %s + page tables %s + its "
-		   "share of dirty shared memory %s.",
-		   format_bytes(cost->total).text, format_bytes(cost->anonymous).text,
-		   format_bytes(cost->swap).text, format_bytes(cost->page_tables).text,
-		   format_bytes(cost->shared_dirty).text);
+	str_clear(&v->text);
+	map_footprint_sentence(&v->cost, &v->text);
+	sheet_note(sheet, "%s", v->text.data);
 	if (v->s->figures.peak_rss)
 		sheet_note(sheet, "RSS %s, at its peak %s.", format_bytes(v->total.rss).text,
 			   format_bytes(v->s->figures.peak_rss).text);

@@ -42,7 +42,8 @@ static inline struct region *make_region(struct snapshot *s, enum region_kind ki
 			   .prot = 3,
 			   .kind = (uint8_t)kind,
 			   .owner = NO_INDEX,
-			   .rss = rss};
+			   .rss = rss,
+			   .anonymous = kind == REGION_IMAGE ? 0 : rss};
 
 	ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, r);
 	return &s->regions[s->nr_regions - 1];

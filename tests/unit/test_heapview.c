@@ -14,6 +14,7 @@
 #include "model/heapdiff.h"
 #include "model/heapnames.h"
 #include "model/heapview.h"
+#include "model/map_use.h"
 #include "model/sheet.h"
 
 static const struct cell *cell(const struct sheet *s, size_t row, const char *key)
@@ -139,6 +140,27 @@ static void test_balance_closes(void **state)
 	assert_int_equal(b.untouched_bytes,
 			 (60 + 1000 + 2040) * KIB - (uint64_t)line(&b, "in_use"));
 	assert_int_equal(b.footprint_bytes, (1736 + 64) * KIB);
+	snapshot_release(&s);
+}
+
+/* The same word is the same figure in seep heaps and in seep map. */
+static void test_footprint_is_that_of_the_map(void **state)
+{
+	struct map_footprint cost;
+	struct balance b;
+	struct snapshot s;
+	struct region *r;
+
+	(void)state;
+	heaps_before(&s);
+	r = make_region(&s, REGION_SHARED, 0x7ff100000000, 64 * KIB, 64 * KIB);
+	r->prot = 11;
+	r->anonymous = 0;
+	r->pss = r->private_dirty = 64 * KIB;
+	assert_true(balance_make(&s, &b));
+	map_footprint_of(&s, &cost);
+	assert_int_equal(b.footprint_bytes, cost.total);
+	assert_int_equal(b.footprint_bytes, (1736 + 64 + 64) * KIB);
 	snapshot_release(&s);
 }
 
@@ -419,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_rows_and_totals),
 		cmocka_unit_test(test_unknown_is_not_zero),
 		cmocka_unit_test(test_balance_closes),
+		cmocka_unit_test(test_footprint_is_that_of_the_map),
 		cmocka_unit_test(test_balance_of_different_instants),
 		cmocka_unit_test(test_balance_of_unknown_and_hostile_heaps),
 		cmocka_unit_test(test_threads_are_shortened),
