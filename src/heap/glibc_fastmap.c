@@ -3,10 +3,12 @@
  * another process's memory costs a system call a step, so the links are read in the order of their
  * addresses first, and followed here.
  *
- *   bits   one an alignment unit of the arena: a small used chunk is there whose first word can be
- * a link (most are in the lists; the others do no harm) next   for each such chunk, in order of
- * addresses, the unit that it links to ranks  how many bits are set before each 512: from a unit to
- * its place in next
+ *   - bits: one an alignment unit of the arena, set where a small used chunk is whose first word can
+ *     be a link (most are in the lists; the others do no harm)
+ *   - next: for each such chunk, in the order of addresses, the unit that it links to
+ *   - ranks: how many bits are set before each 512, to get from a unit to its place in next
+ *
+ * A process that runs on may have more such chunks when next is filled than when they were counted.
  */
 #include <stdlib.h>
 
@@ -24,7 +26,7 @@ struct fast_map {
 	uint64_t units, bytes;
 	uint64_t *bits;
 	uint32_t *ranks, *next;
-	size_t nr;
+	size_t nr, cap; /* of next */
 };
 
 static bool unit_of(const struct fast_map *m, uint64_t chunk, uint64_t *ret)
@@ -76,10 +78,12 @@ static void scan(struct fast_map *m)
 			next = glibc_reveal(m->g->links, c.addr + 2 * m->g->word, c.word[0]);
 			if ((next && !unit_of(m, next, &to)) || !unit_of(m, c.addr, &unit))
 				continue;
-			if (m->next)
+			if (!m->next)
+				m->bits[unit / 64] |= 1ull << unit % 64;
+			else if (m->nr < m->cap)
 				m->next[m->nr] = (uint32_t)to;
 			else
-				m->bits[unit / 64] |= 1ull << unit % 64;
+				continue;
 			m->nr++;
 		}
 	}
@@ -170,7 +174,8 @@ bool glibc_map_fast(struct glibc *g, struct glibc_arena *a)
 		done = m.nr <= m.bytes / MEMORY_SHARE / sizeof(*m.next);
 	}
 	if (done) {
-		m.next = mem_alloc_array(m.nr, sizeof(*m.next));
+		m.cap = m.nr;
+		m.next = mem_alloc_array(m.cap, sizeof(*m.next));
 		scan(&m);
 		count_ranks(&m);
 		for (unsigned int bin = 0; bin < g->nr_fast; bin++) {
