@@ -1,12 +1,12 @@
 /*
- * Long fast lists: a program that has freed millions of small blocks. Following such a list through
- * another process's memory costs a system call a step, so the links are read in the order of their
+ * Fast lists of an arena with millions of chunks. They cross the arena in no order, and a step in
+ * another process's memory costs a system call; so the links are read in the order of their
  * addresses first, and followed here.
  *
- *   - bits: one an alignment unit of the arena, set where a small used chunk is whose first word can
- *     be a link (most are in the lists; the others do no harm)
- *   - next: for each such chunk, in the order of addresses, the unit that it links to
- *   - ranks: how many bits are set before each 512, to get from a unit to its place in next
+ *     bits:  one an alignment unit of the arena; set where a small used chunk is whose first word
+ *            can be a link (most are in the lists; the others do no harm)
+ *     next:  for each such chunk, in the order of addresses, the unit that it links to
+ *     ranks: how many bits are set before each 512, to get from a unit to its place in next
  *
  * A process that runs on may have more such chunks when next is filled than when they were counted.
  */
