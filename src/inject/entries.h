@@ -20,8 +20,8 @@
 struct error;
 struct target;
 
-/* Bytes of each function that are kept: what its code is moved and scanned by. */
-#define ENTRY_BYTES_MAX 512
+/* Bytes of each function that are kept at most: what its code is moved and searched by. */
+#define ENTRY_BYTES_MAX 16384
 
 struct entry {
 	enum inject_function function;
@@ -34,8 +34,9 @@ struct entry {
 	 * is, and this one only what else it is called.
 	 */
 	bool is_alias_of_earlier;
-	uint8_t bytes[ENTRY_BYTES_MAX];
-	size_t bytes_nr; /* at most the function's size, where that is known */
+	/* As read from the process; at most the function's size, where that is known. */
+	uint8_t *bytes;
+	size_t bytes_nr;
 };
 
 /* A function that was found and cannot be had. */

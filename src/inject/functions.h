@@ -59,10 +59,10 @@
 	X(REALLOCS_1_23) /* block or NULL = f(block or NULL, nr, bytes of each, …) */ \
 	X(REALLOCS_2_3)  /* block or NULL = f(any, block or NULL, bytes, …) */ \
 	X(REALLOCS_2_34) /* block or NULL = f(any, block or NULL, nr, bytes of each, …) */ \
-	X(REALLOCS_OR_FREES_1_2) /* the same as REALLOCS_1_2, but when it fails the block is freed */ \
+	X(REALLOCS_OR_FREES_1_2) /* as REALLOCS_1_2, but when it fails the block is freed */ \
 	X(REALLOCS_OR_FREES_2_3) \
-	X(REPLACES_1_23) /* 0 or error = f(where the block's address is and goes, nr, bytes of each) */ \
-	X(RESIZES_1_2)   /* usable bytes now = f(block, bytes, more bytes if possible, flags); in place */ \
+	X(REPLACES_1_23) /* 0 or error = f(where the block's address is, nr, bytes of each) */ \
+	X(RESIZES_1_2)   /* usable bytes now = f(block, bytes, …); the block stays where it is */ \
 	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */
 /* clang-format on */
 

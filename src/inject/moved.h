@@ -8,6 +8,9 @@
  *  at + taken │ jne …        │  place of `taken` ◀── │ jmp at + taken             │
  *             └──────────────┘                       └────────────────────────────┘
  *
+ * A call is rewritten so that it returns to where it was. So nothing but the few instructions of
+ * `code` themselves is ever in use there, and no return address points into it.
+ *
  * Pure: bytes in, bytes out. x86-64.
  */
 #ifndef SEEP_INJECT_MOVED_H
@@ -37,13 +40,12 @@ struct moved {
 };
 
 /*
- * bytes: the function's code, nr of them, from its entry at `at` on; known_end: they reach its end
- * (then all of the function is searched for jumps into what is taken, else up to where it is known
- * to end). need: how many bytes of the entry will be overwritten (5 for a jump).
+ * bytes: the function's code, nr of them, from its entry at `at` on; all of it is searched for
+ * jumps into what is taken. need: how many bytes of the entry will be overwritten (5 for a jump).
  *
  * 0 and *ret; or -ENOTSUP and *ret_why, a static text that completes "it cannot be moved: …": it is
  * too short, something jumps into its first bytes, an instruction is unknown or means something
- * else elsewhere; or -ERANGE: `to` is too far from what an instruction refers to.
+ * else elsewhere; or -ERANGE and *ret_why: `to` is too far from what an instruction refers to.
  */
 int moved_make(const uint8_t *bytes, size_t nr, uint64_t at, uint64_t to, size_t need,
 	       struct moved *ret, const char **ret_why);
