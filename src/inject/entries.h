@@ -30,6 +30,11 @@ struct entry {
 	const char *module; /* path; "" the program; belongs to the target */
 	const char *name;   /* the symbol: "je_malloc" */
 	/*
+	 * Whose it is: "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "unknown", as in struct
+	 * wire_header; "" of what is no allocator's (dlclose).
+	 */
+	const char *allocator;
+	/*
 	 * The same address is in the list already, earlier: then that one says what the function
 	 * is, and this one only what else it is called.
 	 */
@@ -51,10 +56,9 @@ struct entries {
 	size_t nr, cap;
 	struct entry_skipped *skipped;
 	size_t nr_skipped, cap_skipped;
-	size_t modules_nr; /* that were looked at */
-	/* The allocator that malloc means to the program: as struct wire_header's allocator. */
-	const char *allocator; /* "glibc", "jemalloc", "tcmalloc", "mimalloc", "musl", "unknown" */
-	uint64_t allocator_addr; /* of that malloc */
+	size_t modules_nr;	 /* that were looked at */
+	const char *allocator;	 /* the one that malloc means to the program */
+	uint64_t allocator_addr; /* of that malloc; 0: there is no malloc, only other names */
 	const char *allocator_module;
 	/* Of use to the recorder inside; 0: there is none. */
 	uint64_t dl_find_object;     /* glibc >= 2.35: _dl_find_object */
