@@ -52,6 +52,7 @@ bool load_damage(const struct load *l, const struct chunk_list *list, struct see
 		str_add(&what, "no data");
 	str_add(&what, " missing");
 	ret->damaged = true;
+	ret->references_lost = l->references_lost;
 	ret->chunks_bad = chunks - l->chunks_good;
 	snprintf(ret->what, sizeof(ret->what), "%s", what.data);
 	str_release(&what);

@@ -111,7 +111,7 @@ static void fill_ends(struct load *l)
 	const struct snapshot *s = l->s;
 	const bool needed[TABLE_NR] = {
 		[TABLE_STRINGS] = s->nr_modules || s->nr_symbols || s->nr_threads ||
-				  s->nr_regions || s->nr_heaps || s->nr_checks,
+				  s->nr_regions || s->nr_heaps || s->nr_checks || s->nr_ref_blocks,
 		[TABLE_MODULES] = s->nr_frames || s->nr_regions,
 		[TABLE_SYMBOLS] = s->nr_frames,
 		[TABLE_FRAMES] = l->good_rows[TABLE_NODES],
@@ -146,8 +146,21 @@ static void forget_lost_names(struct snapshot *s)
 			*names[i] = 0;
 }
 
+/* A graph with holes would have blocks that nothing holds: all of it, or none. */
+static void drop_references(struct load *l)
+{
+	for (int id = TABLE_REF_BLOCKS; id <= TABLE_REF_PATTERNS; id++) {
+		if (l->good_rows[id] != l->meta.table_rows[id]) {
+			references_drop(l->s);
+			l->references_lost = true;
+			return;
+		}
+	}
+}
+
 static void repair(struct load *l)
 {
+	drop_references(l);
 	fill_ends(l);
 	restore_root(l->s);
 	forget_lost_names(l->s);

@@ -21,6 +21,7 @@ struct load {
 	uint64_t good_rows[TABLE_NR]; /* rows really read */
 	uint64_t holes_left;	      /* how many lost rows may still be made up */
 	bool complete;		      /* every row that META promises is there */
+	bool references_lost;	      /* there were some, and not all of them are left */
 };
 
 /*

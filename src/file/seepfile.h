@@ -22,6 +22,7 @@ struct seepfile_damage {
 	size_t chunks_good, chunks_bad; /* bad: damaged or missing */
 	/* "cut short, 3 of 9 chunks are left: 12 of 120 stacks, all 5,000 blocks missing" */
 	char what[512];
+	bool references_lost; /* it had references, of which some are missing: none are given */
 };
 
 /* "-" writes to standard output (no rename). 0 or negative errno with *e (status EXIT_FILE). */

@@ -92,6 +92,41 @@ static const struct column region_columns[] = {
 	LATER(26, VARINT, struct region, huge, 0),
 };
 
+static const struct column ref_block_columns[] = {
+	FIELD(1, DELTA, struct ref_block, addr),
+	FIELD(2, VARINT, struct ref_block, size),
+	FIELD(3, VARINT, struct ref_block, nr_edges),
+	FIELD(4, VARINT, struct ref_block, class_name),
+	FIELD(5, VARINT, struct ref_block, flags),
+};
+
+static const struct column ref_edge_columns[] = {
+	FIELD(1, DELTA, struct ref_edge, block),
+	FIELD(2, VARINT, struct ref_edge, slot),
+	FIELD(3, VARINT, struct ref_edge, into),
+};
+
+static const struct column ref_owner_columns[] = {
+	FIELD(1, DELTA, struct ref_owner, base),
+	FIELD(2, VARINT, struct ref_owner, name),
+	FIELD(3, VARINT, struct ref_owner, before),
+	FIELD(4, VARINT, struct ref_owner, behind),
+	FIELD(5, VARINT, struct ref_owner, kind),
+	FIELD(6, VARINT, struct ref_owner, always_offset),
+};
+
+static const struct column ref_root_columns[] = {
+	FIELD(1, DELTA, struct ref_root, where),   FIELD(2, DELTA, struct ref_root, block),
+	FIELD(3, VARINT, struct ref_root, into),   FIELD(4, VARINT, struct ref_root, owner),
+	FIELD(5, VARINT, struct ref_root, detail),
+};
+
+static const struct column ref_pattern_columns[] = {
+	FIELD(1, VARINT, struct ref_pattern, label),
+	FIELD(2, VARINT, struct ref_pattern, pattern),
+	FIELD(3, VARINT, struct ref_pattern, state),
+};
+
 static const struct column block_columns[] = {
 	FIELD(1, DELTA, struct block, addr),
 	FIELD(2, VARINT, struct block, size),
@@ -190,6 +225,16 @@ const struct table tables[TABLE_NR] = {
 		TABLE(FOURCC('C', 'H', 'C', 'K'), "checks", 1u << 24, checks, check_columns, NULL),
 	[TABLE_BLOCKS] =
 		TABLE(FOURCC('B', 'L', 'K', 'S'), "blocks", 1u << 31, blocks, block_columns, NULL),
+	[TABLE_REF_BLOCKS] = TABLE(FOURCC('R', 'F', 'B', 'L'), "blocks of references",
+				   (1u << 31) - 2, ref_blocks, ref_block_columns, NULL),
+	[TABLE_REF_EDGES] = TABLE(FOURCC('R', 'F', 'E', 'D'), "references", 1ull << 33, ref_edges,
+				  ref_edge_columns, NULL),
+	[TABLE_REF_OWNERS] = TABLE(FOURCC('R', 'F', 'O', 'W'), "owners of roots", 1u << 26,
+				   ref_owners, ref_owner_columns, NULL),
+	[TABLE_REF_ROOTS] = TABLE(FOURCC('R', 'F', 'R', 'T'), "roots", 1u << 31, ref_roots,
+				  ref_root_columns, NULL),
+	[TABLE_REF_PATTERNS] = TABLE(FOURCC('R', 'F', 'P', 'T'), "patterns", 1u << 16, ref_patterns,
+				     ref_pattern_columns, NULL),
 };
 
 static const struct column meta_columns[] = {
@@ -222,6 +267,14 @@ static const struct column meta_columns[] = {
 	LATER(52, VARINT, struct meta, figures.shared_memory, 0),
 	LATER(53, VARINT, struct meta, figures.swap, 0),
 	LATER(54, VARINT, struct meta, figures.page_tables, 0),
+	LATER(55, VARINT, struct meta, ref_account.word_bytes, 0),
+	LATER(56, VARINT, struct meta, ref_account.root_bytes, 0),
+	LATER(57, VARINT, struct meta, ref_account.root_words, 0),
+	LATER(58, VARINT, struct meta, ref_account.unread_bytes, 0),
+	LATER(59, VARINT, struct meta, ref_account.unwalked_heaps, 0),
+	LATER(60, VARINT, struct meta, ref_account.unwalked_bytes, 0),
+	LATER(61, VARINT, struct meta, ref_account.extra_blocks, 0),
+	LATER(62, VARINT, struct meta, ref_account.rejected_blocks, 0),
 	FIELD(64, VARINT, struct meta, chunks),
 	FIELD(65, VARINT, struct meta, table_rows[TABLE_STRINGS]),
 	FIELD(66, VARINT, struct meta, table_rows[TABLE_MODULES]),
@@ -235,6 +288,11 @@ static const struct column meta_columns[] = {
 	LATER(74, VARINT, struct meta, table_rows[TABLE_HEAPS], 0),
 	LATER(75, VARINT, struct meta, table_rows[TABLE_SPANS], 0),
 	LATER(76, VARINT, struct meta, table_rows[TABLE_CHECKS], 0),
+	LATER(77, VARINT, struct meta, table_rows[TABLE_REF_BLOCKS], 0),
+	LATER(78, VARINT, struct meta, table_rows[TABLE_REF_EDGES], 0),
+	LATER(79, VARINT, struct meta, table_rows[TABLE_REF_OWNERS], 0),
+	LATER(80, VARINT, struct meta, table_rows[TABLE_REF_ROOTS], 0),
+	LATER(81, VARINT, struct meta, table_rows[TABLE_REF_PATTERNS], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
@@ -319,7 +377,11 @@ void meta_from_snapshot(struct meta *m, const struct snapshot *s)
 			 (s->symbols_resolved ? META_SYMBOLS_RESOLVED : 0u) |
 			 (s->has_heaps ? META_HAS_HEAPS : 0u) |
 			 (s->has_region_use ? META_HAS_REGION_USE : 0u) |
+			 (s->has_references ? META_HAS_REFERENCES : 0u) |
+			 (s->ref_account.has_registers ? META_REF_REGISTERS : 0u) |
+			 (s->ref_account.has_kernel ? META_REF_KERNEL : 0u) |
 			 (s->losses.torn ? META_TORN : 0u),
+		.ref_account = s->ref_account,
 	};
 	for (int i = 0; i < TABLE_NR; i++)
 		m->table_rows[i] = table_nr(&tables[i], s);
@@ -343,4 +405,8 @@ void meta_to_snapshot(const struct meta *m, struct snapshot *s)
 	s->losses.torn = m->flags & META_TORN;
 	s->has_heaps = m->flags & META_HAS_HEAPS;
 	s->has_region_use = m->flags & META_HAS_REGION_USE;
+	s->has_references = m->flags & META_HAS_REFERENCES;
+	s->ref_account = m->ref_account;
+	s->ref_account.has_registers = m->flags & META_REF_REGISTERS;
+	s->ref_account.has_kernel = m->flags & META_REF_KERNEL;
 }

@@ -24,6 +24,11 @@ enum table_id {
 	TABLE_SPANS,
 	TABLE_CHECKS,
 	TABLE_BLOCKS,
+	TABLE_REF_BLOCKS,
+	TABLE_REF_EDGES,
+	TABLE_REF_OWNERS,
+	TABLE_REF_ROOTS,
+	TABLE_REF_PATTERNS,
 	TABLE_NR,
 };
 
@@ -60,6 +65,9 @@ enum meta_flags {
 	META_TORN = 1 << 4,
 	META_HAS_HEAPS = 1 << 5,
 	META_HAS_REGION_USE = 1 << 6,
+	META_HAS_REFERENCES = 1 << 7,
+	META_REF_REGISTERS = 1 << 8, /* struct ref_account: has_registers, has_kernel */
+	META_REF_KERNEL = 1 << 9,
 };
 
 struct meta {
@@ -69,6 +77,7 @@ struct meta {
 	uint32_t flags; /* enum meta_flags */
 	struct process_figures figures;
 	struct losses losses; /* torn is in the flags */
+	struct ref_account ref_account;
 	uint64_t table_rows[TABLE_NR];
 	uint64_t chunks; /* in the whole file, both METAs counted, the index not */
 };

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "model/reach_private.h"
+#include "model/references.h"
 
 struct reach *reach_new(unsigned int word_bytes)
 {
@@ -181,13 +182,33 @@ bool reach_is_block(const struct reach *r, uint32_t id)
 	return id < r->nr_ids && !bit_get(r->gaps, id);
 }
 
+uint32_t reach_row_of(const struct ref_block *rows, uint32_t nr, uint64_t addr)
+{
+	uint32_t low = 0, high = nr;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (rows[middle].addr <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* A block of no bytes is one byte here, too. */
+	if (!low || (addr != rows[low - 1].addr && addr - rows[low - 1].addr >= rows[low - 1].size))
+		return REACH_NONE;
+	return low - 1;
+}
+
 uint32_t reach_find(const struct reach *r, uint64_t addr)
 {
-	const struct reach_span *s = reach_span_of(r, addr);
+	const struct reach_span *s = r->rows ? NULL : reach_span_of(r, addr);
 	const struct reach_cell *cell;
 	uint64_t granule;
 	uint32_t id;
 
+	if (r->rows)
+		return reach_row_of(r->rows, r->nr_ids, addr);
 	if (!s)
 		return REACH_NONE;
 	granule = (addr - s->start) >> s->shift;
@@ -213,10 +234,14 @@ static const struct reach_span *span_of_id(const struct reach *r, uint32_t id)
 
 uint64_t reach_address(const struct reach *r, uint32_t id)
 {
-	const struct reach_span *s = span_of_id(r, id);
-	size_t low = 0, high = s->nr_cells;
+	const struct reach_span *s;
+	size_t low = 0, high;
 	uint64_t starts;
 
+	if (r->rows)
+		return r->rows[id].addr;
+	s = span_of_id(r, id);
+	high = s->nr_cells;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 
@@ -234,10 +259,14 @@ uint64_t reach_address(const struct reach *r, uint32_t id)
 
 uint64_t reach_size(const struct reach *r, uint32_t id)
 {
-	const struct reach_span *s = span_of_id(r, id);
-	uint32_t size = s->sizes[id - s->first_id];
+	const struct reach_span *s;
+	uint32_t size;
 	uint64_t addr;
 
+	if (r->rows)
+		return r->rows[id].size;
+	s = span_of_id(r, id);
+	size = s->sizes[id - s->first_id];
 	if (size != UINT32_MAX)
 		return size;
 	addr = reach_address(r, id);

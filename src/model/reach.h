@@ -70,6 +70,8 @@ void reach_scan(struct reach *r, uint64_t addr, const void *bytes, size_t len);
 /* After the last piece. */
 void reach_scan_end(struct reach *r);
 
+/* What a word would be as an edge: REACH_NONE where it points to no block, else its id. */
+uint32_t reach_resolve(const struct reach *r, uint64_t word);
 /* A word found in a root. Returns the block it points to, REACH_NONE for most. */
 uint32_t reach_root(struct reach *r, uint64_t word);
 /* All words of a piece of a root. */
@@ -85,6 +87,8 @@ enum reach_state reach_state(const struct reach *r, uint32_t id);
  */
 void reach_each_weakly_held(struct reach *r, void (*fn)(void *context, uint32_t id), void *context);
 void reach_hold(struct reach *r, uint32_t id);
+/* All that was taken for a root, in that order: edges, as below. */
+const uint32_t *reach_roots(const struct reach *r, size_t *ret_nr);
 
 /* Edges of a block: ids of the blocks it points to, with REACH_WEAK set for pointers to a middle.
  */

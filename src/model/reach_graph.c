@@ -203,7 +203,7 @@ uint64_t reach_nr_edges(const struct reach *r)
 	return r->nr_edges;
 }
 
-uint32_t reach_root(struct reach *r, uint64_t word)
+uint32_t reach_resolve(const struct reach *r, uint64_t word)
 {
 	const struct reach_span *s;
 	uint32_t target;
@@ -213,6 +213,15 @@ uint32_t reach_root(struct reach *r, uint64_t word)
 	s = reach_span_of(r, word);
 	target = s ? resolve(r, s, word) : REACH_NONE;
 	if (target == REACH_NONE || bit_get(r->gaps, target & ~REACH_WEAK))
+		return REACH_NONE;
+	return target;
+}
+
+uint32_t reach_root(struct reach *r, uint64_t word)
+{
+	uint32_t target = reach_resolve(r, word);
+
+	if (target == REACH_NONE)
 		return REACH_NONE;
 	ARRAY_PUSH(r->roots, r->nr_roots, r->cap_roots, target);
 	return target & ~REACH_WEAK;
@@ -334,6 +343,12 @@ void reach_each_weakly_held(struct reach *r, void (*fn)(void *context, uint32_t 
 void reach_hold(struct reach *r, uint32_t id)
 {
 	ARRAY_PUSH(r->roots, r->nr_roots, r->cap_roots, id);
+}
+
+const uint32_t *reach_roots(const struct reach *r, size_t *ret_nr)
+{
+	*ret_nr = r->nr_roots;
+	return r->roots;
 }
 
 enum reach_state reach_state(const struct reach *r, uint32_t id)

@@ -26,8 +26,12 @@ struct reach_big {
 	uint64_t addr, size;
 };
 
+struct ref_block;
+
 struct reach {
 	unsigned int word_bytes;
+	const struct ref_block
+		*rows; /* of a snapshot: they are the blocks, and there are no spans */
 	bool sealed;
 	struct reach_span *spans; /* ascending */
 	size_t nr_spans, cap_spans;
@@ -67,6 +71,9 @@ static inline uint64_t reach_offset(const struct reach *r, uint32_t id)
 {
 	return r->group_base[id >> REACH_GROUP_SHIFT] + r->offsets[id];
 }
+
+/* Index of the row that holds addr, REACH_NONE: none. */
+uint32_t reach_row_of(const struct ref_block *rows, uint32_t nr, uint64_t addr);
 
 /* The span that holds addr, or NULL. */
 struct reach_span *reach_span_of(const struct reach *r, uint64_t addr);

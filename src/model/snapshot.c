@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#define SUB_SPANS_MAX 4096 /* in one outer span; a hostile file may have any number */
+
 void snapshot_init(struct snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -35,6 +37,11 @@ void snapshot_release(struct snapshot *s)
 	free(s->heaps);
 	free(s->spans);
 	free(s->checks);
+	free(s->ref_blocks);
+	free(s->ref_edges);
+	free(s->ref_owners);
+	free(s->ref_roots);
+	free(s->ref_patterns);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -138,6 +145,27 @@ uint32_t snapshot_find_module(const struct snapshot *s, uint64_t addr)
 
 		if (addr >= m->start && addr < m->end && !(m->flags & MODULE_UNLOADED))
 			return (uint32_t)i;
+	}
+	return NO_INDEX;
+}
+
+uint32_t snapshot_find_heap(const struct snapshot *s, uint64_t addr)
+{
+	size_t low = 0, high = s->nr_spans, most;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->spans[middle].start <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* Spans of sub-heaps that lie in front of addr may stand between it and the outer one. */
+	most = low < SUB_SPANS_MAX ? low : SUB_SPANS_MAX;
+	for (size_t i = low; i > low - most; i--) {
+		if (addr < s->spans[i - 1].end)
+			return s->spans[i - 1].heap;
 	}
 	return NO_INDEX;
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "model/heaps.h"
+#include "model/references.h"
 #include "model/strings.h"
 
 struct error;
@@ -168,6 +169,7 @@ struct snapshot {
 	bool has_blocks;
 	bool has_heaps;	     /* heaps were walked: heaps, spans, checks */
 	bool has_region_use; /* regions know their resident bytes */
+	bool has_references; /* ref_…: see model/references.h */
 	bool at_exit;	     /* taken when the process had ended */
 	bool symbols_resolved;
 	uint32_t allocator; /* string: "glibc", "jemalloc", … "" unknown */
@@ -196,6 +198,17 @@ struct snapshot {
 	size_t nr_spans, cap_spans;
 	struct heap_check *checks;
 	size_t nr_checks, cap_checks;
+	struct ref_account ref_account;
+	struct ref_block *ref_blocks; /* ascending by address */
+	size_t nr_ref_blocks, cap_ref_blocks;
+	struct ref_edge *ref_edges; /* by block */
+	size_t nr_ref_edges, cap_ref_edges;
+	struct ref_owner *ref_owners;
+	size_t nr_ref_owners, cap_ref_owners;
+	struct ref_root *ref_roots;
+	size_t nr_ref_roots, cap_ref_roots;
+	struct ref_pattern *ref_patterns;
+	size_t nr_ref_patterns, cap_ref_patterns;
 	struct losses losses;
 	struct totals totals; /* sums over stacks; snapshot_sum() fills them */
 };
@@ -213,6 +226,8 @@ int snapshot_check(const struct snapshot *s, struct error *e);
 int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, struct error *e);
 /* Module whose range holds addr and that is still loaded, or NO_INDEX. */
 uint32_t snapshot_find_module(const struct snapshot *s, uint64_t addr);
+/* The heap whose span holds addr, the innermost one, or NO_INDEX. */
+uint32_t snapshot_find_heap(const struct snapshot *s, uint64_t addr);
 bool losses_any(const struct losses *l);
 
 #endif

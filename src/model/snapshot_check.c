@@ -309,5 +309,7 @@ int snapshot_check(const struct snapshot *s, struct error *e)
 		err = check_heaps(s, e);
 	if (!err)
 		err = check_memory(s, e);
+	if (!err)
+		err = references_check(s, e);
 	return err;
 }

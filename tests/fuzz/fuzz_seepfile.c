@@ -4,15 +4,20 @@
  * get past the first gate.
  */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../unit/forge.h"
 #include "base/error.h"
+#include "base/str.h"
 #include "driver.h"
 #include "file/seepfile.h"
+#include "model/dominators.h"
 #include "model/heapdiff.h"
 #include "model/heapview.h"
 #include "model/histogram.h"
+#include "model/leak_heads.h"
+#include "model/reach_path.h"
 #include "model/regions.h"
 #include "model/sheet.h"
 #include "model/snapshot.h"
@@ -36,6 +41,36 @@ static void show_heaps(const struct snapshot *s)
 	histogram_release(&sizes);
 }
 
+/* The graph that it says there is can be walked, whatever it is. */
+static void walk_references(const struct snapshot *s)
+{
+	uint32_t *owners = calloc(s->nr_ref_roots + 1, sizeof(*owners));
+	struct leak_heads heads;
+	struct dominators d;
+	struct root_hits hits;
+	struct reach_path path;
+	struct str text = STR_INIT;
+	struct reach *r = references_reach(s, &hits);
+
+	leak_heads_find(r, REACH_LEAKED, &heads);
+	leak_heads_release(&heads);
+	for (size_t i = 0; i < s->nr_ref_roots; i++) {
+		owners[i] = s->ref_roots[i].owner;
+		references_describe_root(s, &s->ref_roots[i], &text);
+	}
+	FUZZ_MUST(!dominators_find(r, &hits, owners, (uint32_t)s->nr_ref_owners, &d));
+	dominators_release(&d);
+	for (size_t i = 0; i < s->nr_ref_blocks && i < 16; i++) {
+		FUZZ_MUST(reach_find(r, s->ref_blocks[i].addr) == i);
+		reach_path_find(r, &hits, (uint32_t)i, &path);
+		reach_path_release(&path);
+	}
+	reach_free(r);
+	root_hits_release(&hits);
+	str_release(&text);
+	free(owners);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct seepfile_damage damage;
@@ -52,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* whatever can be read can be written */
 	FUZZ_MUST(!seepfile_write(&s, "/dev/null", &e));
 	show_heaps(&s);
+	if (s.has_references)
+		walk_references(&s);
 	regions_classify(&s);
 	FUZZ_MUST(!snapshot_check(&s, &e));
 	snapshot_release(&s);

@@ -196,6 +196,50 @@ static inline void sample_memory(struct snapshot *s, size_t blocks, uint64_t *rn
 	}
 }
 
+/* Adds references to one that was made; at least one block. */
+static inline void sample_references(struct snapshot *s, size_t blocks)
+{
+	uint64_t state = 1234567, *rnd = &state;
+
+	for (size_t i = 0; i < blocks; i++) {
+		uint64_t nr = sample_random(rnd) % 4;
+
+		ARRAY_PUSH(s->ref_blocks, s->nr_ref_blocks, s->cap_ref_blocks,
+			   ((struct ref_block){.addr = 0x555500001010ull + i * 4096,
+					       .size = sample_random(rnd) % 4096,
+					       .nr_edges = nr,
+					       .class_name = i % 5 ? 0 : sample_text(s, "Class", i),
+					       .flags = i % 7 == 0}));
+		for (uint64_t k = 0; k < nr; k++)
+			ARRAY_PUSH(
+				s->ref_edges, s->nr_ref_edges, s->cap_ref_edges,
+				((struct ref_edge){.block = (uint32_t)(sample_random(rnd) % blocks),
+						   .slot = k == 3 ? REF_FAR : (uint32_t)k,
+						   .into = (uint32_t)(i % 3) * 8}));
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		ARRAY_PUSH(s->ref_owners, s->nr_ref_owners, s->cap_ref_owners,
+			   ((struct ref_owner){.base = i * 0x1000ull,
+					       .name = sample_text(s, "owner", i),
+					       .before = sample_text(s, "before", i),
+					       .behind = i ? sample_text(s, "behind", i) : 0,
+					       .kind = (uint8_t)i,
+					       .always_offset = i == 2}));
+		ARRAY_PUSH(s->ref_roots, s->nr_ref_roots, s->cap_ref_roots,
+			   ((struct ref_root){.where = i ? 0x600000000000ull - i * 8 : 0,
+					      .block = (uint32_t)(i * 3 % blocks),
+					      .into = i == 3 ? REF_FAR : 0,
+					      .owner = 3 - i == 3 ? 0 : i,
+					      .detail = i ? sample_text(s, "detail", i) : 0}));
+	}
+	ARRAY_PUSH(s->ref_patterns, s->nr_ref_patterns, s->cap_ref_patterns,
+		   ((struct ref_pattern){.label = sample_text(s, "label", 1),
+					 .pattern = sample_text(s, "pattern", 1),
+					 .state = 1}));
+	s->ref_account = (struct ref_account){1, 2, 3, 4, 5, 6, UINT64_MAX, 8, true, true};
+	s->has_references = true;
+}
+
 /* Release with snapshot_release(). */
 static inline void sample_make(struct snapshot *s, size_t frames, size_t stacks, size_t blocks)
 {
@@ -377,6 +421,60 @@ static inline const char *sample_difference_heaps(const struct snapshot *a,
 	return NULL;
 }
 
+static inline const char *sample_difference_references(const struct snapshot *a,
+						       const struct snapshot *b)
+{
+	SAMPLE_SAME(a, b, has_references);
+	SAMPLE_SAME(a, b, ref_account.root_bytes);
+	SAMPLE_SAME(a, b, ref_account.root_words);
+	SAMPLE_SAME(a, b, ref_account.unread_bytes);
+	SAMPLE_SAME(a, b, ref_account.unwalked_heaps);
+	SAMPLE_SAME(a, b, ref_account.unwalked_bytes);
+	SAMPLE_SAME(a, b, ref_account.extra_blocks);
+	SAMPLE_SAME(a, b, ref_account.rejected_blocks);
+	SAMPLE_SAME(a, b, ref_account.word_bytes);
+	SAMPLE_SAME(a, b, ref_account.has_registers);
+	SAMPLE_SAME(a, b, ref_account.has_kernel);
+	SAMPLE_SAME(a, b, nr_ref_blocks);
+	for (size_t i = 0; i < a->nr_ref_blocks; i++) {
+		SAMPLE_SAME(a, b, ref_blocks[i].addr);
+		SAMPLE_SAME(a, b, ref_blocks[i].size);
+		SAMPLE_SAME(a, b, ref_blocks[i].nr_edges);
+		SAMPLE_SAME(a, b, ref_blocks[i].class_name);
+		SAMPLE_SAME(a, b, ref_blocks[i].flags);
+	}
+	SAMPLE_SAME(a, b, nr_ref_edges);
+	for (size_t i = 0; i < a->nr_ref_edges; i++) {
+		SAMPLE_SAME(a, b, ref_edges[i].block);
+		SAMPLE_SAME(a, b, ref_edges[i].slot);
+		SAMPLE_SAME(a, b, ref_edges[i].into);
+	}
+	SAMPLE_SAME(a, b, nr_ref_owners);
+	for (size_t i = 0; i < a->nr_ref_owners; i++) {
+		SAMPLE_SAME(a, b, ref_owners[i].base);
+		SAMPLE_SAME(a, b, ref_owners[i].name);
+		SAMPLE_SAME(a, b, ref_owners[i].before);
+		SAMPLE_SAME(a, b, ref_owners[i].behind);
+		SAMPLE_SAME(a, b, ref_owners[i].kind);
+		SAMPLE_SAME(a, b, ref_owners[i].always_offset);
+	}
+	SAMPLE_SAME(a, b, nr_ref_roots);
+	for (size_t i = 0; i < a->nr_ref_roots; i++) {
+		SAMPLE_SAME(a, b, ref_roots[i].where);
+		SAMPLE_SAME(a, b, ref_roots[i].block);
+		SAMPLE_SAME(a, b, ref_roots[i].into);
+		SAMPLE_SAME(a, b, ref_roots[i].owner);
+		SAMPLE_SAME(a, b, ref_roots[i].detail);
+	}
+	SAMPLE_SAME(a, b, nr_ref_patterns);
+	for (size_t i = 0; i < a->nr_ref_patterns; i++) {
+		SAMPLE_SAME(a, b, ref_patterns[i].label);
+		SAMPLE_SAME(a, b, ref_patterns[i].pattern);
+		SAMPLE_SAME(a, b, ref_patterns[i].state);
+	}
+	return NULL;
+}
+
 /* Name of the first field that differs, NULL: none. */
 static inline const char *sample_difference(const struct snapshot *a, const struct snapshot *b)
 {
@@ -394,6 +492,8 @@ static inline const char *sample_difference(const struct snapshot *a, const stru
 		field = sample_difference_memory(a, b);
 	if (!field)
 		field = sample_difference_heaps(a, b);
+	if (!field)
+		field = sample_difference_references(a, b);
 	return field;
 }
 
