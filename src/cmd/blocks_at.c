@@ -138,6 +138,24 @@ static void add_rows(const struct blocks_command *c, struct blocks_source *s, st
 		add_row(c, s, sheet, "after", &around->after);
 }
 
+/* Would seep refs know of it? */
+static bool is_in_graph(const struct blocks_source *s, const struct block_facts *b)
+{
+	return block_is_busy(b) && !(blocks_heap(s, b->heap).flags & HEAP_NESTED) &&
+	       (s->look.target || s->look.snapshot.has_references);
+}
+
+static void say_how_to_go_on(const struct blocks_command *c, const struct block_facts *b,
+			     struct sheet *sheet)
+{
+	struct str target = STR_INIT;
+
+	text_quote(&target, c->target);
+	sheet_note(sheet, "who points to it, and what keeps it alive: seep refs %s 0x%llx",
+		   target.data, (unsigned long long)b->addr);
+	str_release(&target);
+}
+
 static void fill(const struct blocks_command *c, struct blocks_source *s, uint64_t addr,
 		 struct blocks_around *around, struct sheet *sheet)
 {
@@ -156,6 +174,8 @@ static void fill(const struct blocks_command *c, struct blocks_source *s, uint64
 	else if (block_is_busy(b))
 		sheet_note(sheet, "who made it is not known: the recorder did not see it");
 	say_header(s, b, sheet);
+	if (is_in_graph(s, b))
+		say_how_to_go_on(c, b, sheet);
 }
 
 int blocks_at(const struct blocks_command *c)

@@ -11,6 +11,7 @@
 #include "cmd/symbolize.h"
 #include "model/filter.h"
 #include "model/lines.h"
+#include "model/references.h"
 #include "model/site.h"
 #include "sym/demangle.h"
 
@@ -20,6 +21,8 @@ static unsigned int wanted_of(const struct blocks_wants *wants)
 
 	if (wants->memory || filter_asks_class(wants->filter))
 		wanted |= LOOK_MEMORY;
+	if (wants->references)
+		wanted |= LOOK_REFERENCES;
 	return wanted;
 }
 
@@ -66,22 +69,32 @@ int blocks_open(struct blocks_source *s, const char *operand, const struct look_
 {
 	bool stacks = wants->stacks || filter_asks_stacks(wants->filter);
 	struct look_options options = *o;
+	struct look look;
 	int err;
 
 	memset(s, 0, sizeof(*s));
 	options.wanted = wanted_of(wants);
 	options.no_symbols = o->no_symbols || !stacks;
-	err = look_at(operand, &options, &s->look, e);
+	err = look_at(operand, &options, &look, e);
 	if (err < 0)
 		return err;
+	blocks_adopt(s, &look, wants);
 	if (!wants->blind && s->look.snapshot.nr_blocks == 0)
 		err = blocks_refuse_blind(s, e);
 	if (err < 0) {
-		look_release(&s->look);
+		blocks_close(s);
 		return err;
 	}
 	if (!options.no_symbols)
 		name_stacks(s, o);
+	return 0;
+}
+
+void blocks_adopt(struct blocks_source *s, struct look *look, const struct blocks_wants *wants)
+{
+	memset(s, 0, sizeof(*s));
+	s->look = *look;
+	*look = (struct look){.operand = NULL};
 	block_filter_init(&s->filter, wants->filter, &s->look.snapshot);
 	if (s->look.target) {
 		window_init(&s->window, s->look.target, 0);
@@ -92,13 +105,10 @@ int blocks_open(struct blocks_source *s, const char *operand, const struct look_
 		s->joined =
 			mem_alloc_array(s->look.snapshot.nr_blocks / 64 + 1, sizeof(*s->joined));
 	}
-	return 0;
 }
 
-void blocks_close(struct blocks_source *s)
+void blocks_give_back(struct blocks_source *s, struct look *ret)
 {
-	if (!s->look.label)
-		return;
 	for (size_t i = 0; i < s->nr_class_texts; i++)
 		free(s->class_texts[i]);
 	free(s->class_texts);
@@ -109,7 +119,18 @@ void blocks_close(struct blocks_source *s)
 	if (s->look.target)
 		window_release(&s->window);
 	block_filter_release(&s->filter);
-	look_release(&s->look);
+	*ret = s->look;
+	memset(s, 0, sizeof(*s));
+}
+
+void blocks_close(struct blocks_source *s)
+{
+	struct look look;
+
+	if (!s->look.label)
+		return;
+	blocks_give_back(s, &look);
+	look_release(&look);
 }
 
 size_t blocks_nr_heaps(const struct blocks_source *s)
@@ -216,9 +237,10 @@ static void join(struct blocks_source *s, struct block_facts *b)
 
 	if (at == SIZE_MAX)
 		return;
-	s->joined[at / 64] |= 1ull << (at % 64);
+	if (s->joined)
+		s->joined[at / 64] |= 1ull << (at % 64);
 	known = &s->look.snapshot.blocks[at];
-	if (known->size > b->usable)
+	if (known->size > b->usable || known->stack == NO_INDEX)
 		return;
 	b->size = known->size;
 	b->is_requested = true;
@@ -329,22 +351,40 @@ int blocks_each(struct blocks_source *s, size_t heap, blocks_visit visit, void *
 	return rc;
 }
 
+static uint32_t heap_of(struct blocks_source *s, uint64_t addr)
+{
+	size_t at;
+
+	if (s->look.heaps) {
+		at = heaps_find_heap(s->look.heaps, addr);
+		return at == HEAP_ALL ? NO_INDEX : (uint32_t)at;
+	}
+	return snapshot_find_heap(&s->look.snapshot, addr);
+}
+
 void blocks_know(struct blocks_source *s, struct block_facts *b)
 {
-	size_t heap = s->look.heaps ? heaps_find_heap(s->look.heaps, b->addr) : HEAP_ALL;
-
-	b->heap = heap == HEAP_ALL ? NO_INDEX : (uint32_t)heap;
+	b->heap = heap_of(s, b->addr);
 	if (s->look.snapshot.nr_blocks)
 		join(s, b);
 	blocks_find_class(s, b);
 }
 
-/* One numbering for both: C++ classes are even, Python's types odd, 0 and 1 are nothing. */
+/*
+ * One numbering for both: C++ classes are even, Python's types odd, 0 and 1 are nothing. Of a
+ * snapshot with references it is the text's number.
+ */
 void blocks_find_class(struct blocks_source *s, struct block_facts *b)
 {
 	uint64_t size = b->usable ? b->usable : b->size;
 	uint32_t id;
 
+	if (!s->look.target) {
+		id = references_find(&s->look.snapshot, b->addr);
+		b->class_id =
+			id == NO_INDEX ? CLASS_NONE : s->look.snapshot.ref_blocks[id].class_name;
+		return;
+	}
 	if (!s->vtables)
 		return;
 	b->class_id =
@@ -375,6 +415,9 @@ const char *blocks_class_text(struct blocks_source *s, uint32_t class_id, bool i
 {
 	size_t at = (size_t)class_id / 2 * 2 + is_array;
 
+	/* A snapshot has the text, of arrays too. */
+	if (!s->look.target)
+		return strings_get(&s->look.snapshot.strings, class_id);
 	if (class_id == CLASS_NONE || !s->vtables)
 		return "";
 	if (class_id & 1)

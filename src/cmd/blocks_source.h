@@ -62,6 +62,7 @@ struct blocks_source {
 struct blocks_wants {
 	const struct filter *filter; /* must outlive the source; NULL: all that is busy */
 	bool memory;		     /* contents are read */
+	bool references;	     /* or a snapshot that has references */
 	bool classes;		     /* names of classes are wanted where they can be had */
 	bool stacks;		     /* and so are stacks */
 	bool blind;		     /* good even where not one block is known */
@@ -73,9 +74,13 @@ struct blocks_wants {
  */
 int blocks_open(struct blocks_source *s, const char *operand, const struct look_options *o,
 		const struct blocks_wants *wants, struct error *e);
+/* The same of a look that has been taken, which belongs to *s afterwards. Nothing is refused. */
+void blocks_adopt(struct blocks_source *s, struct look *look, const struct blocks_wants *wants);
 /* -ENOTSUP where no heap can be walked and the allocator is not known: what blocks_open() asks. */
 int blocks_refuse_blind(const struct blocks_source *s, struct error *e);
 void blocks_close(struct blocks_source *s);
+/* Closes it, but for its look, which is the caller's again. */
+void blocks_give_back(struct blocks_source *s, struct look *ret);
 
 size_t blocks_nr_heaps(const struct blocks_source *s);
 /* i beyond the last, NO_INDEX too: a heap of no name. */

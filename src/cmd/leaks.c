@@ -89,7 +89,7 @@ static int read_options(struct leaks_options *o, int argc, char **argv, int *ret
 		.found = "a leak is left (with --exit-code)",
 		.operands_min = 1,
 		.operands_max = 1,
-		.operands = "a process or a core",
+		.operands = "a process, core or snapshot",
 	};
 
 	look_options_table(&o->look, look);
@@ -216,6 +216,9 @@ static int look_repeatedly(const char *target, const struct leaks_options *o, st
 	}
 	if (err == 0 && o->repeat > 1)
 		leaks_keep_repeated(l, lost.addresses, lost.nr);
+	/* A pointer that is on its way in one look has arrived in the next. */
+	if (err == 0 && o->repeat < 2 && !graph_is_consistent(&l->graph))
+		leaks_weaken(l);
 	free(lost.addresses);
 	return err;
 }

@@ -7,9 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cmd/blocks_source.h"
-#include "heap/extra_blocks.h"
-#include "heap/reachable.h"
+#include "cmd/graph.h"
 #include "model/leak_baseline.h"
 #include "model/leakview.h"
 #include "model/suppress.h"
@@ -45,28 +43,35 @@ struct leaks_known {
 /* One look, and the leaks that it found. */
 struct leaks_look {
 	const struct leaks_options *o;
-	struct blocks_source source;
-	struct extra_blocks extra; /* that only the recorder knows */
-	struct reachable_account account;
-	bool has_registers, has_kernel;
-	struct reach *reach;
+	struct graph graph;
 	struct leak_heads heads;   /* of what has leaked */
 	struct leak_list leaks;	   /* what is to be shown */
 	struct leak_totals totals; /* of all that was found */
 	struct leaks_left_out left_out;
+	bool is_weakened; /* what seemed to have leaked has possibly leaked */
 };
 
 /* *l is valid, and to be released, only on success. */
 int leaks_look(const char *target, const struct leaks_options *o, struct leaks_look *l,
 	       struct error *e);
 void leaks_look_release(struct leaks_look *l);
+/* The part of it behind graph_find(): fills heads, leaks and totals of *l, whose o is set. */
+void leaks_collect_look(struct leaks_look *l);
 
 /* Addresses of all leaked blocks, ascending; caller frees. */
 uint64_t *leaks_addresses(const struct leaks_look *l, size_t *ret_nr);
 /* Keeps the leaks whose block was leaked in that earlier look too; the rest is left out. */
 void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t nr);
+/*
+ * For a look that is not of one instant: what seems to have leaked may be held by a pointer that
+ * was on its way from one place to another. It has possibly leaked, then.
+ */
+void leaks_weaken(struct leaks_look *l);
 /* Leaves out what --min-bytes, --age, --since, --suppressions and --baseline are about. */
 int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e);
+
+/* The largest first, what has leaked before what has possibly. */
+void leaks_sort(struct leaks_look *l);
 
 /* Names, as struct leak_namer wants them; context: the struct leaks_look. */
 struct leak_namer leaks_namer(struct leaks_look *l);
@@ -77,6 +82,8 @@ void leaks_fingerprint_text(struct leaks_look *l, const struct leak *leak, struc
 
 /* Adds what the blocks are to labels of groups whose site and class are not known. */
 void leaks_hint(struct leaks_look *l, struct leak_groups *groups);
+/* The same as rows of a snapshot, for those who have no memory to look at. */
+void leaks_hint_keep(struct leaks_look *l, const struct leak_groups *groups, struct snapshot *to);
 
 /* An exit status, after an explanation if it is not EXIT_DONE. *k is to be released in any case. */
 int leaks_known_read(const struct leaks_options *o, struct leaks_known *k);

@@ -9,48 +9,44 @@
 #include "base/progress.h"
 #include "base/str.h"
 #include "cmd/leaks.h"
-#include "cmd/unwalked.h"
 #include "model/lines.h"
 
-static int search(struct leaks_look *l, struct error *e)
+void leaks_collect_look(struct leaks_look *l)
 {
-	struct look *look = &l->source.look;
 	struct leak_totals *t = &l->totals;
 	void (*collect)(struct leak_list *, const struct reach *, const struct leak_heads *,
 			enum reach_state) = l->o->indirect ? leaks_collect_all : leaks_collect;
 	struct leak_heads possible;
-	struct roots roots;
-	int err;
 
-	roots_find(look->target, look->heaps, 0, &roots);
-	roots_add_blocks(&roots, &l->extra);
-	l->has_registers = roots.has_registers;
-	l->has_kernel = roots.has_kernel;
-	err = reachable_find(look->target, look->heaps, &roots, &l->reach, &l->account, NULL, e);
-	roots_release(&roots);
-	if (err < 0)
-		return err;
-	leak_heads_find(l->reach, REACH_LEAKED, &l->heads);
-	collect(&l->leaks, l->reach, &l->heads, REACH_LEAKED);
+	leak_heads_find(l->graph.reach, REACH_LEAKED, &l->heads);
+	collect(&l->leaks, l->graph.reach, &l->heads, REACH_LEAKED);
 	t->leaks = l->heads.nr;
 	t->leaked_blocks = l->heads.blocks;
 	t->leaked_bytes = l->heads.bytes;
-	leak_heads_find(l->reach, REACH_POSSIBLE, &possible);
+	leak_heads_find(l->graph.reach, REACH_POSSIBLE, &possible);
 	if (l->o->possible)
-		collect(&l->leaks, l->reach, &possible, REACH_POSSIBLE);
+		collect(&l->leaks, l->graph.reach, &possible, REACH_POSSIBLE);
 	t->possible_leaks = possible.nr;
 	t->possible_blocks = possible.blocks;
 	t->possible_bytes = possible.bytes;
 	leak_heads_release(&possible);
-	t->reachable_blocks = l->account.blocks - t->leaked_blocks - t->possible_blocks;
-	t->reachable_bytes = l->account.bytes - t->leaked_bytes - t->possible_bytes;
-	return 0;
+	t->reachable_blocks = l->graph.account.blocks - t->leaked_blocks - t->possible_blocks;
+	t->reachable_bytes = l->graph.account.bytes - t->leaked_bytes - t->possible_bytes;
+	for (size_t i = 0; i < l->leaks.nr; i++)
+		blocks_know(&l->graph.source, &l->leaks.items[i].facts);
+}
+
+static int refuse_content(const struct leaks_look *l, struct error *e)
+{
+	error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' holds no contents of memory",
+		  l->graph.source.look.operand);
+	error_hint(e, "without --content it answers; a core has contents (seep core)");
+	return -ENODATA;
 }
 
 int leaks_look(const char *target, const struct leaks_options *o, struct leaks_look *l,
 	       struct error *e)
 {
-	const struct blocks_wants wants = {.memory = true, .stacks = true};
 	struct look_options options = o->look;
 	struct progress progress;
 	int err;
@@ -59,15 +55,16 @@ int leaks_look(const char *target, const struct leaks_options *o, struct leaks_l
 	l->o = o;
 	options.progress = &progress;
 	progress_start(&progress, STDERR_FILENO, "looking for leaks", 0);
-	err = unwalked_open(&l->source, target, &options, &wants, &l->extra, e);
+	err = graph_open(&l->graph, target, &options, e);
 	if (err == 0) {
-		err = search(l, e);
-		if (err == 0) {
-			for (size_t i = 0; i < l->leaks.nr; i++)
-				blocks_know(&l->source, &l->leaks.items[i].facts);
-		} else {
+		if (o->content && !graph_has_memory(&l->graph))
+			err = refuse_content(l, e);
+		if (err == 0)
+			err = graph_find(&l->graph, false, e);
+		if (err == 0)
+			leaks_collect_look(l);
+		else
 			leaks_look_release(l);
-		}
 	}
 	progress_end(&progress);
 	return err;
@@ -77,9 +74,7 @@ void leaks_look_release(struct leaks_look *l)
 {
 	leaks_release(&l->leaks);
 	leak_heads_release(&l->heads);
-	reach_free(l->reach);
-	extra_blocks_release(&l->extra);
-	blocks_close(&l->source);
+	graph_close(&l->graph);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -88,9 +83,10 @@ uint64_t *leaks_addresses(const struct leaks_look *l, size_t *ret_nr)
 	uint64_t *addresses = mem_alloc_array((size_t)l->heads.blocks, sizeof(*addresses));
 	size_t nr = 0;
 
-	for (uint32_t id = 0; id < reach_ids(l->reach); id++) {
-		if (reach_is_block(l->reach, id) && reach_state(l->reach, id) == REACH_LEAKED)
-			addresses[nr++] = reach_address(l->reach, id);
+	for (uint32_t id = 0; id < reach_ids(l->graph.reach); id++) {
+		if (reach_is_block(l->graph.reach, id) &&
+		    reach_state(l->graph.reach, id) == REACH_LEAKED)
+			addresses[nr++] = reach_address(l->graph.reach, id);
 	}
 	*ret_nr = nr;
 	return addresses;
@@ -142,6 +138,19 @@ void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t
 	l->leaks.nr = kept;
 }
 
+void leaks_weaken(struct leaks_look *l)
+{
+	struct leak_totals *t = &l->totals;
+
+	l->is_weakened = true;
+	t->possible_leaks += t->leaks;
+	t->possible_blocks += t->leaked_blocks;
+	t->possible_bytes += t->leaked_bytes;
+	t->leaks = t->leaked_blocks = t->leaked_bytes = 0;
+	for (size_t i = 0; i < l->leaks.nr; i++)
+		l->leaks.items[i].state = REACH_POSSIBLE;
+}
+
 static const struct block *find_block(const struct snapshot *s, uint64_t addr)
 {
 	size_t low = 0, high = s->nr_blocks;
@@ -175,7 +184,8 @@ struct sieve {
 
 static bool is_suppressed(struct sieve *s, const struct leak *leak)
 {
-	const struct lines *lines = block_filter_lines(&s->l->source.filter, leak->facts.stack);
+	const struct lines *lines =
+		block_filter_lines(&s->l->graph.source.filter, leak->facts.stack);
 	struct suppression *rule;
 
 	if (!s->suppressions || !lines)
@@ -238,7 +248,7 @@ int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e
 	int err = 0;
 
 	if (s.since)
-		err = snapshot_same_process(s.since, &l->source.look.snapshot, e);
+		err = snapshot_same_process(s.since, &l->graph.source.look.snapshot, e);
 	if (err < 0)
 		return err;
 	for (size_t i = 0; i < l->leaks.nr; i++) {

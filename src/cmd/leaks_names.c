@@ -13,27 +13,28 @@ static void name_site(void *context, const struct leak *leak, struct str *out)
 	struct leaks_look *l = context;
 
 	if (leak->facts.stack != NO_INDEX)
-		blocks_site_text(&l->source, leak->facts.stack, out);
+		blocks_site_text(&l->graph.source, leak->facts.stack, out);
 }
 
 static void name_class(void *context, const struct leak *leak, struct str *out)
 {
 	struct leaks_look *l = context;
 
-	str_add(out, blocks_class_text(&l->source, leak->facts.class_id, leak->facts.is_array));
+	str_add(out,
+		blocks_class_text(&l->graph.source, leak->facts.class_id, leak->facts.is_array));
 }
 
 static void name_heap(void *context, const struct leak *leak, struct str *out)
 {
 	struct leaks_look *l = context;
 
-	str_add(out, blocks_heap(&l->source, leak->facts.heap).name);
+	str_add(out, blocks_heap(&l->graph.source, leak->facts.heap).name);
 }
 
 static void name_content(void *context, const struct leak *leak, struct str *out)
 {
 	struct leaks_look *l = context;
-	struct target *t = l->source.look.target;
+	struct target *t = l->graph.source.look.target;
 	const struct content_options options = {.word_bytes = target_word_bytes(t)};
 	uint8_t bytes[CONTENT_BYTES];
 	size_t want = leak->facts.size < sizeof(bytes) ? (size_t)leak->facts.size : sizeof(bytes);
@@ -91,7 +92,7 @@ static void add_stack_text(const struct lines *lines, struct str *out)
 
 void leaks_fingerprint_text(struct leaks_look *l, const struct leak *leak, struct str *out)
 {
-	const struct lines *lines = block_filter_lines(&l->source.filter, leak->facts.stack);
+	const struct lines *lines = block_filter_lines(&l->graph.source.filter, leak->facts.stack);
 
 	str_printf(out, "%s\n", leak_state_name(leak->state));
 	if (lines) {

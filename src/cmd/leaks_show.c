@@ -34,8 +34,13 @@ static void set_heading(const struct leaks_look *l, struct sheet *sheet)
 	const struct leak_totals *t = &l->totals;
 	struct str out = STR_INIT;
 
-	text_printable(&out, l->source.look.label, strlen(l->source.look.label));
-	if (t->leaked_blocks == 0)
+	text_printable(&out, l->graph.source.look.label, strlen(l->graph.source.look.label));
+	if (l->is_weakened && t->possible_blocks)
+		str_printf(&out, ": %s in %s block%s possibly leaked; nothing is certain",
+			   format_bytes(t->possible_bytes).text,
+			   format_count(t->possible_blocks).text,
+			   t->possible_blocks == 1 ? "" : "s");
+	else if (t->leaked_blocks == 0)
 		str_printf(&out, ": nothing has leaked; %s blocks are reachable, %s",
 			   format_count(t->reachable_blocks).text,
 			   format_bytes(t->reachable_bytes).text);
@@ -73,8 +78,8 @@ static void note_left_out(const struct leaks_look *l, struct sheet *sheet)
 
 static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 {
-	const struct reachable_account *a = &l->account;
-	const struct losses *losses = &l->source.look.snapshot.losses;
+	const struct reachable_account *a = &l->graph.account;
+	const struct losses *losses = &l->graph.source.look.snapshot.losses;
 
 	if (a->extra_blocks)
 		sheet_note(sheet,
@@ -92,7 +97,9 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 			   "Incomplete: %s could not be read; blocks held from there only count as "
 			   "leaked.%s",
 			   format_bytes(a->unread_bytes).text,
-			   target_how(l->source.look.target)->kind == TARGET_CLONE
+			   graph_has_memory(&l->graph) &&
+					   target_how(l->graph.source.look.target)->kind ==
+						   TARGET_CLONE
 				   ? " --method stop reads what a clone does not have."
 				   : "");
 	if (a->extra_blocks && losses->dropped_blocks)
@@ -104,10 +111,10 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 	if (a->rejected_blocks)
 		sheet_note(sheet, "Incomplete: %s blocks of a damaged heap were left out.",
 			   format_count(a->rejected_blocks).text);
-	if (!l->has_registers)
+	if (!l->graph.has_registers)
 		sheet_note(sheet, "Incomplete: registers could not be read; a block that only a "
 				  "register holds counts as leaked.");
-	if (!l->has_kernel)
+	if (!l->graph.has_kernel)
 		sheet_note(sheet, "Incomplete: what the kernel holds for it (epoll, timers) is not "
 				  "known; a block held only there counts as leaked.");
 }
@@ -120,7 +127,12 @@ static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 		sheet_note(sheet, "Reachable: %s in %s blocks.",
 			   format_bytes(t->reachable_bytes).text,
 			   format_count(t->reachable_blocks).text);
-	if (t->possible_blocks)
+	if (l->is_weakened && t->possible_blocks)
+		sheet_note(sheet,
+			   "Possibly leaked, because the process went on while it was read: "
+			   "a pointer may have been on its way. What two looks find lost has "
+			   "leaked (--repeat 2).");
+	else if (t->possible_blocks)
 		sheet_note(sheet,
 			   "Possibly leaked: %s in %s blocks, held by nothing but pointers into "
 			   "their middle%s.",
@@ -129,9 +141,9 @@ static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 			   l->o->possible ? "" : " (--possible lists them)");
 	note_left_out(l, sheet);
 	note_gaps(l, sheet);
-	if (!l->source.look.snapshot.has_recorder && l->leaks.nr)
+	if (!l->graph.source.look.snapshot.has_recorder && l->leaks.nr)
 		sheet_note(sheet, "Who made them is not known: seep run -- PROGRAM records that.");
-	look_note_how(&l->source.look, sheet);
+	graph_note_how(&l->graph, sheet);
 }
 
 /* --- what hangs on the largest leaks --- */
@@ -148,7 +160,7 @@ static void name_node(void *context, uint64_t addr, uint64_t size, struct str *o
 					  .usable = size,
 					  .stack = NO_INDEX,
 					  .age_ns = AGE_UNKNOWN};
-	blocks_know(&l->source, &leak.facts);
+	blocks_know(&l->graph.source, &leak.facts);
 	namer.class_name(l, &leak, &class_name);
 	namer.site(l, &leak, &site);
 	leakview_shape(&leak, class_name.data, out);
@@ -165,9 +177,10 @@ static void add_trees(struct leaks_look *l, struct sheet *sheet)
 	struct sheet *part = leak_tree_part(sheet);
 
 	for (size_t i = 0; i < l->leaks.nr && i < TREES_SHOWN; i++) {
-		if (l->leaks.items[i].state == REACH_LEAKED)
-			leak_tree_add(part, l->reach, &l->heads,
-				      reach_find(l->reach, l->leaks.items[i].addr), &options);
+		uint32_t id = reach_find(l->graph.reach, l->leaks.items[i].addr);
+
+		if (reach_state(l->graph.reach, id) == REACH_LEAKED)
+			leak_tree_add(part, l->graph.reach, &l->heads, id, &options);
 	}
 }
 
@@ -177,7 +190,7 @@ static struct leaks_ci_row ci_row(struct leaks_look *l, const struct leak_group 
 				  struct str *text)
 {
 	const struct leak *leak = &l->leaks.items[g->first];
-	const struct lines *lines = block_filter_lines(&l->source.filter, leak->facts.stack);
+	const struct lines *lines = block_filter_lines(&l->graph.source.filter, leak->facts.stack);
 	struct leaks_ci_row row = {
 		.label = g->label,
 		.state = leak_state_name(g->state),
@@ -211,8 +224,8 @@ static int show_ci(struct leaks_look *l, const struct leak_groups *groups)
 	if (l->o->format == LEAKS_SARIF)
 		leaks_write_sarif(rows, groups->nr, SEEP_VERSION, &out);
 	else
-		leaks_write_junit(rows, groups->nr, l->source.look.label, &out);
-	look_done_reading(&l->source.look);
+		leaks_write_junit(rows, groups->nr, l->graph.source.look.label, &out);
+	look_done_reading(&l->graph.source.look);
 	status = show_text(out.data, out.len, l->o->output);
 	free(rows);
 	str_release(&out);
@@ -235,8 +248,8 @@ static int show_sheets(struct leaks_look *l, const struct leak_groups *groups)
 		leakview_groups(&l->leaks, groups, &sheet);
 	if (o->tree)
 		add_trees(l, &sheet);
-	look_done_reading(&l->source.look);
-	look_totals(&l->source.look, &sheet);
+	look_done_reading(&l->graph.source.look);
+	look_totals(&l->graph.source.look, &sheet);
 	leakview_totals(&l->totals, &sheet);
 	sheet_total(&sheet, "suppressed_leaks", CELL_COUNT, l->left_out.suppressed);
 	sheet_total(&sheet, "baseline_leaks", CELL_COUNT, l->left_out.in_baseline);
@@ -274,13 +287,18 @@ static int write_baseline(struct leaks_look *l)
 	return status;
 }
 
+void leaks_sort(struct leaks_look *l)
+{
+	if (l->leaks.nr)
+		qsort(l->leaks.items, l->leaks.nr, sizeof(*l->leaks.items), by_total);
+}
+
 int leaks_show(struct leaks_look *l)
 {
 	struct leak_groups groups;
 	int status;
 
-	if (l->leaks.nr)
-		qsort(l->leaks.items, l->leaks.nr, sizeof(*l->leaks.items), by_total);
+	leaks_sort(l);
 	if (l->o->write_baseline) {
 		status = write_baseline(l);
 		if (status != EXIT_DONE)

@@ -85,6 +85,24 @@ static enum operand classify(const char *operand)
 	return OPERAND_PROCESS;
 }
 
+static int need_references(const struct look *l, struct error *e)
+{
+	if (l->snapshot.has_references)
+		return 0;
+	if (l->references_lost) {
+		error_set(e, -ENODATA, EXIT_FILE,
+			  "the references in snapshot '%s' are not whole, and of no use: %s",
+			  l->operand, l->damage);
+		return -ENODATA;
+	}
+	error_set(e, -ENODATA, EXIT_FILE,
+		  "snapshot '%s' holds no contents of memory, and was taken without references",
+		  l->operand);
+	error_hint(e, "seep snap --references keeps them; or look at the process itself, or at a "
+		      "core of it (seep core)");
+	return -ENODATA;
+}
+
 static int need_heaps(const struct look *l, unsigned int wanted, struct error *e)
 {
 	if (wanted & LOOK_MEMORY) {
@@ -93,6 +111,8 @@ static int need_heaps(const struct look *l, unsigned int wanted, struct error *e
 		error_hint(e, "look at the process itself, or at a core of it (seep core)");
 		return -ENODATA;
 	}
+	if (wanted & LOOK_REFERENCES)
+		return need_references(l, e);
 	if ((wanted & LOOK_HEAPS) && !l->snapshot.has_heaps) {
 		error_set(e, -ENODATA, EXIT_FILE, "snapshot '%s' has no heaps in it", l->operand);
 		error_hint(e, "take it again with this version of seep");
@@ -119,6 +139,7 @@ static int look_at_file(struct look *l, const struct look_options *o, struct err
 	l->label = mem_printf("%s", l->operand);
 	if (damage.damaged)
 		l->damage = mem_strdup(damage.what);
+	l->references_lost = damage.references_lost;
 	return need_heaps(l, o->wanted, e);
 }
 
@@ -272,14 +293,15 @@ void look_done_reading(struct look *l)
 void look_totals(const struct look *l, struct sheet *sheet)
 {
 	const struct snapshot *s = &l->snapshot;
-	bool stood_still = !l->target || target_how(l->target)->kind != TARGET_CORE;
+	const char *method = strings_get(&s->strings, s->method);
+	bool stood_still = strcmp(method, target_kind_name(TARGET_CORE)) != 0;
 
 	if (s->identity.pid > 0)
 		sheet_total(sheet, "pid", CELL_COUNT, (uint64_t)s->identity.pid);
 	else
 		sheet_total_unknown(sheet, "pid");
 	sheet_total_text(sheet, "process", strings_get(&s->strings, s->identity.name));
-	sheet_total_text(sheet, "method", strings_get(&s->strings, s->method));
+	sheet_total_text(sheet, "method", method);
 	if (stood_still)
 		sheet_total(sheet, "pause_ns", CELL_COUNT, s->pause_ns);
 	else

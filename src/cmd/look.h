@@ -32,8 +32,9 @@ enum look_wanted {
 	 */
 	LOOK_FIND_HEAPS = 1 << 5,
 	LOOK_RECORDED_BLOCKS = 1 << 6, /* with LOOK_RECORDER: the blocks that it saw, as rows */
-	LOOK_SPANS = 1 << 7,  /* where heaps are, without walking them: rows without figures */
-	LOOK_LET_GO = 1 << 8, /* a stopped process goes on before heaps are looked for */
+	LOOK_SPANS = 1 << 7,	  /* where heaps are, without walking them: rows without figures */
+	LOOK_REFERENCES = 1 << 9, /* bytes will be read, or a snapshot file's references */
+	LOOK_LET_GO = 1 << 8,	  /* a stopped process goes on before heaps are looked for */
 };
 
 struct look_options {
@@ -55,6 +56,7 @@ struct look {
 	struct heaps *heaps;	  /* NULL: not wanted, or a snapshot file */
 	struct snapshot snapshot; /* strings and rows of what was found */
 	char *damage;		  /* of a snapshot file; NULL whole */
+	bool references_lost;	  /* by that damage */
 };
 
 /* Options every looking command shares, to be put into its own table: how many at `table`. */

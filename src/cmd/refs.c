@@ -12,7 +12,6 @@
 #include "cmd/cmd.h"
 #include "cmd/refs.h"
 #include "cmd/show.h"
-#include "cmd/unwalked.h"
 #include "model/leaks.h"
 #include "model/refview.h"
 #include "model/sheet.h"
@@ -57,7 +56,7 @@ static int read_options(struct refs_options *o, int argc, char **argv, int *ret_
 		.examples = examples,
 		.operands_min = 1,
 		.operands_max = 2,
-		.operands = "a process or a core, and an address",
+		.operands = "a process, core or snapshot, and an address",
 	};
 
 	look_options_table(&o->look, &table[8]);
@@ -66,88 +65,91 @@ static int read_options(struct refs_options *o, int argc, char **argv, int *ret_
 
 static int search(struct refs_run *run, struct error *e)
 {
-	struct look *look = &run->source.look;
-	int err;
+	int err = graph_find(run->graph, true, e);
 
-	roots_find(look->target, look->heaps, 0, &run->roots);
-	roots_add_blocks(&run->roots, &run->extra);
-	err = reachable_find(look->target, look->heaps, &run->roots, &run->reach, &run->account,
-			     &run->hits, e);
 	if (err < 0 || !run->has_addr)
 		return err;
-	run->id = reach_find(run->reach, run->addr);
+	run->id = reach_find(run->graph->reach, run->addr);
 	if (run->id != REACH_NONE)
 		return 0;
 	error_set(e, -ENOENT, EXIT_TARGET, "0x%llx is in no busy block of %s",
-		  (unsigned long long)run->addr, look->label);
+		  (unsigned long long)run->addr, run->graph->source.look.label);
 	error_hint(e, "seep blocks --at says what is there");
 	return -ENOENT;
 }
 
-/* Every word of a block that points into the range of another; false: it cannot be read. */
-static void each_pointer(struct refs_run *run, uint32_t from, uint32_t to,
-			 void (*found)(struct sheet *s, struct refs_run *run, uint32_t from,
-				       uint64_t at, uint64_t word),
-			 struct sheet *s)
+static void add_pointer(struct sheet *s, struct refs_run *run, uint32_t from, uint64_t offset,
+			bool has_offset, uint64_t into)
 {
-	uint64_t addr = reach_address(run->reach, from), size = reach_size(run->reach, from);
-	uint64_t low = reach_address(run->reach, to), width = reach_size(run->reach, to);
-	unsigned int step = target_word_bytes(run->source.look.target);
-	struct window *w = &run->source.window;
-	uint64_t word;
-
-	for (uint64_t at = 0; at + step <= size; at += step) {
-		if (window_word(w, addr + at, &word) && word - low < width)
-			found(s, run, from, addr + at, word);
-	}
-}
-
-static void add_pointer(struct sheet *s, struct refs_run *run, uint32_t from, uint64_t at,
-			uint64_t word)
-{
+	uint64_t start = reach_address(run->graph->reach, from);
 	struct str what = STR_INIT;
 
 	refs_describe_block(run, from, &what);
-	refview_add(s, "block", at, at - reach_address(run->reach, from), true,
-		    word - reach_address(run->reach, run->id), what.data);
+	refview_add(s, "block", has_offset ? start + offset : 0, offset, has_offset, into,
+		    what.data);
 	str_release(&what);
 }
 
-static uint64_t word_at(struct refs_run *run, uint64_t where)
+/* Every word of a block that points into the one asked about. */
+static void add_pointers(struct refs_run *run, struct sheet *s, uint32_t from)
 {
-	uint64_t word = 0;
+	struct graph *g = run->graph;
+	uint64_t addr = reach_address(g->reach, from), size = reach_size(g->reach, from);
+	uint64_t low = reach_address(g->reach, run->id), width = reach_size(g->reach, run->id);
+	unsigned int step = target_word_bytes(g->source.look.target);
+	uint64_t word;
 
-	if (where & REACHABLE_WORD)
-		return run->roots.words[where & ~REACHABLE_WORD].value;
-	if (where & REACHABLE_OWN)
-		return where & ~REACHABLE_OWN;
-	target_read_word(run->source.look.target, where, &word);
-	return word;
+	for (uint64_t at = 0; at + step <= size; at += step) {
+		if (window_word(&g->source.window, addr + at, &word) && word - low < width)
+			add_pointer(s, run, from, at, true, word - low);
+	}
 }
 
-static void add_root_row(struct refs_run *run, struct sheet *s, const struct root_hit *hit)
+/* The same of a snapshot. first: index of the block's first edge. */
+static void add_kept_pointers(struct refs_run *run, struct sheet *s, uint32_t from, uint64_t first)
 {
-	uint64_t block = reach_address(run->reach, hit->edge & ~REACH_WEAK);
+	const struct snapshot *shot = &run->graph->source.look.snapshot;
+	const struct ref_block *b = &shot->ref_blocks[from];
+
+	for (uint64_t i = first; i < first + b->nr_edges; i++) {
+		const struct ref_edge *edge = &shot->ref_edges[i];
+
+		if (edge->block == run->id)
+			add_pointer(s, run, from,
+				    (uint64_t)edge->slot * shot->ref_account.word_bytes,
+				    edge->slot != REF_FAR, edge->into);
+	}
+}
+
+static void add_root_row(struct refs_run *run, struct sheet *s, size_t hit)
+{
 	struct str what = STR_INIT;
 
-	refs_describe_root(run, hit->where, &what);
-	refview_add(s, "root", hit->where & (REACHABLE_WORD | REACHABLE_OWN) ? 0 : hit->where, 0,
-		    false, word_at(run, hit->where) - block, what.data);
+	refs_describe_root(run, hit, &what);
+	refview_add(s, "root", refs_root_address(run, hit), 0, false, refs_root_into(run, hit),
+		    what.data);
 	str_release(&what);
 }
 
 static void add_referrers(struct refs_run *run, struct sheet *s)
 {
-	uint32_t *ids;
+	struct graph *g = run->graph;
+	uint32_t *ids, done = 0;
+	uint64_t first = 0;
 	size_t nr;
 
-	for (size_t i = 0; i < run->hits.nr; i++) {
-		if ((run->hits.items[i].edge & ~REACH_WEAK) == run->id)
-			add_root_row(run, s, &run->hits.items[i]);
+	for (size_t i = 0; i < g->hits.nr; i++) {
+		if ((g->hits.items[i].edge & ~REACH_WEAK) == run->id)
+			add_root_row(run, s, i);
 	}
-	nr = reach_referrers(run->reach, run->id, &ids);
-	for (size_t i = 0; i < nr; i++)
-		each_pointer(run, ids[i], run->id, add_pointer, s);
+	nr = reach_referrers(g->reach, run->id, &ids);
+	for (size_t i = 0; i < nr && graph_has_memory(g); i++)
+		add_pointers(run, s, ids[i]);
+	for (size_t i = 0; i < nr && !graph_has_memory(g); i++) {
+		for (; done < ids[i]; done++)
+			first += g->source.look.snapshot.ref_blocks[done].nr_edges;
+		add_kept_pointers(run, s, ids[i], first);
+	}
 	free(ids);
 }
 
@@ -156,7 +158,7 @@ static void add_step(struct refs_run *run, struct sheet *path, uint32_t id)
 	struct str what = STR_INIT;
 
 	refs_describe_block(run, id, &what);
-	refview_path_add(path, "block", reach_address(run->reach, id), what.data);
+	refview_path_add(path, "block", reach_address(run->graph->reach, id), what.data);
 	str_release(&what);
 }
 
@@ -166,13 +168,10 @@ static void add_path(struct refs_run *run, struct sheet *s)
 	struct str what = STR_INIT;
 	struct reach_path path;
 
-	reach_path_find(run->reach, &run->hits, run->id, &path);
+	reach_path_find(run->graph->reach, &run->graph->hits, run->id, &path);
 	if (path.nr) {
-		uint64_t where = run->hits.items[path.hit].where;
-
-		refs_describe_root(run, where, &what);
-		refview_path_add(part, "root", where & (REACHABLE_WORD | REACHABLE_OWN) ? 0 : where,
-				 what.data);
+		refs_describe_root(run, path.hit, &what);
+		refview_path_add(part, "root", refs_root_address(run, path.hit), what.data);
 		for (size_t i = 0; i < path.nr; i++)
 			add_step(run, part, path.ids[i]);
 		if (path.weak)
@@ -180,7 +179,10 @@ static void add_path(struct refs_run *run, struct sheet *s)
 				      "be chance.");
 	} else {
 		sheet_note(s,
-			   "Nothing that is used points to it, nor to what does: it has leaked.");
+			   "Nothing that is used points to it, nor to what does: it has leaked%s.",
+			   graph_is_consistent(run->graph)
+				   ? ""
+				   : ", or a pointer was on its way while the process was read");
 	}
 	reach_path_release(&path);
 	str_release(&what);
@@ -188,7 +190,7 @@ static void add_path(struct refs_run *run, struct sheet *s)
 
 static void note_gaps(const struct refs_run *run, struct sheet *sheet)
 {
-	const struct reachable_account *a = &run->account;
+	const struct reachable_account *a = &run->graph->account;
 
 	if (a->unwalked_heaps && !a->extra_blocks)
 		sheet_note(sheet, "Not looked at: %s of %s heaps whose blocks are not known.",
@@ -199,18 +201,28 @@ static void note_gaps(const struct refs_run *run, struct sheet *sheet)
 			   format_bytes(a->unread_bytes).text);
 }
 
+/* What is not of one instant proves no leak. */
+static const char *state_of_block(const struct refs_run *run)
+{
+	enum reach_state state = reach_state(run->graph->reach, run->id);
+
+	if (state == REACH_LEAKED && !graph_is_consistent(run->graph))
+		state = REACH_POSSIBLE;
+	return leak_state_name(state);
+}
+
 static int fill(struct refs_run *run, struct sheet *sheet, struct error *e)
 {
-	uint64_t begin = reach_address(run->reach, run->id);
+	uint64_t begin = reach_address(run->graph->reach, run->id);
 	struct str text = STR_INIT;
 
 	refview_init(sheet);
 	refs_describe_block(run, run->id, &text);
 	sheet_set_heading(sheet, "0x%llx, %s: %s\n", (unsigned long long)begin, text.data,
-			  leak_state_name(reach_state(run->reach, run->id)));
-	sheet_total_text(sheet, "state", leak_state_name(reach_state(run->reach, run->id)));
+			  state_of_block(run));
+	sheet_total_text(sheet, "state", state_of_block(run));
 	sheet_total(sheet, "address", CELL_ADDRESS, begin);
-	sheet_total(sheet, "size", CELL_BYTES, reach_size(run->reach, run->id));
+	sheet_total(sheet, "size", CELL_BYTES, reach_size(run->graph->reach, run->id));
 	add_referrers(run, sheet);
 	sheet_total(sheet, "referrers", CELL_COUNT, sheet_rows(sheet));
 	if (sheet_rows(sheet) == 0)
@@ -246,15 +258,16 @@ static int answer(struct refs_run *run)
 
 	if (search(run, &e) < 0)
 		return cmd_fail(&e);
-	run->variables = variables_open(&run->source.look.snapshot, &names);
+	if (graph_has_memory(run->graph))
+		run->variables = variables_open(&run->graph->source.look.snapshot, &names);
 	err = run->has_addr ? fill(run, &sheet, &e) : refs_keepers(run, &sheet, &e);
 	variables_close(run->variables);
 	if (err < 0)
 		return cmd_fail(&e);
 	note_gaps(run, &sheet);
-	look_done_reading(&run->source.look);
-	look_totals(&run->source.look, &sheet);
-	look_note_how(&run->source.look, &sheet);
+	look_done_reading(&run->graph->source.look);
+	look_totals(&run->graph->source.look, &sheet);
+	graph_note_how(run->graph, &sheet);
 	status = show_sheet(&sheet, (enum show_format)run->o->format, run->o->output);
 	sheet_release(&sheet);
 	return status;
@@ -262,9 +275,9 @@ static int answer(struct refs_run *run)
 
 int cmd_refs(int argc, char **argv)
 {
-	const struct blocks_wants wants = {.memory = true, .stacks = true};
 	struct refs_options o = {.limit = 20};
-	struct refs_run run = {.o = &o};
+	struct graph graph;
+	struct refs_run run = {.o = &o, .graph = &graph};
 	struct error e = {0};
 	int first, status = read_options(&o, argc, argv, &first);
 
@@ -276,13 +289,9 @@ int cmd_refs(int argc, char **argv)
 	status = run.has_addr ? parse_address(argv[first + 1], &run.addr) : EXIT_DONE;
 	if (status != EXIT_DONE)
 		return status;
-	if (unwalked_open(&run.source, argv[first], &o.look, &wants, &run.extra, &e) < 0)
+	if (graph_open(&graph, argv[first], &o.look, &e) < 0)
 		return cmd_fail(&e);
 	status = answer(&run);
-	reach_free(run.reach);
-	root_hits_release(&run.hits);
-	roots_release(&run.roots);
-	extra_blocks_release(&run.extra);
-	blocks_close(&run.source);
+	graph_close(&graph);
 	return status;
 }

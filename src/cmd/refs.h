@@ -6,14 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cmd/blocks_source.h"
+#include "base/str.h"
+#include "cmd/graph.h"
 #include "cmd/symbolize.h"
-#include "heap/extra_blocks.h"
-#include "heap/reachable.h"
 
 struct error;
 struct sheet;
-struct str;
 
 struct refs_options {
 	struct look_options look;
@@ -25,20 +23,28 @@ struct refs_options {
 
 struct refs_run {
 	const struct refs_options *o;
-	struct blocks_source source;
-	struct extra_blocks extra; /* that only the recorder knows */
-	struct roots roots;
-	struct root_hits hits;
-	struct reachable_account account;
-	struct reach *reach;
-	struct variables *variables;
+	struct graph *graph;
+	struct variables *variables; /* NULL: names are in the snapshot */
 	bool has_addr;
 	uint64_t addr; /* as asked */
 	uint32_t id;   /* the block */
 };
 
-/* "global data shop_table+0x40", "stack of thread 12 (worker)"; where: of a root_hit. */
-void refs_describe_root(const struct refs_run *run, uint64_t where, struct str *out);
+/* What a root is called, in pieces; `where` is that of a hit in memory. */
+struct refs_root_text {
+	struct str before, behind; /* the offset */
+	uint64_t base;		   /* from which it counts; 0: there is none, but … */
+	bool always_offset;	   /* … here */
+};
+void refs_root_text(const struct refs_run *run, uint64_t where, struct refs_root_text *ret);
+void refs_root_text_release(struct refs_root_text *text);
+
+/* "global data shop_table+0x40", "stack of thread 12 (worker)"; hit: index into graph->hits. */
+void refs_describe_root(const struct refs_run *run, size_t hit, struct str *out);
+/* Where that pointer is, 0: not in memory. */
+uint64_t refs_root_address(const struct refs_run *run, size_t hit);
+/* How many bytes behind the beginning of its block it points. */
+uint64_t refs_root_into(const struct refs_run *run, size_t hit);
 /* "block of 48 bytes, shop::Order, made at order_new (shop.c:51)" */
 void refs_describe_block(struct refs_run *run, uint32_t id, struct str *out);
 
@@ -47,8 +53,8 @@ void refs_describe_block(struct refs_run *run, uint32_t id, struct str *out);
  * one owner.
  */
 struct refs_owner {
-	uint64_t key;
-	size_t hit; /* the first of its words: index into run->hits */
+	uint64_t key; /* of a snapshot: its row */
+	size_t hit;   /* the first of its words: index into graph->hits; of a snapshot unused */
 };
 
 struct refs_owners {

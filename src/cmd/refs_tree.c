@@ -28,13 +28,13 @@ static int tree_init(struct tree *t, struct refs_run *run, struct error *e)
 
 	t->run = run;
 	refs_owners_find(run, &t->owners);
-	err = dominators_find(run->reach, &run->hits, t->owners.of_hit, (uint32_t)t->owners.nr,
-			      &t->d);
+	err = dominators_find(run->graph->reach, &run->graph->hits, t->owners.of_hit,
+			      (uint32_t)t->owners.nr, &t->d);
 	if (err < 0) {
 		refs_owners_release(&t->owners);
 		return error_set(e, err, EXIT_TARGET,
 				 "more than four thousand million pointers in the blocks of %s",
-				 run->source.look.label);
+				 run->graph->source.look.label);
 	}
 	return 0;
 }
@@ -51,11 +51,11 @@ static void add_holders(const struct tree *t, uint32_t id, struct str *out)
 	uint32_t seen[HOLDERS_SHOWN];
 	size_t nr = 0;
 
-	for (size_t i = 0; i < t->run->hits.nr && nr < HOLDERS_SHOWN; i++) {
+	for (size_t i = 0; i < t->run->graph->hits.nr && nr < HOLDERS_SHOWN; i++) {
 		uint32_t owner = t->owners.of_hit[i];
 		bool again = false;
 
-		if ((t->run->hits.items[i].edge & ~REACH_WEAK) != id)
+		if ((t->run->graph->hits.items[i].edge & ~REACH_WEAK) != id)
 			continue;
 		for (size_t k = 0; k < nr; k++)
 			again |= seen[k] == owner;
@@ -101,15 +101,16 @@ int refs_keepers(struct refs_run *run, struct sheet *ret, struct error *e)
 
 	if (err < 0)
 		return err;
-	keepview_init(ret, run->reach, &t.d, run->o->limit, &options);
-	text_printable(&label, run->source.look.label, strlen(run->source.look.label));
+	keepview_init(ret, run->graph->reach, &t.d, run->o->limit, &options);
+	text_printable(&label, run->graph->source.look.label,
+		       strlen(run->graph->source.look.label));
 	sheet_set_heading(ret, "%s: %s in %s blocks, and who keeps them\n", label.data,
 			  format_bytes(t.d.bytes[DOMINATORS_ROOT]).text,
 			  format_count(t.d.blocks[DOMINATORS_ROOT]).text);
 	part = keepview_tree(ret, "What the largest keep");
 	nr = dominators_largest(&t.d, DOMINATORS_ROOT, largest, TREES_SHOWN);
 	for (size_t i = 0; i < nr && t.d.bytes[largest[i]]; i++)
-		keepview_tree_add(part, run->reach, &t.d, largest[i], &options);
+		keepview_tree_add(part, run->graph->reach, &t.d, largest[i], &options);
 	str_release(&label);
 	tree_release(&t);
 	return 0;
@@ -130,7 +131,7 @@ int refs_kept_by_block(struct refs_run *run, struct sheet *s, struct error *e)
 	if (n != DOMINATORS_NONE) {
 		sheet_total(s, "retained_bytes", CELL_BYTES, t.d.bytes[n]);
 		sheet_total(s, "retained_blocks", CELL_COUNT, t.d.blocks[n]);
-		keepview_tree_add(part, run->reach, &t.d, n, &options);
+		keepview_tree_add(part, run->graph->reach, &t.d, n, &options);
 	}
 	tree_release(&t);
 	return 0;

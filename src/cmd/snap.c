@@ -13,6 +13,8 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/look.h"
+#include "cmd/references.h"
+#include "cmd/symbolize.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
 #include "model/heapview.h"
@@ -22,7 +24,7 @@
 
 struct snap {
 	struct look_options look;
-	bool no_blocks, no_heaps;
+	bool no_blocks, no_heaps, references;
 	const char *operand; /* the pid as text, or a core's path */
 	bool is_core;
 	const char *output; /* NULL: a name is made */
@@ -58,6 +60,10 @@ static int read_options(struct snap *s, int argc, char **argv, int *ret_first)
 		{OPT_FLAG, 'q', "quiet", NULL, "do not say what was written", &s->quiet},
 		{OPT_FLAG, 0, "no-blocks", NULL, "leave the list of blocks out: a small file",
 		 &s->no_blocks},
+		{OPT_FLAG, 'r', "references", NULL,
+		 "which block points to which, and what holds them: seep leaks and seep refs can "
+		 "then answer from the file",
+		 &s->references},
 		{OPT_FLAG, 0, "no-heaps", NULL,
 		 "only what the recorder knows: the process is not stopped for it", &s->no_heaps},
 		{OPT_GROUP, 0, "Repetition", NULL, NULL, NULL},
@@ -160,6 +166,16 @@ static int take_recorded(const struct snap *s, struct snapshot *ret, struct erro
 	return take_from_pid(s->pid, &options, ret, e);
 }
 
+static int look_once(const struct snap *s, const struct look_options *o, struct look *ret,
+		     struct error *e)
+{
+	const struct symbolize_options names = {.symbols = o->symbols,
+						.no_debuginfod = o->no_symbols};
+	int err = look_at(s->operand, o, ret, e);
+
+	return err < 0 || !s->references ? err : references_take(ret, &names, e);
+}
+
 /* The rows of a look; the rest of it goes. */
 static int take_look(const struct snap *s, unsigned int wanted, struct snapshot *ret,
 		     struct error *e)
@@ -169,7 +185,11 @@ static int take_look(const struct snap *s, unsigned int wanted, struct snapshot 
 	int err;
 
 	options.wanted = wanted | LOOK_HEAPS | LOOK_REGION_USE | (s->no_blocks ? 0 : LOOK_BLOCKS);
-	err = look_at(s->operand, &options, &look, e);
+	err = look_once(s, &options, &look, e);
+	if (err == -EAGAIN && options.method == TARGET_WISH_AUTO) {
+		options.method = TARGET_WISH_STOP;
+		err = look_once(s, &options, &look, e);
+	}
 	if (err < 0)
 		return err;
 	look_done_reading(&look);
@@ -190,7 +210,7 @@ static int take_all(const struct snap *s, struct snapshot *ret, struct error *e)
 	if (s->no_heaps)
 		return take_recorded(s, ret, e);
 	err = take_look(s, LOOK_RECORDER, ret, e);
-	if (err == 0 || s->is_core)
+	if (err == 0 || s->is_core || s->references)
 		return err;
 	if (take_recorded(s, ret, NULL) == 0) {
 		cmd_warn("the snapshot has no heaps: %s", e->message);
@@ -318,6 +338,9 @@ int cmd_snap(int argc, char **argv)
 		return status;
 	if (s.count && !s.every_ns)
 		return cmd_usage_error("snap", "--count needs --every");
+	if (s.references && (s.no_heaps || s.no_blocks))
+		return cmd_usage_error("snap", "--references go from block to block: not with "
+					       "--no-blocks or --no-heaps");
 	if (target_is_core(argv[first]))
 		set_core(&s, argv[first]);
 	else if (set_process(&s, argv[first], &e) < 0)

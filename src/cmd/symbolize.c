@@ -305,29 +305,28 @@ void variables_close(struct variables *v)
 	free(v);
 }
 
-bool variables_name(struct variables *v, uint64_t address, struct str *out)
+bool variables_name(struct variables *v, uint64_t address, struct str *before, struct str *behind,
+		    uint64_t *ret_base)
 {
 	uint32_t index = snapshot_find_module(v->snapshot, address);
 	const struct module *m;
 	const char *name, *path;
 	uint64_t offset = 0;
 
+	*ret_base = 0;
 	if (index == NO_INDEX)
 		return false;
 	m = &v->snapshot->modules[index];
 	path = path_base(strings_get(&v->snapshot->strings, m->path));
 	name = sym_variable(v->sym, (int)index, address, &offset);
-	text_printable(out, name ? name : path, strlen(name ? name : path));
-	if (!name)
-		offset = address - m->bias;
-	if (offset || !name)
-		str_printf(out, "+0x%llx", (unsigned long long)offset);
+	*ret_base = name ? address - offset : m->bias;
+	text_printable(before, name ? name : path, strlen(name ? name : path));
 	if (name && !(m->flags & MODULE_MAIN)) {
-		str_add(out, " (");
-		text_printable(out, path, strlen(path));
-		str_add_char(out, ')');
+		str_add(behind, " (");
+		text_printable(behind, path, strlen(path));
+		str_add_char(behind, ')');
 	}
-	return true;
+	return name;
 }
 
 uint64_t variables_start(struct variables *v, uint64_t address)

@@ -56,10 +56,13 @@ struct variables;
 struct variables *variables_open(const struct snapshot *s, const struct symbolize_options *o);
 void variables_close(struct variables *v);
 /*
- * Appends "name+0x10", with the module where it is not the program's own; where no variable is
- * known, "module+0x4010". False: the address is in no module.
+ * Appends what is written before and behind an offset: "name" and " (libshop.so)", the module where
+ * it is not the program's own; where no variable is known, "module" and nothing. *ret_base: where
+ * offsets count from. Is a variable known? Where the address is in no module nothing is appended
+ * and *ret_base is 0.
  */
-bool variables_name(struct variables *v, uint64_t address, struct str *out);
+bool variables_name(struct variables *v, uint64_t address, struct str *before, struct str *behind,
+		    uint64_t *ret_base);
 /* Where the variable begins that holds address; 0: none is known. */
 uint64_t variables_start(struct variables *v, uint64_t address);
 
