@@ -15,6 +15,11 @@
 /* A line that long is none of the kernel's: a path has at most 4 KiB, four times when escaped. */
 #define LINE_MAX_BYTES (64u << 10)
 
+/* "Rss:                   4 kB\n": a key with its colon, and a number of up to eight digits. */
+#define KEY_WIDTH 16
+#define VALUE_WIDTH 8
+#define PADDED_LINE (KEY_WIDTH + VALUE_WIDTH + 4)
+
 /*
  * paths grows, so while reading a row knows its path as an offset (path_at, row by row); pointers
  * are set at the end. Neighbours mostly have the same path, which is then kept once.
@@ -27,6 +32,7 @@ struct parser {
 	uint64_t last_end;
 	size_t next_key; /* of keys: what the next line will likely be */
 	bool in_region;	 /* key lines belong to the last row; false: to one that was left out */
+	char (*padded)[KEY_WIDTH]; /* of keys: how their lines begin */
 };
 
 #define IGNORED UINT16_MAX
@@ -73,17 +79,6 @@ static const struct key {
 #undef OTHER
 };
 #define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
-
-static const struct {
-	char name[3];
-	uint32_t flag;
-} vm_flags[] = {
-	{"lo", SMAPS_VM_LOCKED},     {"hg", SMAPS_VM_HUGE},	 {"nh", SMAPS_VM_NO_HUGE},
-	{"dd", SMAPS_VM_NO_DUMP},    {"dc", SMAPS_VM_NO_FORK},	 {"wf", SMAPS_VM_WIPE_FORK},
-	{"io", SMAPS_VM_IO},	     {"pf", SMAPS_VM_IO},	 {"nr", SMAPS_VM_NO_RESERVE},
-	{"gd", SMAPS_VM_GROWS_DOWN}, {"ht", SMAPS_VM_HUGETLB},	 {"sl", SMAPS_VM_SEALED},
-	{"um", SMAPS_VM_USERFAULT},  {"uw", SMAPS_VM_USERFAULT}, {"ui", SMAPS_VM_USERFAULT},
-};
 
 /* Does the line begin with this key and its colon? */
 static bool is_key(const struct key *key, const char *line, const char *end)
@@ -132,13 +127,41 @@ static bool read_kib(const char *at, const char *end, uint64_t *ret)
 	return true;
 }
 
+#define TWO(a, b) ((unsigned int)(a) << 8 | (unsigned int)(b))
+
 static uint32_t flag_of(const char *word)
 {
-	for (size_t i = 0; i < sizeof(vm_flags) / sizeof(vm_flags[0]); i++) {
-		if (word[0] == vm_flags[i].name[0] && word[1] == vm_flags[i].name[1])
-			return vm_flags[i].flag;
+	switch (TWO(word[0], word[1])) {
+	case TWO('l', 'o'):
+		return SMAPS_VM_LOCKED;
+	case TWO('h', 'g'):
+		return SMAPS_VM_HUGE;
+	case TWO('n', 'h'):
+		return SMAPS_VM_NO_HUGE;
+	case TWO('d', 'd'):
+		return SMAPS_VM_NO_DUMP;
+	case TWO('d', 'c'):
+		return SMAPS_VM_NO_FORK;
+	case TWO('w', 'f'):
+		return SMAPS_VM_WIPE_FORK;
+	case TWO('i', 'o'):
+	case TWO('p', 'f'):
+		return SMAPS_VM_IO;
+	case TWO('n', 'r'):
+		return SMAPS_VM_NO_RESERVE;
+	case TWO('g', 'd'):
+		return SMAPS_VM_GROWS_DOWN;
+	case TWO('h', 't'):
+		return SMAPS_VM_HUGETLB;
+	case TWO('s', 'l'):
+		return SMAPS_VM_SEALED;
+	case TWO('u', 'm'):
+	case TWO('u', 'w'):
+	case TWO('u', 'i'):
+		return SMAPS_VM_USERFAULT;
+	default:
+		return 0;
 	}
-	return 0;
 }
 
 /* Words of two letters, with blanks between. */
@@ -249,27 +272,81 @@ static void take_line(struct parser *p, const char *line, size_t len)
 		p->out.bad_lines++;
 }
 
+/* "     123": blanks, then digits up to the end. */
+static bool read_padded(const char *at, uint64_t *ret)
+{
+	static const char blanks[] = "       ";
+	const char *end = at + VALUE_WIDTH;
+	uint64_t value = 0;
+
+	if (!memcmp(at, blanks, VALUE_WIDTH - 1))
+		at += VALUE_WIDTH - 1;
+	while (at < end - 1 && *at == ' ')
+		at++;
+	for (; at < end; at++) {
+		if (*at < '0' || *at > '9')
+			return false;
+		value = value * 10 + (uint64_t)(*at - '0');
+	}
+	*ret = value;
+	return true;
+}
+
+/*
+ * Nearly every line is the next key in the kernel's own width: its end need not be looked for, and
+ * 50,000 mappings have more than a million of them. Returns the line's length with its newline; 0:
+ * it is another line, and nothing was done.
+ */
+static size_t take_padded(struct parser *p, const char *at, const char *end)
+{
+	const struct key *key = &keys[p->next_key];
+	uint64_t kib;
+
+	if (!p->in_region || p->next_key == NR_KEYS || end - at < PADDED_LINE ||
+	    memcmp(at, p->padded[p->next_key], KEY_WIDTH) ||
+	    memcmp(at + KEY_WIDTH + VALUE_WIDTH, " kB\n", 4) || !read_padded(at + KEY_WIDTH, &kib))
+		return 0;
+	if (key->offset != IGNORED && !add_to(&p->out.items[p->out.nr - 1], key, kib << 10))
+		return 0;
+	p->next_key++;
+	return PADDED_LINE;
+}
+
 /* Takes all whole lines and returns how many bytes that were. */
 static size_t take_lines(struct parser *p, const char *text, size_t len)
 {
 	const char *at = text, *end = text + len, *newline;
 
-	while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
-		take_line(p, at, (size_t)(newline - at));
-		at = newline + 1;
+	while (at < end) {
+		size_t taken = take_padded(p, at, end);
+
+		if (!taken) {
+			newline = memchr(at, '\n', (size_t)(end - at));
+			if (!newline)
+				break;
+			take_line(p, at, (size_t)(newline - at));
+			taken = (size_t)(newline - at) + 1;
+		}
+		at += taken;
 	}
 	return (size_t)(at - text);
 }
 
 static void parser_init(struct parser *p)
 {
-	*p = (struct parser){.out.items = NULL};
+	*p = (struct parser){.padded = mem_alloc_array(NR_KEYS, KEY_WIDTH)};
+	for (size_t i = 0; i < NR_KEYS; i++) {
+		memset(p->padded[i], ' ', KEY_WIDTH);
+		memcpy(p->padded[i], keys[i].name, keys[i].len);
+		p->padded[i][keys[i].len] = ':';
+	}
 	path_room(p, 0)[0] = 0; /* offset 0: no path */
 	p->paths_len = 1;
 }
 
 static void parser_finish(struct parser *p, struct smaps *ret)
 {
+	free(p->padded);
 	for (size_t i = 0; i < p->out.nr; i++)
 		p->out.items[i].map.path = p->out.paths + p->path_at[i];
 	free(p->path_at);

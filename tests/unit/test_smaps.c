@@ -156,6 +156,51 @@ static void what_is_no_figure_is_counted(void **state)
 	}
 }
 
+/* As wide as the kernel's own lines: what is read of them must not depend on the width. */
+static void odd_lines_of_the_usual_width(void **state)
+{
+	static const struct {
+		const char *line;
+		uint64_t rss;
+		size_t bad_lines;
+	} cases[] = {
+		{"Rss:            12345678 kB\n", 12345678ull * KIB, 0},
+		{"Rss:           123456789 kB\n", 123456789ull * KIB, 0},
+		{"Rss:              00004 kB\n", 4 * KIB, 0},
+		{"Rss:                    kB\n", 0, 1},
+		{"Rss:               4 4  kB\n", 0, 1},
+		{"Rss:                 4  kB\n", 0, 1},
+		{"Rss:                 -4 kB\n", 0, 1},
+		{"Rss:                 0x4 kB\n", 0, 1},
+		{"Rss:                  4 KB\n", 0, 1},
+		{"Rss\t:                 4 kB\n", 0, 0}, /* a key of another kernel */
+		{"Rss:          \t       4 kB\n", 0, 1},
+		/* Two lines in the place of one: a key without a figure, and no mapping. */
+		{"Rss:            \n     4 kB\n", 0, 2},
+		{"Size:           \n     4 kB\n", 0, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		struct smaps s;
+
+		snprintf(text, sizeof(text),
+			 "1000-2000 rw-p 0 0:0 0\n%s%sPss:                   8 kB\n",
+			 cases[i].line[0] == 'S' ? ""
+						 : "Size:                  4 kB\n"
+						   "KernelPageSize:        4 kB\n"
+						   "MMUPageSize:           4 kB\n",
+			 cases[i].line);
+		s = parse(text);
+		assert_int_equal(s.nr, 1);
+		assert_int_equal(s.items[0].rss, cases[i].rss);
+		assert_int_equal(s.items[0].pss, strstr(cases[i].line, "\n ") ? 0 : 8 * KIB);
+		assert_int_equal(s.bad_lines, cases[i].bad_lines);
+		smaps_release(&s);
+	}
+}
+
 static void a_mapping_that_goes_backwards_is_left_out_whole(void **state)
 {
 	struct smaps s = parse("Rss: 1 kB\n"
@@ -384,6 +429,7 @@ int main(void)
 		cmocka_unit_test(flags_are_words),
 		cmocka_unit_test(an_older_kernel_has_fewer_keys),
 		cmocka_unit_test(what_is_no_figure_is_counted),
+		cmocka_unit_test(odd_lines_of_the_usual_width),
 		cmocka_unit_test(a_mapping_that_goes_backwards_is_left_out_whole),
 		cmocka_unit_test(a_sum_that_overflows_is_counted),
 		cmocka_unit_test(many_rows_keep_their_paths),
