@@ -21,7 +21,8 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 void *array_grow(void *items, size_t nr, size_t *cap, size_t item_bytes);
 
-#define ARRAY_GROW(items, nr, cap) ((items) = array_grow((items), (nr), &(cap), sizeof(*(items))))
+#define ARRAY_GROW(items, nr, cap)                                                                 \
+	((items) = (nr) < (cap) ? (items) : array_grow((items), (nr), &(cap), sizeof(*(items))))
 #define ARRAY_PUSH(items, nr, cap, value) (ARRAY_GROW(items, nr, cap), (items)[(nr)++] = (value))
 
 #endif

@@ -10,14 +10,14 @@
 
 char str_empty[1];
 
-static void reserve(struct str *s, size_t extra)
+void str_reserve(struct str *s, size_t extra)
 {
 	size_t cap = s->cap ? s->cap : 64;
 
+	if (s->len + extra < s->cap)
+		return;
 	while (cap < s->len + extra + 1)
 		cap *= 2;
-	if (cap == s->cap)
-		return;
 	s->data = mem_realloc(s->cap ? s->data : NULL, cap);
 	s->data[s->len] = '\0';
 	s->cap = cap;
@@ -59,17 +59,48 @@ void str_add(struct str *s, const char *text)
 
 void str_add_len(struct str *s, const char *text, size_t len)
 {
-	if (!len)
-		return;
-	reserve(s, len);
-	memcpy(s->data + s->len, text, len);
+	if (len)
+		memcpy(str_extend(s, len), text, len);
+}
+
+char *str_extend(struct str *s, size_t len)
+{
+	char *at;
+
+	str_reserve(s, len);
+	at = s->data + s->len;
 	s->len += len;
 	s->data[s->len] = '\0';
+	return at;
 }
 
 void str_add_char(struct str *s, char c)
 {
 	str_add_len(s, &c, 1);
+}
+
+void str_add_decimal(struct str *s, uint64_t n)
+{
+	char text[20], *end = text + sizeof(text), *at = end;
+
+	do {
+		*--at = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	str_add_len(s, at, (size_t)(end - at));
+}
+
+void str_add_hex(struct str *s, uint64_t n)
+{
+	char text[2 + 16], *end = text + sizeof(text), *at = end;
+
+	do {
+		*--at = "0123456789abcdef"[n % 16];
+		n /= 16;
+	} while (n);
+	*--at = 'x';
+	*--at = '0';
+	str_add_len(s, at, (size_t)(end - at));
 }
 
 void str_printf(struct str *s, const char *format, ...)
@@ -82,7 +113,7 @@ void str_printf(struct str *s, const char *format, ...)
 	va_end(ap);
 	if (n <= 0)
 		return;
-	reserve(s, (size_t)n);
+	str_reserve(s, (size_t)n);
 	va_start(ap, format);
 	vsnprintf(s->data + s->len, (size_t)n + 1, format, ap);
 	va_end(ap);

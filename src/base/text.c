@@ -153,13 +153,24 @@ static size_t printable_len(const unsigned char *s, size_t len)
 	return n;
 }
 
+/* How many bytes of ASCII there are that need no care. */
+static size_t plain_len(const unsigned char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f)
+		n++;
+	return n;
+}
+
 void text_printable(struct str *out, const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (len) {
-		size_t n = printable_len(s, len);
+		size_t n = plain_len(s, len);
 
+		n = n ? n : printable_len(s, len);
 		if (n)
 			str_add_len(out, (const char *)s, n);
 		else
@@ -168,6 +179,15 @@ void text_printable(struct str *out, const char *text, size_t len)
 		s += n;
 		len -= n;
 	}
+}
+
+size_t text_characters(const char *text)
+{
+	size_t nr = 0;
+
+	for (; *text; text++)
+		nr += ((unsigned char)*text & 0xc0) != 0x80;
+	return nr;
 }
 
 bool text_starts_with(const char *text, const char *prefix)

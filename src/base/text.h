@@ -35,6 +35,8 @@ void text_wrap(struct str *out, const char *text, unsigned int column, unsigned 
  * no name of a file, function or process can send escape sequences.
  */
 void text_printable(struct str *out, const char *text, size_t len);
+/* How many characters of UTF-8 a text has: places on a terminal, for nearly all scripts. */
+size_t text_characters(const char *text);
 bool text_starts_with(const char *text, const char *prefix);
 
 #endif

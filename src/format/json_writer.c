@@ -1,7 +1,6 @@
 /* JSON out. */
 #include "format/json_writer.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 
@@ -123,13 +122,15 @@ void json_text(struct json *j, const char *key, const char *text)
 void json_count(struct json *j, const char *key, uint64_t n)
 {
 	begin(j, key);
-	str_printf(j->out, "%" PRIu64, n);
+	str_add_decimal(j->out, n);
 }
 
 void json_number(struct json *j, const char *key, int64_t n)
 {
 	begin(j, key);
-	str_printf(j->out, "%" PRId64, n);
+	if (n < 0)
+		str_add_char(j->out, '-');
+	str_add_decimal(j->out, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
 static void add_real(struct json *j, const char *key, double n, int digits)
@@ -167,5 +168,7 @@ void json_null(struct json *j, const char *key)
 void json_address(struct json *j, const char *key, uint64_t address)
 {
 	begin(j, key);
-	str_printf(j->out, "\"0x%" PRIx64 "\"", address);
+	str_add_char(j->out, '"');
+	str_add_hex(j->out, address);
+	str_add_char(j->out, '"');
 }

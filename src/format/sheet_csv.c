@@ -16,10 +16,10 @@ static void add_cell(struct str *out, enum cell_kind kind, const struct cell *c)
 		return;
 	case CELL_COUNT:
 	case CELL_BYTES:
-		str_printf(out, "%llu", (unsigned long long)c->u);
+		str_add_decimal(out, c->u);
 		return;
 	case CELL_ADDRESS:
-		str_printf(out, "0x%llx", (unsigned long long)c->u);
+		str_add_hex(out, c->u);
 		return;
 	case CELL_PERMILLE:
 		str_printf(out, "%llu.%llu", (unsigned long long)c->u / 10,
@@ -48,10 +48,12 @@ void sheet_write_csv(const struct sheet *s, const struct sheet_format_options *o
 		str_printf(out, "%s%s", c ? "," : "", s->columns[c].key);
 	str_add(out, "\r\n");
 	for (size_t r = 0; r < rows; r++) {
+		const struct cell *row = sheet_cell(s, r, 0);
+
 		for (size_t c = 0; c < s->nr_columns; c++) {
 			if (c)
 				str_add_char(out, ',');
-			add_cell(out, s->columns[c].kind, sheet_cell(s, r, c));
+			add_cell(out, s->columns[c].kind, &row[c]);
 		}
 		str_add(out, "\r\n");
 	}

@@ -44,10 +44,12 @@ static void add_rows(struct json *j, const char *key, const struct sheet *s)
 		rows--;
 	json_open(j, key, '[');
 	for (size_t r = 0; r < rows; r++) {
+		const struct cell *row = sheet_cell(s, r, 0);
+
 		str_add_char(j->out, '\n');
 		json_open(j, NULL, '{');
 		for (size_t c = 0; c < s->nr_columns; c++)
-			add_value(j, s->columns[c].key, s->columns[c].kind, sheet_cell(s, r, c));
+			add_value(j, s->columns[c].key, s->columns[c].kind, &row[c]);
 		json_close(j, '}');
 	}
 	json_close(j, ']');

@@ -7,15 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/term.h"
-
-static size_t characters(const char *text)
-{
-	size_t nr = 0;
-
-	for (; *text; text++)
-		nr += ((unsigned char)*text & 0xc0) != 0x80;
-	return nr;
-}
+#include "base/text.h"
 
 void table_init(struct table *t, const char *align)
 {
@@ -38,7 +30,7 @@ void table_add(struct table *t, const char *text, const char *style)
 {
 	struct table_cell cell = {
 		.text = mem_strdup(text),
-		.width = characters(text),
+		.width = text_characters(text),
 		.style = style,
 	};
 

@@ -1,9 +1,11 @@
 /* base/str, base/error, base/hash: the small ones. */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,47 @@ static void error_says_it_once(void **state)
 	free(longer);
 }
 
+static void numbers_are_added_as_printf_does(void **state)
+{
+	static const uint64_t numbers[] = {0, 9, 10, 15, 16, 1234567890, INT64_MAX, UINT64_MAX};
+	char expected[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct str s = STR_INIT;
+
+		str_add_decimal(&s, numbers[i]);
+		str_add_char(&s, ' ');
+		str_add_hex(&s, numbers[i]);
+		snprintf(expected, sizeof(expected), "%" PRIu64 " 0x%" PRIx64, numbers[i],
+			 numbers[i]);
+		assert_string_equal(s.data, expected);
+		str_release(&s);
+	}
+}
+
+static void room_is_the_callers_to_fill(void **state)
+{
+	struct str s = STR_INIT;
+	const char *before;
+
+	(void)state;
+	str_add(&s, "a");
+	str_reserve(&s, 1000);
+	before = s.data;
+	memset(str_extend(&s, 999), 'b', 999);
+	assert_ptr_equal(s.data, before);
+	assert_int_equal(s.len, 1000);
+	assert_int_equal(strlen(s.data), 1000);
+	assert_int_equal(s.data[999], 'b');
+	str_extend(&s, 0);
+	assert_int_equal(s.len, 1000);
+	str_release(&s);
+	str_extend(&s, 0);
+	assert_string_equal(s.data, "");
+	str_release(&s);
+}
+
 /* The published test vectors of XXH3-64: files depend on these values. */
 static void checksums_never_change(void **state)
 {
@@ -116,6 +159,8 @@ int main(void)
 		cmocka_unit_test(empty_string_is_printable),
 		cmocka_unit_test(string_grows_and_shrinks),
 		cmocka_unit_test(bytes_with_nul_are_kept),
+		cmocka_unit_test(numbers_are_added_as_printf_does),
+		cmocka_unit_test(room_is_the_callers_to_fill),
 		cmocka_unit_test(arrays_grow),
 		cmocka_unit_test(error_says_it_once),
 		cmocka_unit_test(checksums_never_change),

@@ -108,6 +108,16 @@ static void foreign_text_cannot_steer_the_terminal(void **state)
 	assert_printable("x\xe2\x82", 3, "x\\xe2\\x82");		 /* cut short */
 }
 
+static void characters_are_not_bytes(void **state)
+{
+	(void)state;
+	assert_int_equal(text_characters(""), 0);
+	assert_int_equal(text_characters("plain"), 5);
+	assert_int_equal(text_characters("Gr\xc3\xb6\xc3\x9f"
+					 "e \xe2\x80\xa6"),
+			 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +127,7 @@ int main(void)
 		cmocka_unit_test(quoting_survives_a_shell),
 		cmocka_unit_test(wrapping_keeps_the_width),
 		cmocka_unit_test(foreign_text_cannot_steer_the_terminal),
+		cmocka_unit_test(characters_are_not_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
