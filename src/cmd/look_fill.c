@@ -32,13 +32,25 @@ _Static_assert((int)SMAPS_VM_LOCKED == REGION_VM_LOCKED && (int)SMAPS_VM_HUGE ==
 		       (int)SMAPS_VM_USERFAULT == REGION_VM_USERFAULT,
 	       "region_vm_flags are smaps_vm_flags");
 
+/* Neighbours mostly have the same path: then it is that of the last row. */
+static uint32_t path_of(struct snapshot *s, const char *path)
+{
+	if (s->nr_regions) {
+		uint32_t last = s->regions[s->nr_regions - 1].path;
+
+		if (strcmp(strings_get(&s->strings, last), path) == 0)
+			return last;
+	}
+	return strings_add(&s->strings, path);
+}
+
 static struct region region_of(struct snapshot *s, const struct map *m)
 {
 	return (struct region){
 		.start = m->start,
 		.end = m->end,
 		.offset = m->offset,
-		.path = strings_add(&s->strings, m->path),
+		.path = path_of(s, m->path),
 		.prot = m->prot,
 		.owner = NO_INDEX,
 	};
@@ -46,9 +58,11 @@ static struct region region_of(struct snapshot *s, const struct map *m)
 
 static void add_plain_regions(struct snapshot *s, const struct maps *maps)
 {
-	for (size_t i = 0; i < maps->nr; i++)
-		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions,
-			   region_of(s, &maps->items[i]));
+	for (size_t i = 0; i < maps->nr; i++) {
+		struct region r = region_of(s, &maps->items[i]);
+
+		ARRAY_PUSH(s->regions, s->nr_regions, s->cap_regions, r);
+	}
 }
 
 static void add_used_region(struct snapshot *s, const struct smaps_region *from)
@@ -105,6 +119,11 @@ void look_use_release(struct look_use *u)
 static void add_used_regions(struct snapshot *s, const struct look_use *use)
 {
 	s->figures = use->figures;
+	if (use->smaps.nr > s->cap_regions) {
+		free(s->regions);
+		s->regions = mem_alloc_array(use->smaps.nr, sizeof(*s->regions));
+		s->cap_regions = use->smaps.nr;
+	}
 	for (size_t i = 0; i < use->smaps.nr; i++)
 		add_used_region(s, &use->smaps.items[i]);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/str.h"
 #include "base/term.h"
 #include "base/text.h"
@@ -18,121 +19,172 @@ static bool is_right(enum cell_kind kind)
 	return kind != CELL_TEXT && kind != CELL_BOOL;
 }
 
-/* "0x7f00": what str_printf() would do, ten times as fast for tables of 50,000 rows. */
-static void add_address(struct str *out, uint64_t addr)
-{
-	char text[2 + 16], *at = text + sizeof(text);
+/* A cell as people see it. */
+struct shown {
+	const char *text;
+	size_t len, width; /* bytes, characters */
+};
 
-	do {
-		*--at = "0123456789abcdef"[addr % 16];
-		addr /= 16;
-	} while (addr);
-	*--at = 'x';
-	*--at = '0';
-	str_add_len(out, at, (size_t)(text + sizeof(text) - at));
-}
+/* What a column showed last: neighbours mostly have the same text. */
+struct last_text {
+	const char *of; /* NULL: nothing yet */
+	uint32_t depth;
+	struct str text;
+	size_t width;
+};
 
-static void cell_text(enum cell_kind kind, const struct cell *c, struct str *out)
-{
-	if (!c->known) {
-		str_add(out, "-");
-		return;
-	}
-	switch (kind) {
-	case CELL_TEXT:
-		for (uint64_t i = 0; i < c->u; i++)
-			str_add(out, "  ");
-		text_printable(out, c->text, strlen(c->text));
-		return;
-	case CELL_COUNT:
-		str_add(out, format_count(c->u).text);
-		return;
-	case CELL_BYTES:
-		str_add(out, format_bytes(c->u).text);
-		return;
-	case CELL_ADDRESS:
-		add_address(out, c->u);
-		return;
-	case CELL_PERMILLE:
-		str_printf(out, "%llu.%llu %%", (unsigned long long)c->u / 10,
-			   (unsigned long long)c->u % 10);
-		return;
-	case CELL_CHANGE:
-		str_add(out, format_count_delta(c->i).text);
-		return;
-	case CELL_CHANGE_BYTES:
-		str_add(out, format_bytes_delta(c->i).text);
-		return;
-	case CELL_SIGNED_BYTES:
-		if (c->i < 0)
-			str_add(out, format_bytes_delta(c->i).text);
-		else
-			str_add(out, format_bytes((uint64_t)c->i).text);
-		return;
-	case CELL_RATE:
-		str_add(out, format_rate((double)c->i).text);
-		return;
-	case CELL_BOOL:
-		str_add(out, c->u ? "yes" : "no");
-		return;
-	}
-}
+/* How a number looks. */
+struct seen_number {
+	uint64_t u;
+	enum cell_kind kind;
+	uint32_t len; /* 0: nothing yet */
+	struct unit_text text;
+};
 
-static bool says_something(const struct sheet *s, size_t column)
-{
-	const struct sheet_column *c = &s->columns[column];
-	size_t rows = sheet_rows(s);
-
-	if (c->use == COLUMN_MACHINE)
-		return false;
-	if (c->use == COLUMN_ALWAYS)
-		return true;
-	for (size_t r = 0; r < rows; r++) {
-		const struct cell *cell = sheet_cell(s, r, column);
-
-		if (cell->known && (cell->text ? *cell->text != 0 : cell->u || cell->i))
-			return true;
-	}
-	return false;
-}
-
-static size_t characters(const char *text)
-{
-	size_t nr = 0;
-
-	for (; *text; text++)
-		nr += ((unsigned char)*text & 0xc0) != 0x80;
-	return nr;
-}
+#define SEEN_NUMBERS 64 /* a power of two */
 
 /* Which columns are shown, and how wide they are, in characters. */
 struct layout {
 	bool chosen[TABLE_COLUMNS];
 	size_t widths[TABLE_COLUMNS];
 	size_t last; /* column that is shown last */
+	struct last_text texts[TABLE_COLUMNS];
+	/* The same few sizes come again and again, in all rows and columns. */
+	struct seen_number numbers[SEEN_NUMBERS];
+	char address[2 + 16]; /* the one shown last */
 };
 
-static void find_widths(const struct sheet *s, struct layout *l)
+static size_t address_len(uint64_t addr)
+{
+	return 2 + (addr ? (67 - (size_t)__builtin_clzll(addr)) / 4 : 1);
+}
+
+/* "0x7f00": what snprintf() would do, ten times as fast. */
+static struct shown show_address(struct layout *l, uint64_t addr)
+{
+	size_t len = address_len(addr);
+	char *at = l->address + len;
+
+	for (; at > l->address + 2; addr /= 16)
+		*--at = "0123456789abcdef"[addr % 16];
+	*--at = 'x';
+	*--at = '0';
+	return (struct shown){at, len, len};
+}
+
+static void put_number(enum cell_kind kind, const struct cell *c, struct unit_text *buffer)
+{
+	switch (kind) {
+	case CELL_TEXT:
+	case CELL_ADDRESS: /* shown in other ways */
+		break;
+	case CELL_COUNT:
+		*buffer = format_count(c->u);
+		break;
+	case CELL_BYTES:
+		*buffer = format_bytes(c->u);
+		break;
+	case CELL_PERMILLE:
+		snprintf(buffer->text, UNIT_TEXT, "%llu.%llu %%", (unsigned long long)c->u / 10,
+			 (unsigned long long)c->u % 10);
+		break;
+	case CELL_CHANGE:
+		*buffer = format_count_delta(c->i);
+		break;
+	case CELL_CHANGE_BYTES:
+		*buffer = format_bytes_delta(c->i);
+		break;
+	case CELL_SIGNED_BYTES:
+		*buffer = c->i < 0 ? format_bytes_delta(c->i) : format_bytes((uint64_t)c->i);
+		break;
+	case CELL_RATE:
+		*buffer = format_rate((double)c->i);
+		break;
+	case CELL_BOOL:
+		strcpy(buffer->text, c->u ? "yes" : "no");
+		break;
+	}
+}
+
+static struct shown show_number(struct layout *l, enum cell_kind kind, const struct cell *c)
+{
+	struct seen_number *seen = &l->numbers[hash_u64(c->u) % SEEN_NUMBERS];
+
+	if (seen->u != c->u || seen->kind != kind || !seen->len) {
+		put_number(kind, c, &seen->text);
+		seen->u = c->u;
+		seen->kind = kind;
+		seen->len = (uint32_t)strlen(seen->text.text);
+	}
+	return (struct shown){seen->text.text, seen->len, seen->len};
+}
+
+static struct shown show_text(struct last_text *last, const struct cell *c)
+{
+	if (last->of != c->text || last->depth != c->depth) {
+		last->of = c->text;
+		last->depth = c->depth;
+		str_clear(&last->text);
+		table_pad(&last->text, (size_t)c->depth * 2);
+		text_printable(&last->text, c->text, strlen(c->text));
+		last->width = text_characters(last->text.data);
+	}
+	return (struct shown){last->text.data, last->text.len, last->width};
+}
+
+/* Valid until the next one. */
+static struct shown show_cell(struct layout *l, const struct sheet *s, size_t column,
+			      const struct cell *c)
+{
+	enum cell_kind kind = s->columns[column].kind;
+
+	if (!c->known)
+		return (struct shown){"-", 1, 1};
+	if (kind == CELL_TEXT)
+		return show_text(&l->texts[column], c);
+	if (kind == CELL_ADDRESS)
+		return show_address(l, c->u);
+	return show_number(l, kind, c);
+}
+
+static size_t cell_width(struct layout *l, const struct sheet *s, size_t column,
+			 const struct cell *c)
+{
+	if (c->known && s->columns[column].kind == CELL_ADDRESS)
+		return address_len(c->u);
+	return show_cell(l, s, column, c).width;
+}
+
+static bool says_something(enum cell_kind kind, const struct cell *c)
+{
+	return c->known && (kind == CELL_TEXT ? *c->text != 0 : c->u != 0);
+}
+
+/* One pass over the cells for both: tables of 50,000 rows are larger than caches. */
+static void choose_and_measure(const struct sheet *s, struct layout *l)
 {
 	size_t rows = sheet_rows(s);
-	struct str text = STR_INIT;
 
-	for (size_t i = 0; i < s->nr_columns; i++)
-		l->widths[i] = characters(s->columns[i].title);
+	for (size_t i = 0; i < s->nr_columns; i++) {
+		l->chosen[i] = s->columns[i].use == COLUMN_ALWAYS;
+		l->widths[i] = text_characters(s->columns[i].title);
+	}
 	for (size_t r = 0; r < rows; r++) {
+		const struct cell *row = sheet_cell(s, r, 0);
+
 		for (size_t i = 0; i < s->nr_columns; i++) {
+			const struct sheet_column *column = &s->columns[i];
 			size_t width;
 
-			if (!l->chosen[i])
+			if (column->use == COLUMN_MACHINE)
 				continue;
-			str_clear(&text);
-			cell_text(s->columns[i].kind, sheet_cell(s, r, i), &text);
-			width = characters(text.data);
+			if (!l->chosen[i])
+				l->chosen[i] = says_something(column->kind, &row[i]);
+			width = cell_width(l, s, i, &row[i]);
 			if (width > l->widths[i])
 				l->widths[i] = width;
 		}
 	}
-	str_release(&text);
 }
 
 /* Leaves out columns of the highest ranks until the rest fits. */
@@ -159,9 +211,7 @@ static void fit_columns(const struct sheet *s, unsigned int width, struct layout
 
 static void lay_out(const struct sheet *s, unsigned int width, struct layout *l)
 {
-	for (size_t i = 0; i < s->nr_columns; i++)
-		l->chosen[i] = says_something(s, i);
-	find_widths(s, l);
+	choose_and_measure(s, l);
 	fit_columns(s, width, l);
 	for (size_t i = 0; i < s->nr_columns; i++)
 		l->last = l->chosen[i] ? i : l->last;
@@ -180,23 +230,27 @@ static const char *cell_style(const struct palette *p, enum cell_kind kind, cons
 }
 
 static void write_cell(const struct sheet *s, const struct layout *l, size_t column,
-		       const char *text, const char *style, const struct palette *p,
+		       struct shown cell, const char *style, const struct palette *p,
 		       struct str *out)
 {
-	size_t width = characters(text);
-	size_t space = l->widths[column] > width ? l->widths[column] - width : 0;
+	size_t space = l->widths[column] > cell.width ? l->widths[column] - cell.width : 0;
 	bool right = is_right(s->columns[column].kind);
+	size_t behind = column == l->last ? 0 : right ? 2 : space + 2;
+	char *at;
 
-	if (right)
-		table_pad(out, space);
-	if (style)
+	if (style) {
+		table_pad(out, right ? space : 0);
 		str_add(out, style);
-	str_add(out, text);
-	if (style)
+		str_add_len(out, cell.text, cell.len);
 		str_add(out, p->reset);
-	if (column == l->last)
+		table_pad(out, behind);
 		return;
-	table_pad(out, right ? 2 : space + 2);
+	}
+	space = right ? space : 0;
+	at = str_extend(out, space + cell.len + behind);
+	memset(at, ' ', space);
+	memcpy(at + space, cell.text, cell.len);
+	memset(at + space + cell.len, ' ', behind);
 }
 
 static void end_row(struct str *out)
@@ -209,42 +263,60 @@ static void end_row(struct str *out)
 	str_add_char(out, '\n');
 }
 
-static void write_row(const struct sheet *s, const struct layout *l, size_t row,
-		      const struct palette *p, struct str *buffer, struct str *out)
+static void write_row(const struct sheet *s, struct layout *l, size_t row, const struct palette *p,
+		      struct str *out)
 {
 	bool total = s->has_total_row && row + 1 == sheet_rows(s);
+	const struct cell *cells = sheet_cell(s, row, 0);
 
 	for (size_t i = 0; i < s->nr_columns; i++) {
-		enum cell_kind kind = s->columns[i].kind;
-		const struct cell *cell = sheet_cell(s, row, i);
-
-		if (!l->chosen[i])
-			continue;
-		str_clear(buffer);
-		cell_text(kind, cell, buffer);
-		write_cell(s, l, i, buffer->data, cell_style(p, kind, cell, total), p, out);
+		if (l->chosen[i])
+			write_cell(s, l, i, show_cell(l, s, i, &cells[i]),
+				   cell_style(p, s->columns[i].kind, &cells[i], total), p, out);
 	}
 	end_row(out);
 }
 
-/* Made twice, once for the widths: to keep the texts of 50,000 rows costs more. */
+static void write_titles(const struct sheet *s, const struct layout *l, const struct palette *p,
+			 struct str *out)
+{
+	for (size_t i = 0; i < s->nr_columns; i++) {
+		const char *title = s->columns[i].title;
+
+		if (l->chosen[i])
+			write_cell(s, l, i,
+				   (struct shown){title, strlen(title), text_characters(title)},
+				   p->bold, p, out);
+	}
+	end_row(out);
+}
+
+/* Most rows are as long as the longest, styles and letters beyond ASCII aside. */
+static void reserve_rows(const struct sheet *s, const struct layout *l, struct str *out)
+{
+	size_t width = 1;
+
+	for (size_t i = 0; i < s->nr_columns; i++)
+		width += l->chosen[i] && i != l->last ? l->widths[i] + 2 : 0;
+	str_reserve(out, width * sheet_rows(s));
+}
+
+/* Cells are shown twice, once for the widths: to keep the texts of 50,000 rows costs more. */
 static void write_table(const struct sheet *s, const struct sheet_format_options *o,
 			struct str *out)
 {
 	struct layout layout = {.last = 0};
 	size_t rows = sheet_rows(s);
-	struct str buffer = STR_INIT;
 
+	for (size_t i = 0; i < s->nr_columns; i++)
+		str_init(&layout.texts[i].text);
 	lay_out(s, o->width, &layout);
-	for (size_t i = 0; i < s->nr_columns; i++) {
-		if (layout.chosen[i])
-			write_cell(s, &layout, i, s->columns[i].title, o->palette->bold, o->palette,
-				   out);
-	}
-	end_row(out);
+	reserve_rows(s, &layout, out);
+	write_titles(s, &layout, o->palette, out);
 	for (size_t r = 0; r < rows; r++)
-		write_row(s, &layout, r, o->palette, &buffer, out);
-	str_release(&buffer);
+		write_row(s, &layout, r, o->palette, out);
+	for (size_t i = 0; i < s->nr_columns; i++)
+		str_release(&layout.texts[i].text);
 	if (s->rows_left_out)
 		str_printf(out, "%s(%s more; --limit 0 shows all)%s\n", o->palette->dim,
 			   format_count(s->rows_left_out).text, o->palette->reset);

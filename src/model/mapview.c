@@ -44,8 +44,10 @@ static const struct sheet_column columns[] = {
 void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapview_options *o)
 {
 	*v = (struct mapview){.s = s, .o = o, .text = STR_INIT};
-	v->claims = mem_alloc_array(s->nr_regions, sizeof(*v->claims));
-	regions_claims(s, v->claims);
+	if (!o->summary) {
+		v->claims = mem_alloc_array(s->nr_regions, sizeof(*v->claims));
+		regions_claims(s, v->claims);
+	}
 	map_use_total(s, &v->total);
 	map_footprint_of(s, &v->cost);
 }
@@ -53,7 +55,15 @@ void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapv
 void mapview_release(struct mapview *v)
 {
 	free(v->claims);
+	map_space_release(&v->space);
 	str_release(&v->text);
+}
+
+const struct map_space *mapview_space(struct mapview *v)
+{
+	if (v->space.limit == 0)
+		map_space_of(v->s, &v->space);
+	return &v->space;
 }
 
 void mapview_use(const struct snapshot *s, struct sheet *sheet, uint64_t bytes)
@@ -142,19 +152,17 @@ static void total_use(struct mapview *v, struct sheet *sheet)
 
 void mapview_add_totals(struct mapview *v, struct sheet *sheet)
 {
+	const struct map_space *space = mapview_space(v);
 	const struct map_use *u = &v->total;
-	struct map_space space;
 
 	sheet_total(sheet, "regions", CELL_COUNT, u->regions);
 	sheet_total(sheet, "size_bytes", CELL_BYTES, u->size);
 	sheet_total(sheet, "committed_bytes", CELL_BYTES, u->committed);
 	if (v->s->has_region_use)
 		total_use(v, sheet);
-	map_space_of(v->s, &space);
-	sheet_total(sheet, "free_gaps", CELL_COUNT, space.nr);
-	sheet_total(sheet, "free_bytes", CELL_BYTES, space.free_bytes);
-	sheet_total(sheet, "largest_free_bytes", CELL_BYTES, space.largest_bytes);
-	map_space_release(&space);
+	sheet_total(sheet, "free_gaps", CELL_COUNT, space->nr);
+	sheet_total(sheet, "free_bytes", CELL_BYTES, space->free_bytes);
+	sheet_total(sheet, "largest_free_bytes", CELL_BYTES, space->largest_bytes);
 }
 
 static void add_heading(struct mapview *v, struct sheet *sheet)
@@ -203,15 +211,13 @@ static void add_limits(struct mapview *v, struct sheet *sheet)
 
 static void add_notes(struct mapview *v, struct sheet *sheet)
 {
-	struct map_space space;
+	const struct map_space *space = mapview_space(v);
 
 	if (v->s->has_region_use)
 		add_cost_note(v, sheet);
-	map_space_of(v->s, &space);
 	sheet_note(sheet, "Free address space: %s in %s gaps, the largest %s.",
-		   format_bytes(space.free_bytes).text, format_count(space.nr).text,
-		   format_bytes(space.largest_bytes).text);
-	map_space_release(&space);
+		   format_bytes(space->free_bytes).text, format_count(space->nr).text,
+		   format_bytes(space->largest_bytes).text);
 	add_limits(v, sheet);
 }
 

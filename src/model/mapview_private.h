@@ -14,14 +14,17 @@
 struct mapview {
 	const struct snapshot *s;
 	const struct mapview_options *o;
-	struct region_claim *claims;
-	struct map_use total; /* of all regions, whatever the filter leaves */
+	struct region_claim *claims; /* NULL when no region is shown */
+	struct map_space space;	     /* see mapview_space() */
+	struct map_use total;	     /* of all regions, whatever the filter leaves */
 	struct map_footprint cost;
 	struct str text; /* for whatever is put together */
 };
 
 void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapview_options *o);
 void mapview_release(struct mapview *v);
+/* Where nothing is mapped; found out once. */
+const struct map_space *mapview_space(struct mapview *v);
 
 /* Does the filter leave region i? */
 bool mapview_filter_match(const struct snapshot *s, const struct filter *f, size_t i,

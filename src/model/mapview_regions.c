@@ -180,20 +180,22 @@ static void add_gap(struct mapview *v, struct sheet *sheet, const struct map_gap
 
 static void add_by_region(struct mapview *v, struct sheet *part)
 {
-	struct map_space space = {.gaps = NULL};
+	static const struct map_space none = {.gaps = NULL};
+	const struct map_space *space = &none;
 	size_t gap = 0;
 
 	if (v->o->free_gaps && !v->o->filter)
-		map_space_of(v->s, &space);
+		space = mapview_space(v);
+	if (!v->o->filter)
+		sheet_reserve(part, v->s->nr_regions + space->nr);
 	for (size_t i = 0; i < v->s->nr_regions; i++) {
-		for (; gap < space.nr && space.gaps[gap].start < v->s->regions[i].start; gap++)
-			add_gap(v, part, &space.gaps[gap]);
+		for (; gap < space->nr && space->gaps[gap].start < v->s->regions[i].start; gap++)
+			add_gap(v, part, &space->gaps[gap]);
 		if (mapview_filter_match(v->s, v->o->filter, i, &v->text))
 			add_region(v, part, i);
 	}
-	for (; gap < space.nr; gap++)
-		add_gap(v, part, &space.gaps[gap]);
-	map_space_release(&space);
+	for (; gap < space->nr; gap++)
+		add_gap(v, part, &space->gaps[gap]);
 }
 
 /* Regions of one kind and one owner. */
@@ -325,19 +327,17 @@ static void add_relation(struct mapview *v, struct sheet *sheet, const char *rel
 
 static void add_gap_at(struct mapview *v, struct sheet *sheet, uint64_t addr)
 {
-	struct map_space space;
+	const struct map_space *space = mapview_space(v);
 
-	map_space_of(v->s, &space);
-	for (size_t i = 0; i < space.nr; i++) {
-		if (space.gaps[i].start > addr || addr >= space.gaps[i].end)
+	for (size_t i = 0; i < space->nr; i++) {
+		if (space->gaps[i].start > addr || addr >= space->gaps[i].end)
 			continue;
-		add_gap(v, sheet, &space.gaps[i]);
+		add_gap(v, sheet, &space->gaps[i]);
 		add_relation(v, sheet, "this");
 	}
 	sheet_set_heading(sheet, "%s: nothing is mapped at 0x%llx%s", v->o->label,
 			  (unsigned long long)addr,
-			  addr >= space.limit ? ", where no program can map anything" : "");
-	map_space_release(&space);
+			  addr >= space->limit ? ", where no program can map anything" : "");
 }
 
 void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, uint64_t addr,

@@ -5,6 +5,7 @@
  *   its regions   [ anonymous     | tls                     ]     [guard][ stack | anonymous ]
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "model/regions.h"
@@ -68,6 +69,11 @@ size_t regions_area_above(const struct region_area *areas, size_t nr, uint64_t a
 	return low;
 }
 
+/* A region that was cut, and into how many. */
+struct region_cut {
+	size_t region, nr_parts;
+};
+
 struct cutting {
 	struct snapshot *s;
 	region_measure measure;
@@ -76,6 +82,10 @@ struct cutting {
 	size_t nr_areas;
 	struct region *parts; /* of the region at hand */
 	size_t nr_parts, cap_parts;
+	struct region_cut *cuts; /* ascending */
+	size_t nr_cuts, cap_cuts;
+	struct region *kept; /* the parts of all that are cut, in order */
+	size_t nr_kept, cap_kept;
 };
 
 static void add_part(struct cutting *c, const struct region *whole, uint64_t start, uint64_t end)
@@ -182,25 +192,45 @@ static bool cut(struct cutting *c, const struct region *r)
 	return is_plain(r) && c->measure && measure_parts(c, r);
 }
 
+/* Makes room in the rows and moves what lies behind a region that was cut, the last first. */
+static void put_parts(struct cutting *c)
+{
+	struct snapshot *s = c->s;
+	size_t from = s->nr_regions, part = c->nr_kept;
+	size_t to = from + c->nr_kept - c->nr_cuts;
+
+	s->regions = mem_realloc(s->regions, to * sizeof(*s->regions));
+	s->nr_regions = s->cap_regions = to;
+	for (size_t i = c->nr_cuts; i > 0; i--) {
+		const struct region_cut *cut = &c->cuts[i - 1];
+		size_t behind = from - (cut->region + 1);
+
+		memmove(&s->regions[to - behind], &s->regions[cut->region + 1],
+			behind * sizeof(*s->regions));
+		to -= behind + cut->nr_parts;
+		part -= cut->nr_parts;
+		memcpy(&s->regions[to], &c->kept[part], cut->nr_parts * sizeof(*c->kept));
+		from = cut->region;
+	}
+}
+
 void regions_split(struct snapshot *s, region_measure measure, void *context)
 {
 	struct cutting c = {.s = s, .measure = measure, .context = context};
-	struct region *rows = NULL;
-	size_t nr = 0, cap = 0;
 
 	c.nr_areas = regions_areas(s, &c.areas);
 	for (size_t i = 0; i < s->nr_regions; i++) {
-		if (!cut(&c, &s->regions[i])) {
-			ARRAY_PUSH(rows, nr, cap, s->regions[i]);
+		if (!cut(&c, &s->regions[i]))
 			continue;
-		}
+		ARRAY_PUSH(c.cuts, c.nr_cuts, c.cap_cuts, ((struct region_cut){i, c.nr_parts}));
 		for (size_t k = 0; k < c.nr_parts; k++)
-			ARRAY_PUSH(rows, nr, cap, c.parts[k]);
+			ARRAY_PUSH(c.kept, c.nr_kept, c.cap_kept, c.parts[k]);
 	}
-	free(s->regions);
-	s->regions = rows;
-	s->nr_regions = nr;
-	s->cap_regions = cap;
+	/* Mostly a few of many: rows are not copied for them. */
+	if (c.nr_cuts)
+		put_parts(&c);
 	free(c.areas);
 	free(c.parts);
+	free(c.cuts);
+	free(c.kept);
 }

@@ -9,6 +9,47 @@
 
 #include "base/mem.h"
 
+#define TEXTS_BYTES ((size_t)16 << 10)
+
+/* Texts one behind the other, in pieces that never move. */
+struct sheet_texts {
+	struct sheet_texts *older;
+	size_t used, cap;
+	char bytes[];
+};
+
+static char *text_room(struct sheet *s, size_t bytes)
+{
+	struct sheet_texts *texts = s->texts;
+
+	if (!texts || texts->cap - texts->used < bytes) {
+		size_t cap = bytes > TEXTS_BYTES ? bytes : TEXTS_BYTES;
+
+		texts = mem_realloc(NULL, sizeof(*texts) + cap);
+		*texts = (struct sheet_texts){.older = s->texts, .cap = cap};
+		s->texts = texts;
+	}
+	texts->used += bytes;
+	return texts->bytes + texts->used - bytes;
+}
+
+static const char *keep_text(struct sheet *s, const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+
+	return memcpy(text_room(s, bytes), text, bytes);
+}
+
+static void release_texts(struct sheet_texts *texts)
+{
+	while (texts) {
+		struct sheet_texts *older = texts->older;
+
+		free(texts);
+		texts = older;
+	}
+}
+
 void sheet_init(struct sheet *s, const char *schema, const struct sheet_column *columns,
 		size_t nr_columns)
 {
@@ -19,21 +60,32 @@ void sheet_release(struct sheet *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->nr_cells; i++)
-		free(s->cells[i].text);
-	for (size_t i = 0; i < s->nr_totals; i++)
-		free(s->totals[i].value.text);
 	for (size_t i = 0; i < s->nr_notes; i++)
 		free(s->notes[i]);
 	/* Parts have no parts: one level. */
 	for (size_t i = 0; i < s->nr_parts; i++)
 		sheet_release(&s->parts[i]);
+	release_texts(s->texts);
 	free(s->cells);
 	free(s->totals);
 	free(s->notes);
 	free(s->parts);
 	free(s->heading);
 	*s = (struct sheet){.schema = NULL};
+}
+
+void sheet_reserve(struct sheet *s, size_t rows)
+{
+	struct cell *cells;
+
+	if (rows <= s->cap_cells / s->nr_columns)
+		return;
+	cells = mem_alloc_array(rows, s->nr_columns * sizeof(*cells));
+	if (s->nr_cells)
+		memcpy(cells, s->cells, s->nr_cells * sizeof(*cells));
+	free(s->cells);
+	s->cells = cells;
+	s->cap_cells = rows * s->nr_columns;
 }
 
 size_t sheet_rows(const struct sheet *s)
@@ -49,7 +101,7 @@ const struct cell *sheet_cell(const struct sheet *s, size_t row, size_t column)
 
 static enum cell_kind next_kind(const struct sheet *s)
 {
-	return s->columns[s->nr_cells % s->nr_columns].kind;
+	return s->columns[s->next_column].kind;
 }
 
 static bool is_signed(enum cell_kind kind)
@@ -61,18 +113,30 @@ static bool is_signed(enum cell_kind kind)
 static void push(struct sheet *s, struct cell cell)
 {
 	ARRAY_PUSH(s->cells, s->nr_cells, s->cap_cells, cell);
+	if (++s->next_column == s->nr_columns)
+		s->next_column = 0;
 }
 
-void sheet_text(struct sheet *s, const char *text)
+/* Most columns say the same in many rows: then the text is that of the row above. */
+static const char *cell_text(struct sheet *s, const char *text)
 {
-	assert(next_kind(s) == CELL_TEXT);
-	push(s, (struct cell){.known = true, .text = mem_strdup(text)});
+	const struct cell *above;
+
+	if (s->nr_cells < s->nr_columns)
+		return keep_text(s, text);
+	above = &s->cells[s->nr_cells - s->nr_columns];
+	return above->known && strcmp(above->text, text) == 0 ? above->text : keep_text(s, text);
 }
 
 void sheet_branch(struct sheet *s, const char *text, unsigned int depth)
 {
 	assert(next_kind(s) == CELL_TEXT);
-	push(s, (struct cell){.known = true, .text = mem_strdup(text), .u = depth});
+	push(s, (struct cell){.text = cell_text(s, text), .depth = depth, .known = true});
+}
+
+void sheet_text(struct sheet *s, const char *text)
+{
+	sheet_branch(s, text, 0);
 }
 
 void sheet_number(struct sheet *s, uint64_t u)
@@ -112,7 +176,7 @@ void sheet_total_change(struct sheet *s, const char *key, enum cell_kind kind, i
 
 void sheet_total_text(struct sheet *s, const char *key, const char *text)
 {
-	add_total(s, key, CELL_TEXT, (struct cell){.known = true, .text = mem_strdup(text)});
+	add_total(s, key, CELL_TEXT, (struct cell){.known = true, .text = keep_text(s, text)});
 }
 
 void sheet_total_unknown(struct sheet *s, const char *key)
@@ -237,8 +301,6 @@ void sheet_limit(struct sheet *s, size_t limit)
 	if (limit == 0 || counted <= limit)
 		return;
 	cut = counted - limit;
-	for (size_t i = limit * width; i < counted * width; i++)
-		free(s->cells[i].text);
 	memmove(&s->cells[limit * width], &s->cells[counted * width],
 		(rows - counted) * width * sizeof(*s->cells));
 	s->nr_cells -= cut * width;

@@ -40,11 +40,15 @@ struct sheet_column {
 	uint8_t rank; /* text: the highest goes first on a narrow terminal; 0: never left out */
 };
 
+/* Small, as tables of 50,000 rows are made of them. */
 struct cell {
-	bool known; /* false: shown as "-", null, empty */
-	uint64_t u; /* of a text: how deep it stands in a tree, indented for people only */
-	int64_t i;
-	char *text; /* owned; NULL for other kinds */
+	union { /* by kind; all zero when not known */
+		uint64_t u;
+		int64_t i;
+		const char *text; /* in the sheet's own memory */
+	};
+	uint32_t depth; /* of a text: how deep it stands in a tree, indented for people only */
+	bool known;	/* false: shown as "-", null, empty */
 };
 
 struct sheet_total {
@@ -53,6 +57,8 @@ struct sheet_total {
 	struct cell value;
 };
 
+struct sheet_texts;
+
 struct sheet {
 	const char *schema; /* "seep-heaps-1" */
 	char *heading;	    /* one or more lines above the table; NULL none */
@@ -60,6 +66,8 @@ struct sheet {
 	size_t nr_columns;
 	struct cell *cells; /* row after row */
 	size_t nr_cells, cap_cells;
+	size_t next_column;	   /* of the next cell */
+	struct sheet_texts *texts; /* what the texts of cells and totals are kept in */
 	bool has_total_row; /* text: the last row is a sum; json, csv: left out of the rows */
 	struct sheet_total *totals;
 	size_t nr_totals, cap_totals;
@@ -75,6 +83,8 @@ struct sheet {
 void sheet_init(struct sheet *s, const char *schema, const struct sheet_column *columns,
 		size_t nr_columns);
 void sheet_release(struct sheet *s);
+/* Room for so many rows in all, where that is known beforehand. */
+void sheet_reserve(struct sheet *s, size_t rows);
 size_t sheet_rows(const struct sheet *s);
 const struct cell *sheet_cell(const struct sheet *s, size_t row, size_t column);
 

@@ -266,6 +266,23 @@ for name, rows in [('totals', [t])] + [(k, v) for k, v in d.items() if isinstanc
     done
 }
 
+@test "a core's regions have the files that the process's have, and no others" {
+    json "$VICTIM"
+    mv "$BATS_TEST_TMPDIR/out.json" "$BATS_TEST_TMPDIR/live.json"
+    "$SEEP" core -o "$BATS_TEST_TMPDIR/it.core" "$VICTIM"
+    json "$BATS_TEST_TMPDIR/it.core"
+    python '
+import os
+live = json.load(open(os.environ["BATS_TEST_TMPDIR"] + "/live.json"))["regions"]
+there = {(r["start"], r["end"]): r["path"] for r in d["regions"]}
+compared = 0
+for r in live:
+    if (r["start"], r["end"]) in there and (not r["path"] or r["path"].startswith("/")):
+        assert there[r["start"], r["end"]] == r["path"], (r, there[r["start"], r["end"]])
+        compared += 1
+assert compared >= 20, compared'
+}
+
 @test "--at names the block" {
     addr=$(python3 -c '
 import json

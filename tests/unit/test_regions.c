@@ -364,6 +364,44 @@ static void regions_are_cut_where_a_threads_memory_ends(void **state)
 	snapshot_release(&s);
 }
 
+/* The rows between those that are cut stay where they belong. */
+static void few_of_many_are_cut(void **state)
+{
+	bool answers = true;
+	struct snapshot s;
+	uint64_t last = 0;
+
+	(void)state;
+	snapshot_init(&s);
+	s.identity.pid = MAP_PID;
+	s.has_region_use = true;
+	for (unsigned int i = 0; i < 100; i++) {
+		uint64_t start = 0x20000000 + (uint64_t)i * 0x400000;
+
+		map_region(&s, start, start + 0x300000, PR | PW, "", (100 + i) * PAGE);
+		if (i % 33 != 0)
+			continue;
+		map_thread(&s, 101 + (int)i, "work", start + 0x1ff000, start + 0x1ffc00);
+		s.threads[s.nr_threads - 1].stack_start = start + 0x100000;
+		s.threads[s.nr_threads - 1].stack_end = start + 0x200000;
+	}
+	regions_split(&s, one_page, &answers);
+	assert_int_equal(s.nr_regions, 100 + 4 * 2);
+	for (size_t i = 0; i < s.nr_regions; i++) {
+		const struct region *r = &s.regions[i];
+		uint64_t whole = (r->start - 0x20000000) / 0x400000;
+
+		assert_true(r->start >= last && r->start < r->end);
+		last = r->end;
+		assert_int_equal(r->end - r->start, whole % 33 ? 0x300000 : 0x100000);
+		if (whole % 33)
+			assert_int_equal(r->rss, (100 + whole) * PAGE);
+	}
+	assert_int_equal(all_rss(&s), (100 * 100 + 99 * 50) * PAGE);
+	assert_int_equal(snapshot_check(&s, NULL), 0);
+	snapshot_release(&s);
+}
+
 /* Pages that are shared with a forked relative: nobody can say which part has how many. */
 static void regions_that_cannot_be_cut_are_what_most_of_them_is(void **state)
 {
@@ -429,6 +467,7 @@ int main(void)
 		cmocka_unit_test(nothing_at_all),
 		cmocka_unit_test(many_rows),
 		cmocka_unit_test(regions_are_cut_where_a_threads_memory_ends),
+		cmocka_unit_test(few_of_many_are_cut),
 		cmocka_unit_test(regions_that_cannot_be_cut_are_what_most_of_them_is),
 		cmocka_unit_test(a_thread_pointer_does_not_claim_hundreds_of_megabytes),
 	};

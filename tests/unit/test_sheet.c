@@ -172,6 +172,39 @@ static void unknown_is_not_zero(void **state)
 	sheet_release(&s);
 }
 
+/* Texts are kept once where rows repeat them, and in pieces: none may be lost or mixed up. */
+static void many_texts_of_all_lengths(void **state)
+{
+	struct sheet s;
+	char text[40000];
+
+	(void)state;
+	sheet_init(&s, "seep-test-1", columns, 1);
+	sheet_text(&s, "before");
+	sheet_reserve(&s, 3000);
+	for (size_t i = 1; i < 3000; i++) {
+		size_t len = i % 500 == 0 ? sizeof(text) - 1 : i / 3 % 70;
+
+		memset(text, 'a' + (int)(i / 3 % 26), len);
+		text[len] = 0;
+		if (i % 7 == 0)
+			sheet_unknown(&s);
+		else
+			sheet_text(&s, text);
+	}
+	assert_string_equal(sheet_cell(&s, 0, 0)->text, "before");
+	for (size_t i = 1; i < 3000; i++) {
+		const struct cell *c = sheet_cell(&s, i, 0);
+
+		assert_int_equal(c->known, i % 7 != 0);
+		if (!c->known)
+			continue;
+		assert_int_equal(strlen(c->text), i % 500 == 0 ? sizeof(text) - 1 : i / 3 % 70);
+		assert_true(*c->text == 0 || *c->text == 'a' + (char)(i / 3 % 26));
+	}
+	sheet_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +213,7 @@ int main(void)
 		cmocka_unit_test(sorts_and_limits),
 		cmocka_unit_test(machines_get_everything),
 		cmocka_unit_test(unknown_is_not_zero),
+		cmocka_unit_test(many_texts_of_all_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
