@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/str.h"
 #include "base/term.h"
 #include "base/text.h"
@@ -108,7 +107,7 @@ static void put_number(enum cell_kind kind, const struct cell *c, struct unit_te
 
 static struct shown show_number(struct layout *l, enum cell_kind kind, const struct cell *c)
 {
-	struct seen_number *seen = &l->numbers[hash_u64(c->u) % SEEN_NUMBERS];
+	struct seen_number *seen = &l->numbers[(c->u ^ c->u >> 12) % SEEN_NUMBERS];
 
 	if (seen->u != c->u || seen->kind != kind || !seen->len) {
 		put_number(kind, c, &seen->text);

@@ -65,17 +65,6 @@ void map_use_add(struct map_use *sum, const struct map_use *more)
 	sum->lazy_free += more->lazy_free;
 }
 
-void map_use_total(const struct snapshot *s, struct map_use *ret)
-{
-	struct map_use one;
-
-	*ret = (struct map_use){.regions = 0};
-	for (size_t i = 0; i < s->nr_regions; i++) {
-		map_use_of(&s->regions[i], &one);
-		map_use_add(ret, &one);
-	}
-}
-
 /* A region's share of its dirty pages, where they are of no file on disk. */
 static uint64_t shared_dirty_share(const struct region *r)
 {

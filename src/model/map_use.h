@@ -30,8 +30,6 @@ struct map_use {
 
 void map_use_of(const struct region *r, struct map_use *ret);
 void map_use_add(struct map_use *sum, const struct map_use *more);
-/* Of all regions. */
-void map_use_total(const struct snapshot *s, struct map_use *ret);
 
 /*
  * The physical footprint: memory that exists because of this process and that only ending it, or

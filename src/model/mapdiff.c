@@ -105,8 +105,8 @@ static void add_kinds(const struct diffing *d, struct sheet *s)
 	struct map_use before[REGION_KINDS], after[REGION_KINDS];
 	struct map_use sum_before = {.regions = 0}, sum_after = {.regions = 0};
 
-	mapview_sum(d->before.s, d->before.o->filter, before);
-	mapview_sum(d->after.s, d->after.o->filter, after);
+	mapview_sum(&d->before, before);
+	mapview_sum(&d->after, after);
 	for (size_t i = 0; i < REGION_KINDS; i++) {
 		uint8_t kind = mapview_kinds[i];
 

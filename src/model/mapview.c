@@ -41,6 +41,22 @@ static const struct sheet_column columns[] = {
 };
 #define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
+/* ret has room for REGION_KINDS. */
+static void sum_kinds(const struct snapshot *s, const struct filter *filter, struct map_use *ret)
+{
+	struct str buffer = STR_INIT;
+	struct map_use one;
+
+	memset(ret, 0, REGION_KINDS * sizeof(*ret));
+	for (size_t i = 0; i < s->nr_regions; i++) {
+		if (filter && !mapview_filter_match(s, filter, i, &buffer))
+			continue;
+		map_use_of(&s->regions[i], &one);
+		map_use_add(&ret[s->regions[i].kind], &one);
+	}
+	str_release(&buffer);
+}
+
 void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapview_options *o)
 {
 	*v = (struct mapview){.s = s, .o = o, .text = STR_INIT};
@@ -48,7 +64,9 @@ void mapview_init(struct mapview *v, const struct snapshot *s, const struct mapv
 		v->claims = mem_alloc_array(s->nr_regions, sizeof(*v->claims));
 		regions_claims(s, v->claims);
 	}
-	map_use_total(s, &v->total);
+	sum_kinds(s, NULL, v->kinds);
+	for (size_t i = 0; i < REGION_KINDS; i++)
+		map_use_add(&v->total, &v->kinds[i]);
 	map_footprint_of(s, &v->cost);
 }
 
@@ -74,19 +92,12 @@ void mapview_use(const struct snapshot *s, struct sheet *sheet, uint64_t bytes)
 		sheet_unknown(sheet);
 }
 
-void mapview_sum(const struct snapshot *s, const struct filter *filter, struct map_use *ret)
+void mapview_sum(const struct mapview *v, struct map_use *ret)
 {
-	struct str buffer = STR_INIT;
-	struct map_use one;
-
-	memset(ret, 0, REGION_KINDS * sizeof(*ret));
-	for (size_t i = 0; i < s->nr_regions; i++) {
-		if (filter && !mapview_filter_match(s, filter, i, &buffer))
-			continue;
-		map_use_of(&s->regions[i], &one);
-		map_use_add(&ret[s->regions[i].kind], &one);
-	}
-	str_release(&buffer);
+	if (v->o->filter)
+		sum_kinds(v->s, v->o->filter, ret);
+	else
+		memcpy(ret, v->kinds, sizeof(v->kinds));
 }
 
 static void add_row(const struct snapshot *s, struct sheet *sheet, const char *name,
@@ -117,7 +128,7 @@ static void add_kinds(struct mapview *v, struct sheet *sheet)
 {
 	struct map_use sums[REGION_KINDS], total = {.regions = 0};
 
-	mapview_sum(v->s, v->o->filter, sums);
+	mapview_sum(v, sums);
 	for (size_t i = 0; i < REGION_KINDS; i++) {
 		const struct map_use *u = &sums[mapview_kinds[i]];
 

@@ -47,8 +47,5 @@ void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, 
 		     struct sheet *ret);
 /* Kinds in the order in which they are listed: REGION_KINDS of them. */
 extern const uint8_t mapview_kinds[];
-/* Sums by kind, of the regions that the filter leaves; ret has room for REGION_KINDS. */
-struct map_use;
-void mapview_sum(const struct snapshot *s, const struct filter *filter, struct map_use *ret);
 
 #endif

@@ -16,7 +16,8 @@ struct mapview {
 	const struct mapview_options *o;
 	struct region_claim *claims; /* NULL when no region is shown */
 	struct map_space space;	     /* see mapview_space() */
-	struct map_use total;	     /* of all regions, whatever the filter leaves */
+	/* Of all regions, whatever the filter leaves. */
+	struct map_use total, kinds[REGION_KINDS];
 	struct map_footprint cost;
 	struct str text; /* for whatever is put together */
 };
@@ -29,6 +30,8 @@ const struct map_space *mapview_space(struct mapview *v);
 /* Does the filter leave region i? */
 bool mapview_filter_match(const struct snapshot *s, const struct filter *f, size_t i,
 			  struct str *buffer);
+/* Sums by kind, of the regions that the filter leaves; ret has room for REGION_KINDS. */
+void mapview_sum(const struct mapview *v, struct map_use *ret);
 /* "regions" of a sheet; rows by region or by owner. */
 void mapview_add_regions(struct mapview *v, struct sheet *s);
 void mapview_add_totals(struct mapview *v, struct sheet *sheet);

@@ -27,32 +27,37 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* One to sixteen digits of the base, then `stop`. */
-static bool read_number(struct cursor *c, unsigned int base, char stop, uint64_t *ret)
+/* Hexadecimal digits, then `stop`. */
+static bool read_hex(struct cursor *c, char stop, uint64_t *ret)
 {
-	/* No division by a variable: a map of 50,000 lines has four million digits. */
-	const uint64_t most = base == 16 ? UINT64_MAX / 16 : UINT64_MAX / 10;
+	const char *at = c->at;
+	uint64_t value = 0;
+	int digit;
+
+	for (; at < c->end && (digit = hex_digit(*at)) >= 0; at++) {
+		if (value >> 60)
+			return false;
+		value = value << 4 | (unsigned int)digit;
+	}
+	if (at == c->at || at == c->end || *at != stop)
+		return false;
+	*ret = value;
+	c->at = at + 1;
+	return true;
+}
+
+static bool read_decimal(struct cursor *c, uint64_t *ret)
+{
 	const char *first = c->at;
 	uint64_t value = 0;
 
-	for (; c->at < c->end; c->at++) {
-		int digit = hex_digit(*c->at);
-
-		if (digit < 0 || (unsigned int)digit >= base)
-			break;
-		if (value > most ||
-		    __builtin_add_overflow(value * base, (unsigned int)digit, &value))
+	for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (unsigned int)(*c->at - '0'), &value))
 			return false;
 	}
-	if (c->at == first)
-		return false;
 	*ret = value;
-	if (!stop)
-		return true;
-	if (c->at == c->end || *c->at != stop)
-		return false;
-	c->at++;
-	return true;
+	return c->at > first;
 }
 
 static bool read_prot(struct cursor *c, uint8_t *ret)
@@ -108,10 +113,10 @@ bool maps_parse_line(const char *line, size_t len, struct map *m, char *path, si
 	struct cursor c = {line, line + len};
 	uint64_t major, minor;
 
-	if (!read_number(&c, 16, '-', &m->start) || !read_number(&c, 16, ' ', &m->end) ||
-	    !read_prot(&c, &m->prot) || !read_number(&c, 16, ' ', &m->offset) ||
-	    !read_number(&c, 16, ':', &major) || !read_number(&c, 16, ' ', &minor) ||
-	    !read_number(&c, 10, 0, &m->inode))
+	if (!read_hex(&c, '-', &m->start) || !read_hex(&c, ' ', &m->end) ||
+	    !read_prot(&c, &m->prot) || !read_hex(&c, ' ', &m->offset) ||
+	    !read_hex(&c, ':', &major) || !read_hex(&c, ' ', &minor) ||
+	    !read_decimal(&c, &m->inode))
 		return false;
 	if (m->start >= m->end || major > UINT32_MAX || minor > UINT32_MAX)
 		return false;

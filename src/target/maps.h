@@ -26,6 +26,7 @@ struct map {
 	uint64_t start, end; /* addresses [start, end) in the target */
 	uint64_t offset;     /* in the file, bytes */
 	uint8_t prot;	     /* enum map_prot */
+	bool deleted;	     /* the file has no name any more (always so for memfd: and SysV) */
 	uint32_t dev_major, dev_minor;
 	uint64_t inode; /* 0: no file */
 	/*
@@ -33,7 +34,6 @@ struct map {
 	 * says; "" for plain anonymous memory. Never NULL; belongs to the struct maps.
 	 */
 	const char *path;
-	bool deleted; /* the file has no name any more (always so for memfd: and SysV) */
 };
 
 struct maps {
