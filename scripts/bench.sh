@@ -4,6 +4,7 @@
 #   scripts/bench.sh check                  compares every stack with another unwinder's
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
+#   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
 # Another build folder than build: BUILD=FOLDER. Results: FOLDER/bench-results/.
 set -eu
 
@@ -19,5 +20,9 @@ fi
 if [ "${1:-}" = look ]; then
 	shift
 	exec python3 -B "$here/../bench/look_pause.py" --build "$build" "$@"
+fi
+if [ "${1:-}" = map ]; then
+	shift
+	exec python3 -B "$here/../bench/map_speed.py" --build "$build" "$@"
 fi
 exec python3 -B "$here/../bench/bench.py" --build "$build" "$@"

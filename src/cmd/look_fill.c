@@ -67,7 +67,7 @@ static void add_plain_regions(struct snapshot *s, const struct maps *maps)
 
 static void add_used_region(struct snapshot *s, const struct smaps_region *from)
 {
-	struct region r = region_of(s, &from->map);
+	struct region r = region_of(s, from->map);
 
 	r.vm_flags = from->vm_flags;
 	r.rss = from->rss;

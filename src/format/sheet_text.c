@@ -18,14 +18,17 @@ static bool is_right(enum cell_kind kind)
 	return kind != CELL_TEXT && kind != CELL_BOOL;
 }
 
+/* Cells are short: so many bytes are copied at once, without a call or a loop. */
+#define BLOCK 16
+
 /* A cell as people see it. */
 struct shown {
-	const char *text;
+	const char *text;  /* at least BLOCK bytes may be read */
 	size_t len, width; /* bytes, characters */
 };
 
-/* What a column showed last: neighbours mostly have the same text. */
-struct last_text {
+/* How a text looks. */
+struct seen_text {
 	const char *of; /* NULL: nothing yet */
 	uint32_t depth;
 	struct str text;
@@ -40,17 +43,17 @@ struct seen_number {
 	struct unit_text text;
 };
 
-#define SEEN_NUMBERS 64 /* a power of two */
+#define SEEN 64 /* a power of two */
 
 /* Which columns are shown, and how wide they are, in characters. */
 struct layout {
 	bool chosen[TABLE_COLUMNS];
 	size_t widths[TABLE_COLUMNS];
 	size_t last; /* column that is shown last */
-	struct last_text texts[TABLE_COLUMNS];
-	/* The same few sizes come again and again, in all rows and columns. */
-	struct seen_number numbers[SEEN_NUMBERS];
-	char address[2 + 16]; /* the one shown last */
+	/* The same few texts and sizes come again and again, in all rows and columns. */
+	struct seen_text texts[SEEN];
+	struct seen_number numbers[SEEN];
+	char address[2 + 16 + BLOCK]; /* the one shown last */
 };
 
 static size_t address_len(uint64_t addr)
@@ -107,7 +110,7 @@ static void put_number(enum cell_kind kind, const struct cell *c, struct unit_te
 
 static struct shown show_number(struct layout *l, enum cell_kind kind, const struct cell *c)
 {
-	struct seen_number *seen = &l->numbers[(c->u ^ c->u >> 12) % SEEN_NUMBERS];
+	struct seen_number *seen = &l->numbers[(c->u ^ c->u >> 12) % SEEN];
 
 	if (seen->u != c->u || seen->kind != kind || !seen->len) {
 		put_number(kind, c, &seen->text);
@@ -118,17 +121,22 @@ static struct shown show_number(struct layout *l, enum cell_kind kind, const str
 	return (struct shown){seen->text.text, seen->len, seen->len};
 }
 
-static struct shown show_text(struct last_text *last, const struct cell *c)
+/* A sheet keeps equal texts in one place, mostly. */
+static struct shown show_text(struct layout *l, const struct cell *c)
 {
-	if (last->of != c->text || last->depth != c->depth) {
-		last->of = c->text;
-		last->depth = c->depth;
-		str_clear(&last->text);
-		table_pad(&last->text, (size_t)c->depth * 2);
-		text_printable(&last->text, c->text, strlen(c->text));
-		last->width = text_characters(last->text.data);
+	uintptr_t place = (uintptr_t)c->text;
+	struct seen_text *seen = &l->texts[(place ^ place >> 6) % SEEN];
+
+	if (seen->of != c->text || seen->depth != c->depth) {
+		seen->of = c->text;
+		seen->depth = c->depth;
+		str_clear(&seen->text);
+		str_reserve(&seen->text, BLOCK);
+		table_pad(&seen->text, (size_t)c->depth * 2);
+		text_printable(&seen->text, c->text, strlen(c->text));
+		seen->width = text_characters(seen->text.data);
 	}
-	return (struct shown){last->text.data, last->text.len, last->width};
+	return (struct shown){seen->text.data, seen->text.len, seen->width};
 }
 
 /* Valid until the next one. */
@@ -137,10 +145,12 @@ static struct shown show_cell(struct layout *l, const struct sheet *s, size_t co
 {
 	enum cell_kind kind = s->columns[column].kind;
 
+	static const char unknown[BLOCK] = "-";
+
 	if (!c->known)
-		return (struct shown){"-", 1, 1};
+		return (struct shown){unknown, 1, 1};
 	if (kind == CELL_TEXT)
-		return show_text(&l->texts[column], c);
+		return show_text(l, c);
 	if (kind == CELL_ADDRESS)
 		return show_address(l, c->u);
 	return show_number(l, kind, c);
@@ -228,28 +238,49 @@ static const char *cell_style(const struct palette *p, enum cell_kind kind, cons
 	return total ? p->bold : NULL;
 }
 
+static char *put_blanks(char *at, size_t nr)
+{
+	memset(at, ' ', BLOCK);
+	if (nr > BLOCK)
+		memset(at + BLOCK, ' ', nr - BLOCK);
+	return at + nr;
+}
+
+static char *put_text(char *at, struct shown cell)
+{
+	memcpy(at, cell.text, cell.len > BLOCK ? cell.len : BLOCK);
+	return at + cell.len;
+}
+
+/* What stands in the line so far may be followed by anything; end_row() ends it. */
 static void write_cell(const struct sheet *s, const struct layout *l, size_t column,
-		       struct shown cell, const char *style, const struct palette *p,
-		       struct str *out)
+		       struct shown cell, struct str *out)
 {
 	size_t space = l->widths[column] > cell.width ? l->widths[column] - cell.width : 0;
 	bool right = is_right(s->columns[column].kind);
 	size_t behind = column == l->last ? 0 : right ? 2 : space + 2;
 	char *at;
 
-	if (style) {
-		table_pad(out, right ? space : 0);
-		str_add(out, style);
-		str_add_len(out, cell.text, cell.len);
-		str_add(out, p->reset);
-		table_pad(out, behind);
-		return;
-	}
-	space = right ? space : 0;
-	at = str_extend(out, space + cell.len + behind);
-	memset(at, ' ', space);
-	memcpy(at + space, cell.text, cell.len);
-	memset(at + space + cell.len, ' ', behind);
+	str_reserve(out, space + cell.len + behind + 3 * BLOCK);
+	at = out->data + out->len;
+	if (right)
+		at = put_blanks(at, space);
+	at = put_blanks(put_text(at, cell), behind);
+	out->len = (size_t)(at - out->data);
+}
+
+static void write_styled(const struct sheet *s, const struct layout *l, size_t column,
+			 struct shown cell, const char *style, const struct palette *p,
+			 struct str *out)
+{
+	size_t space = l->widths[column] > cell.width ? l->widths[column] - cell.width : 0;
+	bool right = is_right(s->columns[column].kind);
+
+	table_pad(out, right ? space : 0);
+	str_add(out, style);
+	str_add_len(out, cell.text, cell.len);
+	str_add(out, p->reset);
+	table_pad(out, column == l->last ? 0 : right ? 2 : space + 2);
 }
 
 static void end_row(struct str *out)
@@ -269,9 +300,15 @@ static void write_row(const struct sheet *s, struct layout *l, size_t row, const
 	const struct cell *cells = sheet_cell(s, row, 0);
 
 	for (size_t i = 0; i < s->nr_columns; i++) {
-		if (l->chosen[i])
-			write_cell(s, l, i, show_cell(l, s, i, &cells[i]),
-				   cell_style(p, s->columns[i].kind, &cells[i], total), p, out);
+		const char *style;
+
+		if (!l->chosen[i])
+			continue;
+		style = cell_style(p, s->columns[i].kind, &cells[i], total);
+		if (style)
+			write_styled(s, l, i, show_cell(l, s, i, &cells[i]), style, p, out);
+		else
+			write_cell(s, l, i, show_cell(l, s, i, &cells[i]), out);
 	}
 	end_row(out);
 }
@@ -283,9 +320,9 @@ static void write_titles(const struct sheet *s, const struct layout *l, const st
 		const char *title = s->columns[i].title;
 
 		if (l->chosen[i])
-			write_cell(s, l, i,
-				   (struct shown){title, strlen(title), text_characters(title)},
-				   p->bold, p, out);
+			write_styled(s, l, i,
+				     (struct shown){title, strlen(title), text_characters(title)},
+				     p->bold, p, out);
 	}
 	end_row(out);
 }
@@ -307,14 +344,14 @@ static void write_table(const struct sheet *s, const struct sheet_format_options
 	struct layout layout = {.last = 0};
 	size_t rows = sheet_rows(s);
 
-	for (size_t i = 0; i < s->nr_columns; i++)
+	for (size_t i = 0; i < SEEN; i++)
 		str_init(&layout.texts[i].text);
 	lay_out(s, o->width, &layout);
 	reserve_rows(s, &layout, out);
 	write_titles(s, &layout, o->palette, out);
 	for (size_t r = 0; r < rows; r++)
 		write_row(s, &layout, r, o->palette, out);
-	for (size_t i = 0; i < s->nr_columns; i++)
+	for (size_t i = 0; i < SEEN; i++)
 		str_release(&layout.texts[i].text);
 	if (s->rows_left_out)
 		str_printf(out, "%s(%s more; --limit 0 shows all)%s\n", o->palette->dim,

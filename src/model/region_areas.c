@@ -107,6 +107,9 @@ static void find_parts(struct cutting *c, const struct region *r)
 	size_t i = regions_area_above(c->areas, c->nr_areas, r->start);
 
 	c->nr_parts = 0;
+	/* As nearly all: no area lies in it. */
+	if (i == c->nr_areas || c->areas[i].start >= r->end)
+		return;
 	for (; i < c->nr_areas && c->areas[i].start < r->end; i++) {
 		struct region_area a = c->areas[i];
 		bool is_last = i + 1 == c->nr_areas || c->areas[i + 1].start >= r->end;

@@ -9,45 +9,71 @@
 
 #include "base/mem.h"
 
-#define TEXTS_BYTES ((size_t)16 << 10)
+#define PIECE_BYTES ((size_t)16 << 10)
+#define RECENT_TEXTS 64
 
-/* Texts one behind the other, in pieces that never move. */
-struct sheet_texts {
-	struct sheet_texts *older;
+struct piece {
+	struct piece *older;
 	size_t used, cap;
 	char bytes[];
 };
 
-static char *text_room(struct sheet *s, size_t bytes)
+/*
+ * Texts one behind the other, in pieces that never move. Columns say the same few things again and
+ * again: what was kept a moment ago is not kept once more.
+ */
+struct sheet_texts {
+	struct piece *last;
+	const char *recent[RECENT_TEXTS]; /* by a hash; NULL none */
+};
+
+static char *text_room(struct sheet_texts *texts, size_t bytes)
 {
-	struct sheet_texts *texts = s->texts;
+	struct piece *piece = texts->last;
 
-	if (!texts || texts->cap - texts->used < bytes) {
-		size_t cap = bytes > TEXTS_BYTES ? bytes : TEXTS_BYTES;
+	if (!piece || piece->cap - piece->used < bytes) {
+		size_t cap = bytes > PIECE_BYTES ? bytes : PIECE_BYTES;
 
-		texts = mem_realloc(NULL, sizeof(*texts) + cap);
-		*texts = (struct sheet_texts){.older = s->texts, .cap = cap};
-		s->texts = texts;
+		piece = mem_realloc(NULL, sizeof(*piece) + cap);
+		*piece = (struct piece){.older = texts->last, .cap = cap};
+		texts->last = piece;
 	}
-	texts->used += bytes;
-	return texts->bytes + texts->used - bytes;
+	piece->used += bytes;
+	return piece->bytes + piece->used - bytes;
+}
+
+/* Length, beginning and end tell most texts of one table apart. */
+static size_t hash_text(const char *text, size_t len)
+{
+	return len ? (len * 7 + (unsigned char)text[len / 2] * 5 + (unsigned char)text[len - 1]) %
+			       RECENT_TEXTS
+		   : 0;
 }
 
 static const char *keep_text(struct sheet *s, const char *text)
 {
-	size_t bytes = strlen(text) + 1;
+	size_t len = strlen(text);
+	const char **recent;
 
-	return memcpy(text_room(s, bytes), text, bytes);
+	if (!s->texts)
+		s->texts = mem_alloc(sizeof(*s->texts));
+	recent = &s->texts->recent[hash_text(text, len)];
+	if (!*recent || strcmp(*recent, text) != 0)
+		*recent = memcpy(text_room(s->texts, len + 1), text, len + 1);
+	return *recent;
 }
 
 static void release_texts(struct sheet_texts *texts)
 {
-	while (texts) {
-		struct sheet_texts *older = texts->older;
+	struct piece *piece = texts ? texts->last : NULL;
 
-		free(texts);
-		texts = older;
+	while (piece) {
+		struct piece *older = piece->older;
+
+		free(piece);
+		piece = older;
 	}
+	free(texts);
 }
 
 void sheet_init(struct sheet *s, const char *schema, const struct sheet_column *columns,
@@ -117,21 +143,10 @@ static void push(struct sheet *s, struct cell cell)
 		s->next_column = 0;
 }
 
-/* Most columns say the same in many rows: then the text is that of the row above. */
-static const char *cell_text(struct sheet *s, const char *text)
-{
-	const struct cell *above;
-
-	if (s->nr_cells < s->nr_columns)
-		return keep_text(s, text);
-	above = &s->cells[s->nr_cells - s->nr_columns];
-	return above->known && strcmp(above->text, text) == 0 ? above->text : keep_text(s, text);
-}
-
 void sheet_branch(struct sheet *s, const char *text, unsigned int depth)
 {
 	assert(next_kind(s) == CELL_TEXT);
-	push(s, (struct cell){.text = cell_text(s, text), .depth = depth, .known = true});
+	push(s, (struct cell){.text = keep_text(s, text), .depth = depth, .known = true});
 }
 
 void sheet_text(struct sheet *s, const char *text)

@@ -160,11 +160,11 @@ void core_plan_make(struct target *t, bool everything, struct core_plan *ret)
 		/* The kernel's own page, above all addresses of programs. */
 		if (strcmp(m->path, "[vsyscall]") == 0)
 			continue;
-		while (at < use.nr && use.items[at].map.end <= m->start)
+		while (at < use.nr && use.items[at].map->end <= m->start)
 			at++;
 		k.use = NULL;
-		if (at < use.nr && use.items[at].map.start <= m->start &&
-		    use.items[at].map.end >= m->end)
+		if (at < use.nr && use.items[at].map->start <= m->start &&
+		    use.items[at].map->end >= m->end)
 			k.use = &use.items[at];
 		add_piece(t, m, &k, everything, &p);
 	}

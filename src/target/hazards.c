@@ -255,9 +255,9 @@ int hazards_find_ranges(int dir, bool of_fork, struct patches *ret)
 		const struct smaps_region *s = &smaps.items[i];
 
 		if (s->vm_flags & SMAPS_VM_USERFAULT)
-			patches_add(ret, s->map.start, s->map.end, PATCH_RESIDENT, NULL);
+			patches_add(ret, s->map->start, s->map->end, PATCH_RESIDENT, NULL);
 		else if (of_fork && s->vm_flags & (SMAPS_VM_NO_FORK | SMAPS_VM_WIPE_FORK))
-			patches_add(ret, s->map.start, s->map.end, PATCH_MISSING, NULL);
+			patches_add(ret, s->map->start, s->map->end, PATCH_MISSING, NULL);
 	}
 	smaps_release(&smaps);
 	return 0;

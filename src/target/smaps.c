@@ -21,11 +21,11 @@
 #define PADDED_LINE (KEY_WIDTH + VALUE_WIDTH + 4)
 
 /*
- * paths grows, so while reading a row knows its path as an offset (path_at, row by row); pointers
- * are set at the end. Neighbours mostly have the same path, which is then kept once.
+ * All arrays grow, so while reading a mapping knows its path as an offset (path_at, row by row);
+ * pointers are set at the end. Neighbours mostly have the same path, which is then kept once.
  */
 struct parser {
-	struct smaps out;
+	struct smaps out; /* out.nr is set at the end: out.maps.nr of them */
 	size_t paths_len, paths_cap;
 	size_t *path_at;
 	size_t path_at_cap;
@@ -217,9 +217,9 @@ static char *path_room(struct parser *p, size_t len)
 {
 	if (p->paths_cap - p->paths_len < len + 1) {
 		p->paths_cap = p->paths_cap * 2 + len + 1;
-		p->out.paths = mem_realloc(p->out.paths, p->paths_cap);
+		p->out.maps.paths = mem_realloc(p->out.maps.paths, p->paths_cap);
 	}
-	return p->out.paths + p->paths_len;
+	return p->out.maps.paths + p->paths_len;
 }
 
 /* The offset of the path that was just written to path_room(), or of the same one before it. */
@@ -229,8 +229,8 @@ static size_t keep_path(struct parser *p, size_t len)
 
 	if (len == 0)
 		return 0;
-	last = p->out.nr ? p->path_at[p->out.nr - 1] : 0;
-	if (!strcmp(p->out.paths + last, p->out.paths + at))
+	last = p->out.maps.nr ? p->path_at[p->out.maps.nr - 1] : 0;
+	if (!strcmp(p->out.maps.paths + last, p->out.maps.paths + at))
 		return last;
 	p->paths_len += len + 1;
 	return at;
@@ -238,20 +238,23 @@ static size_t keep_path(struct parser *p, size_t len)
 
 static bool take_header(struct parser *p, const char *line, size_t len)
 {
-	struct smaps_region row = {0};
+	struct smaps *out = &p->out;
 	char *path = path_room(p, len);
+	struct map map = {0};
 	size_t path_len, at;
 
 	p->in_region = false;
-	if (!maps_parse_line(line, len, &row.map, path, &path_len) || row.map.start < p->last_end)
+	if (!maps_parse_line(line, len, &map, path, &path_len) || map.start < p->last_end)
 		return false;
 	p->in_region = true;
 	p->next_key = 0;
-	p->last_end = row.map.end;
+	p->last_end = map.end;
 	at = keep_path(p, path_len);
-	p->path_at = array_grow(p->path_at, p->out.nr, &p->path_at_cap, sizeof(*p->path_at));
-	p->path_at[p->out.nr] = at;
-	ARRAY_PUSH(p->out.items, p->out.nr, p->out.cap, row);
+	p->path_at = array_grow(p->path_at, out->maps.nr, &p->path_at_cap, sizeof(*p->path_at));
+	p->path_at[out->maps.nr] = at;
+	ARRAY_GROW(out->items, out->maps.nr, out->cap);
+	out->items[out->maps.nr] = (struct smaps_region){.map = NULL};
+	ARRAY_PUSH(out->maps.items, out->maps.nr, out->maps.cap, map);
 	return true;
 }
 
@@ -265,7 +268,7 @@ static void take_line(struct parser *p, const char *line, size_t len)
 	if (line[0] < 'A' || line[0] > 'Z')
 		good = take_header(p, line, len);
 	else if (p->in_region)
-		good = take_key(p, &p->out.items[p->out.nr - 1], line, line + len);
+		good = take_key(p, &p->out.items[p->out.maps.nr - 1], line, line + len);
 	else
 		return; /* of a mapping that was counted as bad already */
 	if (!good)
@@ -306,7 +309,7 @@ static size_t take_padded(struct parser *p, const char *at, const char *end)
 	    memcmp(at, p->padded[p->next_key], KEY_WIDTH) ||
 	    memcmp(at + KEY_WIDTH + VALUE_WIDTH, " kB\n", 4) || !read_padded(at + KEY_WIDTH, &kib))
 		return 0;
-	if (key->offset != IGNORED && !add_to(&p->out.items[p->out.nr - 1], key, kib << 10))
+	if (key->offset != IGNORED && !add_to(&p->out.items[p->out.maps.nr - 1], key, kib << 10))
 		return 0;
 	p->next_key++;
 	return PADDED_LINE;
@@ -346,11 +349,17 @@ static void parser_init(struct parser *p)
 
 static void parser_finish(struct parser *p, struct smaps *ret)
 {
-	free(p->padded);
-	for (size_t i = 0; i < p->out.nr; i++)
-		p->out.items[i].map.path = p->out.paths + p->path_at[i];
+	struct smaps *out = &p->out;
+
+	for (size_t i = 0; i < out->maps.nr; i++) {
+		out->maps.items[i].path = out->maps.paths + p->path_at[i];
+		out->items[i].map = &out->maps.items[i];
+	}
+	out->nr = out->maps.nr;
+	out->maps.bad_lines = out->bad_lines;
 	free(p->path_at);
-	*ret = p->out;
+	free(p->padded);
+	*ret = *out;
 }
 
 void smaps_parse(const char *text, size_t len, struct smaps *ret)
@@ -429,36 +438,17 @@ int smaps_read_rollup_at(int dir, struct smaps_region *ret)
 		return r;
 	if (s.nr) {
 		*ret = s.items[0];
-		ret->map.path = "";
+		ret->map = NULL;
 	}
 	r = s.nr ? 0 : -ESRCH;
 	smaps_release(&s);
 	return r;
 }
 
-void smaps_copy_maps(const struct smaps *s, struct maps *ret)
+void smaps_take_maps(struct smaps *s, struct maps *ret)
 {
-	struct maps m = {.items = mem_alloc_array(s->nr, sizeof(*m.items)),
-			 .nr = s->nr,
-			 .cap = s->nr,
-			 .bad_lines = s->bad_lines};
-	const char *last = s->paths;
-	size_t len = 1;
-
-	for (size_t i = 0; i < s->nr; i++) {
-		if (s->items[i].map.path > last)
-			last = s->items[i].map.path;
-	}
-	if (last)
-		len = (size_t)(last - s->paths) + strlen(last) + 1;
-	m.paths = mem_alloc(len);
-	if (last)
-		memcpy(m.paths, s->paths, len);
-	for (size_t i = 0; i < s->nr; i++) {
-		m.items[i] = s->items[i].map;
-		m.items[i].path = m.paths + (s->items[i].map.path - s->paths);
-	}
-	*ret = m;
+	*ret = s->maps;
+	s->maps = (struct maps)MAPS_INIT;
 }
 
 void smaps_release(struct smaps *s)
@@ -466,6 +456,6 @@ void smaps_release(struct smaps *s)
 	if (!s)
 		return;
 	free(s->items);
-	free(s->paths);
+	maps_release(&s->maps);
 	*s = (struct smaps){.items = NULL};
 }

@@ -33,8 +33,8 @@ enum smaps_vm_flags {
 
 /* Bytes. rss is the sum of shared_* and private_*. */
 struct smaps_region {
-	struct map map;
-	uint32_t vm_flags; /* enum smaps_vm_flags */
+	const struct map *map; /* in the maps of struct smaps, or in what smaps_take_maps() gave */
+	uint32_t vm_flags;     /* enum smaps_vm_flags */
 	uint64_t rss, pss, shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t anonymous; /* of rss: pages of no file, or copied from one */
 	uint64_t lazy_free; /* of anonymous: given back with MADV_FREE, not yet taken */
@@ -47,7 +47,7 @@ struct smaps {
 	struct smaps_region *items; /* ascending by address */
 	size_t nr, cap;
 	size_t bad_lines; /* not understood and left out */
-	char *paths;	  /* all paths; what map.path points into */
+	struct maps maps; /* the mappings alone; none after smaps_take_maps() */
 };
 
 /*
@@ -55,12 +55,15 @@ struct smaps {
  * (zombie, kernel thread) gives no rows and no error.
  */
 int smaps_read_at(int dir, struct smaps *ret);
-/* The sums over all mappings, of smaps_rollup (Linux 4.14); map is meaningless. */
+/* The sums over all mappings, of smaps_rollup (Linux 4.14); map is NULL. */
 int smaps_read_rollup_at(int dir, struct smaps_region *ret);
 /* From text in the kernel's form. Never fails: what is not understood is counted in bad_lines. */
 void smaps_parse(const char *text, size_t len, struct smaps *ret);
 void smaps_release(struct smaps *s);
-/* A copy of the mappings alone, as maps_read_at() would have given them at that instant. */
-void smaps_copy_maps(const struct smaps *s, struct maps *ret);
+/*
+ * Hands over the mappings, as maps_read_at() would have given them at that instant. The rows go on
+ * to point to them.
+ */
+void smaps_take_maps(struct smaps *s, struct maps *ret);
 
 #endif

@@ -86,7 +86,7 @@ int target_read_maps(struct target *t, int dir)
 		return maps_read_at(dir, &t->maps);
 	err = smaps_read_at(dir, t->use);
 	if (!err)
-		smaps_copy_maps(t->use, &t->maps);
+		smaps_take_maps(t->use, &t->maps);
 	return err;
 }
 

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	smaps_parse((const char *)data, size, &s);
 	FUZZ_MUST(s.nr + s.bad_lines <= lines);
 	for (size_t i = 0; i < s.nr; i++) {
-		const struct map *map = &s.items[i].map;
+		const struct map *map = s.items[i].map;
 
 		FUZZ_MUST(map->start >= last_end && map->start < map->end);
 		last_end = map->end;

@@ -64,9 +64,9 @@ static void reads_every_field(void **state)
 	(void)state;
 	assert_int_equal(s.nr, 1);
 	assert_int_equal(s.bad_lines, 0);
-	assert_int_equal(r->map.start, 0x55d0c0a00000);
-	assert_int_equal(r->map.prot, MAP_READ | MAP_EXEC);
-	assert_string_equal(r->map.path, "/usr/bin/cat");
+	assert_int_equal(r->map->start, 0x55d0c0a00000);
+	assert_int_equal(r->map->prot, MAP_READ | MAP_EXEC);
+	assert_string_equal(r->map->path, "/usr/bin/cat");
 	assert_int_equal(r->rss, 150 * KIB);
 	assert_int_equal(r->pss, 75 * KIB);
 	assert_int_equal(r->shared_clean, 10 * KIB);
@@ -120,8 +120,8 @@ static void an_older_kernel_has_fewer_keys(void **state)
 	assert_int_equal(s.items[1].rss, 12 * KIB);
 	assert_int_equal(s.items[1].swap, 4 * KIB);
 	assert_int_equal(s.items[1].pss, 1 * KIB);
-	assert_string_equal(s.items[0].map.path, "/a");
-	assert_string_equal(s.items[1].map.path, "/b");
+	assert_string_equal(s.items[0].map->path, "/a");
+	assert_string_equal(s.items[1].map->path, "/b");
 	smaps_release(&s);
 }
 
@@ -216,7 +216,7 @@ static void a_mapping_that_goes_backwards_is_left_out_whole(void **state)
 	assert_int_equal(s.items[0].rss, 4 * KIB);
 	assert_int_equal(s.items[0].pss, 0);
 	assert_int_equal(s.items[1].rss, 32 * KIB);
-	assert_string_equal(s.items[1].map.path, "/c");
+	assert_string_equal(s.items[1].map->path, "/c");
 	smaps_release(&s);
 }
 
@@ -254,7 +254,7 @@ static void many_rows_keep_their_paths(void **state)
 			 : i % 2 ? ""
 				 : "/number",
 			 i % 3 ? 0 : i);
-		assert_string_equal(s.items[i - 1].map.path, path);
+		assert_string_equal(s.items[i - 1].map->path, path);
 		assert_int_equal(s.items[i - 1].rss, i * (uint64_t)KIB);
 	}
 	smaps_release(&s);
@@ -301,11 +301,11 @@ static void this_process_is_found(void **state)
 
 		assert_int_equal(r->rss, r->shared_clean + r->shared_dirty + r->private_clean +
 						 r->private_dirty);
-		if (r->map.start == (uintptr_t)(p + size))
+		if (r->map->start == (uintptr_t)(p + size))
 			found = r;
 	}
 	assert_non_null(found);
-	assert_int_equal(found->map.end - found->map.start, size);
+	assert_int_equal(found->map->end - found->map->start, size);
 	assert_int_equal(found->rss, size / 2);
 	assert_int_equal(found->anonymous, size / 2);
 	assert_true(found->vm_flags & SMAPS_VM_NO_DUMP);
@@ -371,7 +371,7 @@ static void maps_are_a_part_of_it(void **state)
 	char *memory =
 		mmap(NULL, (size_t)(3 * page), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct smaps s = {.items = NULL}, none = {.items = NULL};
-	struct maps copy, truth = MAPS_INIT;
+	struct maps taken, truth = MAPS_INIT;
 	char path[32];
 	pid_t child;
 	int dir;
@@ -387,14 +387,17 @@ static void maps_are_a_part_of_it(void **state)
 	snprintf(path, sizeof(path), "/proc/%d", child);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(smaps_read_at(dir, &s), 0);
-	smaps_copy_maps(&s, &copy);
+	smaps_take_maps(&s, &taken);
+	assert_int_equal(taken.nr, s.nr);
+	for (size_t i = 0; i < s.nr; i++)
+		assert_ptr_equal(s.items[i].map, &taken.items[i]);
 	smaps_release(&s);
 	assert_int_equal(maps_read_at(dir, &truth), 0);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	assert_int_equal(copy.nr, truth.nr);
+	assert_int_equal(taken.nr, truth.nr);
 	for (size_t i = 0; i < truth.nr; i++) {
-		const struct map *m = maps_find(&copy, truth.items[i].start);
+		const struct map *m = maps_find(&taken, truth.items[i].start);
 
 		assert_non_null(m);
 		assert_int_equal(m->start, truth.items[i].start);
@@ -402,11 +405,11 @@ static void maps_are_a_part_of_it(void **state)
 		assert_int_equal(m->inode, truth.items[i].inode);
 		assert_string_equal(m->path, truth.items[i].path);
 	}
-	maps_release(&copy);
+	maps_release(&taken);
 	maps_release(&truth);
-	smaps_copy_maps(&none, &copy);
-	assert_int_equal(copy.nr, 0);
-	maps_release(&copy);
+	smaps_take_maps(&none, &taken);
+	assert_int_equal(taken.nr, 0);
+	maps_release(&taken);
 	munmap(memory, (size_t)(3 * page));
 	close(dir);
 }

@@ -189,7 +189,7 @@ static void maps_are_of_the_use_that_was_asked_for(void **state)
 		assert_true(use.nr > 0);
 		assert_int_equal(maps->nr, use.nr);
 		for (size_t k = 0; k < use.nr; k++)
-			assert_int_equal(maps->items[k].start, use.items[k].map.start);
+			assert_int_equal(maps->items[k].start, use.items[k].map->start);
 		smaps_release(&use);
 		assert_string_equal(maps_find(maps, target_main_module(t)->start)->path,
 				    target_main_module(t)->path);
