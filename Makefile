@@ -19,6 +19,7 @@ bench:
 
 soak:
 	@BUILD=$(BUILD) scripts/bench.sh check $(ARGS)
+	@BUILD=$(BUILD) scripts/bench.sh servers
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -3,6 +3,7 @@
 #   scripts/bench.sh [--quick] [--rounds N] [--tools NAME,...] [WORKLOAD...]
 #   scripts/bench.sh check                  compares every stack with another unwinder's
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
+#   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
 # Another build folder than build: BUILD=FOLDER. Results: FOLDER/bench-results/.
@@ -16,6 +17,9 @@ build=${BUILD:-build}
 if [ "${1:-}" = flags ]; then
 	shift
 	SEEP_BUILD=$build exec python3 -B "$here/../bench/flags.py" "$@"
+fi
+if [ "${1:-}" = servers ]; then
+	SEEP_BUILD=$build SEEP_LOOKS=${2:-100} exec python3 -B "$here/../tests/e2e/looks.py"
 fi
 if [ "${1:-}" = look ]; then
 	shift

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Servers under load: snapshots are taken while clients work, and no client sees an error."""
-import grp
-import http.client
 import os
 import pathlib
-import shutil
 import signal
 import socket
 
-from clients import Load, check_heaps, child_of, listening, redis_client
-from lab import Skip, case, free_port, holds, need, refuses, run_all, same, wait_until
+from clients import (Database, Load, backends_of, check_heaps, child_of, http_client, listening,
+                     nginx_command, redis_client)
+from lab import case, free_port, holds, need, refuses, run_all, same, wait_until
 from others import as_other, copy_of_seep, ordinary_user
 
 SNAPSHOTS = 5
@@ -77,45 +75,14 @@ def redis_benchmark(lab):
     lab.report(lab.path('end')).complete(['stopped_stacks'])
 
 
-NGINX = '''
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}
-events {{ worker_connections 256; }}
-http {{
-    access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{ listen 127.0.0.1:{port}; root {folder}/www; gzip on; gzip_types *; gzip_min_length 1; }}
-}}
-'''
-
-
-def http_client(port, page):
-    def work(_):
-        connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
-        for _ in range(1000000):
-            connection.request('GET', '/page.txt', headers={'Accept-Encoding': 'identity'})
-            answer = connection.getresponse()
-            body = answer.read()
-            good = answer.status == 200 and body == page
-            yield None if good else (answer.status, body[:50])
-    return work
-
-
 @case('nginx: master and worker, snapshots under load, no client sees an error')
 def nginx(lab):
-    server = need('nginx')
-    user = ordinary_user()
-    port, page = free_port(), b'a line of text\n' * 200
-    os.chmod(lab.folder, 0o755)
-    (lab.folder / 'www').mkdir()
-    (lab.folder / 'www' / 'page.txt').write_bytes(page)
-    (lab.folder / 'nginx.conf').write_text(NGINX.format(
-        folder=lab.folder, port=port, user=f'user {user.pw_name} {grp.getgrgid(user.pw_gid).gr_name};' if user else ''))
-    running = lab.start(server, '-p', lab.folder, '-c', lab.folder / 'nginx.conf', '-e',
-                        lab.folder / 'error.log', options=['--follow', '-q'])
+    port = free_port()
+    running = lab.start(*nginx_command(lab, port), options=['--follow', '-q'])
     running.until('nginx listens', listening(port))
     master = running.until('its pid', child_of(running.process.pid))
     worker = running.until('its worker', child_of(int(master)))
-    with Load(4, http_client(port, page)) as load:
+    with Load(4, http_client(port)) as load:
         paths = snap_while(lab, worker, load, 50)
     same('errors of clients', load.errors, [])
     judge(lab, paths, 'glibc')
@@ -165,40 +132,16 @@ def memcached(lab):
     running.wait().must()
 
 
-def postgres_tool(name):
-    found = shutil.which(name)
-    if found:
-        return found
-    for folder in sorted(pathlib.Path('/usr/lib/postgresql').glob('*/bin'), reverse=True):
-        if (folder / name).exists():
-            return str(folder / name)
-    raise Skip(f'{name} is not installed')
-
-
 @case('postgres: all its processes, a snapshot under load, no client sees an error')
 def postgres(lab):
-    server, initdb, pgbench = (postgres_tool(n) for n in ('postgres', 'initdb', 'pgbench'))
-    user, drop = ordinary_user(), as_other()
     seep = copy_of_seep(lab)
-    data = lab.folder / 'data'
-    data.mkdir()
-    if user:
-        os.chown(data, user.pw_uid, user.pw_gid)
-        os.chown(lab.folder, user.pw_uid, user.pw_gid)
-    lab.run(*drop, initdb, '-D', data / 'db', '-U', 'lab', '-A', 'trust', '--no-sync', '--no-locale',
-            '-E', 'UTF8').must()
-    port = free_port()
-    running = lab.background(*drop, seep, 'run', '--follow', '-q', '--', server, '-D', data / 'db',
-                             '-p', port, '-h', '127.0.0.1', '-k', data, '-F')
-    client = ['-h', '127.0.0.1', '-p', str(port), '-U', 'lab', 'postgres']
-    psql = postgres_tool('psql')
-    running.until('postgres answers',
-                  lambda: lab.run(psql, '-c', 'select 1', *client).status == 0)
-    lab.run(pgbench, '-i', '-q', *client).must()
-    load = lab.background(pgbench, '-c', '4', '-t', '400', '-n', *client)
+    database = Database(lab)
+    running = lab.background(*as_other(), seep, 'run', '--follow', '-q', '--', *database.command)
+    database.fill(running)
+    load = lab.background(*database.bench, '-c', '4', '-t', '400', '-n', *database.access)
     pid = running.until('its pid', child_of(running.process.pid))
     backends = running.until('backends', lambda: backends_of(int(pid)))
-    for number, one in enumerate([pid, *backends]):
+    for number, one in enumerate([pid, *backends[:2]]):
         result = lab.seep('snap', '-o', lab.path(f'shot{number}'), one)
         if result.status == 0:
             # Children free blocks that they have from their parent.
@@ -213,18 +156,6 @@ def postgres(lab):
     holds('no error', 'rror' not in said.err and '1600/1600' in said.out, said)
     os.kill(int(pid), signal.SIGINT)
     running.wait().must()
-
-
-def backends_of(pid):
-    """Those that serve a client now."""
-    found = []
-    for child in pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
-        try:
-            if b'127.0.0.1' in pathlib.Path(f'/proc/{child}/cmdline').read_bytes():
-                found.append(child)
-        except OSError:
-            continue
-    return found[:2]
 
 
 if __name__ == '__main__':
