@@ -130,12 +130,13 @@ static int need_heaps(const struct look *l, unsigned int wanted, struct error *e
 static int look_at_file(struct look *l, const struct look_options *o, struct error *e)
 {
 	struct seepfile_damage damage = {.damaged = false};
-	int err = seepfile_read(l->operand, &l->snapshot, &damage, e);
+	struct snapshot s;
+	int err = seepfile_read(l->operand, &s, &damage, e);
 
-	if (err < 0) {
-		snapshot_init(&l->snapshot);
+	if (err < 0)
 		return err;
-	}
+	snapshot_release(&l->snapshot);
+	l->snapshot = s;
 	l->label = mem_printf("%s", l->operand);
 	if (damage.damaged)
 		l->damage = mem_strdup(damage.what);
