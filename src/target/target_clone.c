@@ -539,7 +539,7 @@ int target_clone_attach(struct target *t, struct error *e)
 	r = process_check_at(c->hold.freeze.dir, t->process.start_ticks);
 	if (r == -ESRCH || r == -ESTALE)
 		kill(c->pid, SIGKILL);
-	c->mem.maps = &t->maps;
+	c->mem.maps = c->live.maps = &t->maps;
 	c->mem.frozen = true;
 	t->state = c;
 	t->ops = &cloned_ops;

@@ -141,6 +141,25 @@ static void knows_what_is_used(void **state)
 	target_close(t);
 }
 
+/* Code that nobody has changed is the file's, and nothing of the process's. */
+static void code_is_not_used_memory(void **state)
+{
+	static const enum target_wish wishes[] = {TARGET_WISH_LIVE, TARGET_WISH_STOP,
+						  TARGET_WISH_AUTO};
+	uint64_t at = (uint64_t)(uintptr_t)&stop & ~((uint64_t)page - 1), start, end;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		const struct target_options o = {.wish = wishes[i]};
+		struct target *t;
+
+		assert_int_equal(target_open_pid(child, &o, &t, NULL), 0);
+		assert_int_equal(target_next_used(t, at, at + (uint64_t)page, &start, &end),
+				 -ENOENT);
+		target_close(t);
+	}
+}
+
 static void knows_modules_and_threads(void **state)
 {
 	struct target *t = open_live();
@@ -303,6 +322,7 @@ int main(void)
 		cmocka_unit_test(reads_what_is_there),
 		cmocka_unit_test(knows_what_is_resident),
 		cmocka_unit_test(knows_what_is_used),
+		cmocka_unit_test(code_is_not_used_memory),
 		cmocka_unit_test(knows_modules_and_threads),
 		cmocka_unit_test(maps_are_of_the_use_that_was_asked_for),
 		cmocka_unit_test(windows_move_with_the_reader),
