@@ -6,6 +6,8 @@
 #   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
+#   scripts/bench.sh leaks [MILLIONS]       leaks of so many random blocks, beside LeakSanitizer
+#   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks against reading their bytes
 # Another build folder than build: BUILD=FOLDER. Results: FOLDER/bench-results/.
 set -eu
 
@@ -28,5 +30,13 @@ fi
 if [ "${1:-}" = map ]; then
 	shift
 	exec python3 -B "$here/../bench/map_speed.py" --build "$build" "$@"
+fi
+if [ "${1:-}" = leaks ]; then
+	shift
+	exec python3 -B "$here/../bench/leak_speed.py" "$build" "$@"
+fi
+if [ "${1:-}" = walk ]; then
+	shift
+	exec python3 -B "$here/../bench/heap_walk.py" "$build" "$@"
 fi
 exec python3 -B "$here/../bench/bench.py" --build "$build" "$@"
