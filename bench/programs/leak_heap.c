@@ -87,8 +87,7 @@ int main(int argc, char **argv)
 		uint64_t began = now_ns(), cpu_began = cpu_ns();
 
 		__lsan_do_recoverable_leak_check();
-		printf("lsan_ns %" PRIu64 " %" PRIu64 "\n", now_ns() - began,
-		       cpu_ns() - cpu_began);
+		printf("lsan_ns %" PRIu64 " %" PRIu64 "\n", now_ns() - began, cpu_ns() - cpu_began);
 	}
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))

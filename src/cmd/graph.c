@@ -131,28 +131,31 @@ int graph_adopt(struct graph *g, struct look *look, struct error *e)
 	return err;
 }
 
-static int find_in_memory(struct graph *g, bool with_hits, struct error *e)
+static int find_in_memory(struct graph *g, unsigned int options, struct error *e)
 {
+	unsigned int roots = options & GRAPH_NO_OTHER_ROOTS ? ROOTS_NO_OTHER : 0;
 	struct look *look = &g->source.look;
 	int err;
 
-	roots_find(look->target, look->heaps, 0, &g->roots);
+	roots_find(look->target, look->heaps, roots, &g->roots);
 	roots_add_blocks(&g->roots, &g->extra);
 	g->has_registers = g->roots.has_registers;
 	g->has_kernel = g->roots.has_kernel;
+	g->nr_other = g->roots.nr_other;
 	err = reachable_find(look->target, look->heaps, &g->roots, &g->reach, &g->account,
-			     with_hits ? &g->hits : NULL, e);
-	if (!with_hits)
+			     options & GRAPH_HITS ? &g->hits : NULL, e);
+	if (!(options & GRAPH_HITS))
 		roots_release(&g->roots);
 	return err;
 }
 
-static void find_in_snapshot(struct graph *g)
+static void find_in_snapshot(struct graph *g, unsigned int options)
 {
+	uint32_t unwanted = options & GRAPH_NO_OTHER_ROOTS ? 1u << ROOT_MEMORY : 0;
 	const struct snapshot *s = &g->source.look.snapshot;
 	const struct ref_account *a = &s->ref_account;
 
-	g->reach = references_reach(s, &g->hits);
+	g->reach = references_reach(s, unwanted, &g->hits);
 	g->has_registers = a->has_registers;
 	g->has_kernel = a->has_kernel;
 	g->account = (struct reachable_account){
@@ -165,15 +168,17 @@ static void find_in_snapshot(struct graph *g)
 		.extra_blocks = a->extra_blocks,
 		.rejected_blocks = a->rejected_blocks,
 	};
+	for (size_t i = 0; unwanted && i < s->nr_ref_owners; i++)
+		g->nr_other += s->ref_owners[i].kind == ROOT_MEMORY;
 	for (size_t i = 0; i < s->nr_ref_blocks; i++)
 		g->account.bytes += s->ref_blocks[i].size;
 }
 
-int graph_find(struct graph *g, bool with_hits, struct error *e)
+int graph_find(struct graph *g, unsigned int options, struct error *e)
 {
 	if (graph_has_memory(g))
-		return find_in_memory(g, with_hits, e);
-	find_in_snapshot(g);
+		return find_in_memory(g, options, e);
+	find_in_snapshot(g, options);
 	return 0;
 }
 

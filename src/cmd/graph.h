@@ -23,6 +23,12 @@ struct graph {
 	struct reach *reach; /* NULL until graph_find() */
 	struct reachable_account account;
 	bool has_registers, has_kernel;
+	size_t nr_other; /* roots that GRAPH_NO_OTHER_ROOTS left out: pieces of memory, or owners */
+};
+
+enum graph_options {
+	GRAPH_HITS = 1 << 0,	       /* hits and roots stay for who asks where they are */
+	GRAPH_NO_OTHER_ROOTS = 1 << 1, /* ROOT_MEMORY holds nothing */
 };
 
 /*
@@ -43,8 +49,8 @@ bool graph_has_memory(const struct graph *g);
 bool graph_is_consistent(const struct graph *g);
 /* Notes: how it was looked at, and what is wrong with a snapshot. */
 void graph_note_how(const struct graph *g, struct sheet *sheet);
-/* Finds and marks it. with_hits: hits and roots stay for who asks where they are. */
-int graph_find(struct graph *g, bool with_hits, struct error *e);
+/* Finds and marks it. */
+int graph_find(struct graph *g, unsigned int options, struct error *e);
 void graph_close(struct graph *g);
 
 #endif

@@ -34,6 +34,8 @@ static int read_options(struct leaks_options *o, int argc, char **argv, int *ret
 		{OPT_GROUP, 0, "How it is looked at", NULL, NULL, NULL},
 		{0},
 		{0},
+		{OPT_FLAG, 0, "no-other-roots", NULL,
+		 "memory whose use is not known keeps nothing alive", &o->no_other_roots},
 		{OPT_COUNT, 'r', "repeat", "N",
 		 "look N times; only what every look finds lost counts", &o->repeat},
 		{OPT_DURATION, 0, "interval", "TIME", "between two looks (default 1s)",

@@ -23,7 +23,7 @@ struct leaks_options {
 	int group, format;
 	uint64_t limit, min_bytes, min_age_ns, repeat, interval_ns;
 	const char *output, *since, *suppressions, *baseline, *write_baseline;
-	bool list, indirect, tree, possible, content, exit_code;
+	bool list, indirect, tree, possible, content, exit_code, no_other_roots;
 };
 
 /* Why leaks are not in the listing; each leak counts once. */
@@ -69,9 +69,6 @@ void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t
 void leaks_weaken(struct leaks_look *l);
 /* Leaves out what --min-bytes, --age, --since, --suppressions and --baseline are about. */
 int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e);
-
-/* The largest first, what has leaked before what has possibly. */
-void leaks_sort(struct leaks_look *l);
 
 /* Names, as struct leak_namer wants them; context: the struct leaks_look. */
 struct leak_namer leaks_namer(struct leaks_look *l);

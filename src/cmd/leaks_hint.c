@@ -64,7 +64,8 @@ static void look_at_group(struct samples *s, const struct leak_groups *groups, s
 
 	s->size = reach_size(l->graph.reach, reach_find(l->graph.reach, first->addr));
 	s->nr = 0;
-	for (size_t i = g->first; i < l->leaks.nr && s->nr < SAMPLES_MAX / 2; i++) {
+	add_sample(s, reach_find(l->graph.reach, first->addr));
+	for (size_t i = 0; i < l->leaks.nr && s->nr < SAMPLES_MAX / 2; i++) {
 		if (groups->group_of[i] == index)
 			add_sample(s, reach_find(l->graph.reach, l->leaks.items[i].addr));
 	}

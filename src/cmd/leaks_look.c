@@ -60,7 +60,8 @@ int leaks_look(const char *target, const struct leaks_options *o, struct leaks_l
 		if (o->content && !graph_has_memory(&l->graph))
 			err = refuse_content(l, e);
 		if (err == 0)
-			err = graph_find(&l->graph, false, e);
+			err = graph_find(&l->graph, o->no_other_roots ? GRAPH_NO_OTHER_ROOTS : 0,
+					 e);
 		if (err == 0)
 			leaks_collect_look(l);
 		else
@@ -81,12 +82,13 @@ void leaks_look_release(struct leaks_look *l)
 uint64_t *leaks_addresses(const struct leaks_look *l, size_t *ret_nr)
 {
 	uint64_t *addresses = mem_alloc_array((size_t)l->heads.blocks, sizeof(*addresses));
+	struct reach_cursor c = {0};
 	size_t nr = 0;
 
 	for (uint32_t id = 0; id < reach_ids(l->graph.reach); id++) {
 		if (reach_is_block(l->graph.reach, id) &&
 		    reach_state(l->graph.reach, id) == REACH_LEAKED)
-			addresses[nr++] = reach_address(l->graph.reach, id);
+			addresses[nr++] = reach_next_address(l->graph.reach, id, &c);
 	}
 	*ret_nr = nr;
 	return addresses;

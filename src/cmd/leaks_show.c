@@ -17,18 +17,6 @@
 
 #define TREES_SHOWN 3
 
-static int by_total(const void *a, const void *b)
-{
-	const struct leak *x = a, *y = b;
-	uint64_t x_bytes = leak_total_bytes(x), y_bytes = leak_total_bytes(y);
-
-	if (x->state != y->state)
-		return x->state < y->state ? -1 : 1;
-	if (x_bytes != y_bytes)
-		return x_bytes > y_bytes ? -1 : 1;
-	return (x->addr > y->addr) - (x->addr < y->addr);
-}
-
 static void set_heading(const struct leaks_look *l, struct sheet *sheet)
 {
 	const struct leak_totals *t = &l->totals;
@@ -102,6 +90,12 @@ static void note_gaps(const struct leaks_look *l, struct sheet *sheet)
 						   TARGET_CLONE
 				   ? " --method stop reads what a clone does not have."
 				   : "");
+	if (l->o->no_other_roots)
+		sheet_note(
+			sheet,
+			"As asked, memory whose use is not known (%s piece%s) keeps nothing alive: "
+			"what only it holds counts as leaked.",
+			format_count(l->graph.nr_other).text, l->graph.nr_other == 1 ? "" : "s");
 	if (a->extra_blocks && losses->dropped_blocks)
 		sheet_note(
 			sheet,
@@ -287,18 +281,14 @@ static int write_baseline(struct leaks_look *l)
 	return status;
 }
 
-void leaks_sort(struct leaks_look *l)
-{
-	if (l->leaks.nr)
-		qsort(l->leaks.items, l->leaks.nr, sizeof(*l->leaks.items), by_total);
-}
-
 int leaks_show(struct leaks_look *l)
 {
 	struct leak_groups groups;
 	int status;
 
-	leaks_sort(l);
+	/* Groups need no order, and there may be millions of leaks. */
+	if (l->o->list || l->o->tree || l->o->write_baseline)
+		leaks_sort(&l->leaks);
 	if (l->o->write_baseline) {
 		status = write_baseline(l);
 		if (status != EXIT_DONE)

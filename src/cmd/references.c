@@ -119,7 +119,6 @@ static void add_patterns(struct leaks_look *l)
 	struct leak_groups groups;
 
 	leaks_collect_look(l);
-	leaks_sort(l);
 	leaks_group(&l->leaks, leaks_label, l, &groups);
 	leaks_hint_keep(l, &groups, snapshot_of(&l->graph));
 	leak_groups_release(&groups);
@@ -136,7 +135,7 @@ int references_take(struct look *look, const struct symbolize_options *names, st
 
 	if (err < 0)
 		return err;
-	err = graph_find(g, true, e);
+	err = graph_find(g, GRAPH_HITS, e);
 	if (err == 0) {
 		add_account(g);
 		reference_scan(g->source.look.target, g->reach, g->hits.nr, snapshot_of(g));

@@ -30,7 +30,7 @@ static const char *const examples[] = {
 
 static int read_options(struct refs_options *o, int argc, char **argv, int *ret_first)
 {
-	struct opt table[LOOK_OPTIONS + 10] = {
+	struct opt table[LOOK_OPTIONS + 11] = {
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
 		{OPT_FLAG, 't', "tree", NULL,
 		 "what the block keeps; without ADDRESS: who keeps most, from the top down",
@@ -41,6 +41,8 @@ static int read_options(struct refs_options *o, int argc, char **argv, int *ret_
 		{OPT_TEXT, 'o', "output", "FILE", "write to FILE instead of standard output",
 		 &o->output},
 		{OPT_GROUP, 0, "How it is looked at", NULL, NULL, NULL},
+		{OPT_FLAG, 0, "no-other-roots", NULL,
+		 "memory whose use is not known keeps nothing alive", &o->no_other_roots},
 		{OPT_TEXT, 0, "symbols", "PATHS", "colon-separated folders of debug files",
 		 &o->look.symbols},
 		{OPT_FLAG, 0, "no-symbols", NULL, "do not look names up", &o->look.no_symbols},
@@ -59,13 +61,14 @@ static int read_options(struct refs_options *o, int argc, char **argv, int *ret_
 		.operands = "a process, core or snapshot, and an address",
 	};
 
-	look_options_table(&o->look, &table[8]);
+	look_options_table(&o->look, &table[9]);
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
 static int search(struct refs_run *run, struct error *e)
 {
-	int err = graph_find(run->graph, true, e);
+	int err = graph_find(run->graph,
+			     GRAPH_HITS | (run->o->no_other_roots ? GRAPH_NO_OTHER_ROOTS : 0), e);
 
 	if (err < 0 || !run->has_addr)
 		return err;
@@ -100,8 +103,9 @@ static void add_pointers(struct refs_run *run, struct sheet *s, uint32_t from)
 	uint64_t word;
 
 	for (uint64_t at = 0; at + step <= size; at += step) {
-		if (window_word(&g->source.window, addr + at, &word) && word - low < width)
-			add_pointer(s, run, from, at, true, word - low);
+		if (window_word(&g->source.window, addr + at, &word) &&
+		    reach_untagged(g->reach, word) - low < width)
+			add_pointer(s, run, from, at, true, refs_into(g->reach, word, low));
 	}
 }
 
@@ -196,6 +200,12 @@ static void note_gaps(const struct refs_run *run, struct sheet *sheet)
 		sheet_note(sheet, "Not looked at: %s of %s heaps whose blocks are not known.",
 			   format_bytes(a->unwalked_bytes).text,
 			   format_count(a->unwalked_heaps).text);
+	if (run->o->no_other_roots)
+		sheet_note(
+			sheet,
+			"As asked, memory whose use is not known (%s piece%s) keeps nothing alive.",
+			format_count(run->graph->nr_other).text,
+			run->graph->nr_other == 1 ? "" : "s");
 	if (a->unread_bytes)
 		sheet_note(sheet, "Incomplete: %s could not be read.",
 			   format_bytes(a->unread_bytes).text);

@@ -18,7 +18,7 @@ struct refs_options {
 	int format;
 	uint64_t limit;
 	const char *output;
-	bool tree;
+	bool tree, no_other_roots;
 };
 
 struct refs_run {
@@ -45,6 +45,8 @@ void refs_describe_root(const struct refs_run *run, size_t hit, struct str *out)
 uint64_t refs_root_address(const struct refs_run *run, size_t hit);
 /* How many bytes behind the beginning of its block it points. */
 uint64_t refs_root_into(const struct refs_run *run, size_t hit);
+/* How far behind addr a word points that points into the block there; with a tag REF_FAR. */
+uint64_t refs_into(const struct reach *r, uint64_t word, uint64_t addr);
 /* "block of 48 bytes, shop::Order, made at order_new (shop.c:51)" */
 void refs_describe_block(struct refs_run *run, uint32_t id, struct str *out);
 

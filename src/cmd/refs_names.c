@@ -182,7 +182,13 @@ uint64_t refs_root_into(const struct refs_run *run, size_t hit)
 		word = h->where & ~REACHABLE_OWN;
 	else
 		target_read_word(run->graph->source.look.target, h->where, &word);
-	return word - reach_address(run->graph->reach, h->edge & ~REACH_WEAK);
+	return refs_into(run->graph->reach, word,
+			 reach_address(run->graph->reach, h->edge & ~REACH_WEAK));
+}
+
+uint64_t refs_into(const struct reach *r, uint64_t word, uint64_t addr)
+{
+	return reach_untagged(r, word) == word ? word - addr : REF_FAR;
 }
 
 /* "block of 48 bytes, shop::Order, made at order_new (shop.c:51)" */

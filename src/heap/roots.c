@@ -107,6 +107,17 @@ static void add_range(struct finder *f, struct root_range range)
 	}
 }
 
+static void add_other(struct finder *f, struct root_range range)
+{
+	size_t before = f->roots->nr_ranges;
+
+	add_range(f, range);
+	if (!(f->options & ROOTS_NO_OTHER))
+		return;
+	f->roots->nr_other += f->roots->nr_ranges - before;
+	f->roots->nr_ranges = before;
+}
+
 /* Highest address below end at which a thread's structure begins: it points to itself, twice. */
 static uint64_t find_thread_structure(struct target *t, const struct map *m)
 {
@@ -216,9 +227,10 @@ static void add_writable(struct finder *f, const struct map *m, const struct map
 	}
 	range.kind = v.has_live ? ROOT_THREAD_DATA : ROOT_MEMORY;
 	range.tid = v.has_live ? v.live_tid : 0;
-	if (range.kind == ROOT_MEMORY && (f->options & ROOTS_NO_OTHER))
-		return;
-	add_range(f, range);
+	if (range.kind == ROOT_MEMORY)
+		add_other(f, range);
+	else
+		add_range(f, range);
 }
 
 /* Constants that the loader relocated hold pointers, and lie in pages made read-only again. */
@@ -260,12 +272,11 @@ static void add_protected(struct finder *f, const struct map *m, const struct ma
 	range.module = target_find_module(f->t, m->start);
 	if (range.module) {
 		range.kind = ROOT_GLOBAL;
-		if (core && !is_relocated(m, after))
-			return;
-	} else if ((core && *m->path && !is_shared_memory(m)) || (f->options & ROOTS_NO_OTHER)) {
-		return;
+		if (!core || is_relocated(m, after))
+			add_range(f, range);
+	} else if (!core || !*m->path || is_shared_memory(m)) {
+		add_other(f, range);
 	}
-	add_range(f, range);
 }
 
 static void add_map(struct finder *f, size_t i)

@@ -54,6 +54,7 @@ struct roots {
 	size_t nr_words, cap_words;
 	/* What was left out, bytes: stacks of ended threads, below stack pointers. */
 	uint64_t dead_bytes;
+	size_t nr_other;		  /* pieces of memory that ROOTS_NO_OTHER left out */
 	const struct extra_blocks *extra; /* see roots_add_blocks(); NULL none */
 	bool has_registers; /* of every thread; false: pointers in flight may be missed */
 	bool has_kernel;    /* what the kernel keeps could be asked for */

@@ -26,9 +26,28 @@ uint64_t leak_total_bytes(const struct leak *l)
 	return l->bytes + l->held_bytes;
 }
 
-static struct leak new_leak(const struct reach *r, uint32_t id, enum reach_state state)
+int leak_compare(const void *a, const void *b)
 {
-	uint64_t addr = reach_address(r, id), size = reach_size(r, id);
+	const struct leak *x = a, *y = b;
+	uint64_t x_bytes = leak_total_bytes(x), y_bytes = leak_total_bytes(y);
+
+	if (x->state != y->state)
+		return x->state < y->state ? -1 : 1;
+	if (x_bytes != y_bytes)
+		return x_bytes > y_bytes ? -1 : 1;
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+void leaks_sort(struct leak_list *l)
+{
+	if (l->nr)
+		qsort(l->items, l->nr, sizeof(*l->items), leak_compare);
+}
+
+static struct leak new_leak(const struct reach *r, uint32_t id, enum reach_state state,
+			    struct reach_cursor *c)
+{
+	uint64_t addr = reach_next_address(r, id, c), size = reach_size(r, id);
 
 	return (struct leak){
 		.state = state,
@@ -48,9 +67,11 @@ static struct leak new_leak(const struct reach *r, uint32_t id, enum reach_state
 void leaks_collect(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
 		   enum reach_state state)
 {
+	struct reach_cursor c = {0};
+
 	for (size_t i = 0; i < heads->nr; i++) {
 		const struct leak_head *h = &heads->items[i];
-		struct leak leak = new_leak(r, h->id, state);
+		struct leak leak = new_leak(r, h->id, state, &c);
 
 		leak.members = h->members;
 		leak.is_cycle = h->members > 1 || h->points_to_itself;
@@ -64,6 +85,8 @@ void leaks_collect(struct leak_list *l, const struct reach *r, const struct leak
 void leaks_collect_all(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
 		       enum reach_state state)
 {
+	struct reach_cursor c = {0};
+
 	for (uint32_t id = 0; id < reach_ids(r); id++) {
 		size_t owner = leak_heads_owner(heads, id);
 		const struct leak_head *h;
@@ -72,7 +95,7 @@ void leaks_collect_all(struct leak_list *l, const struct reach *r, const struct 
 		if (owner == SIZE_MAX)
 			continue;
 		h = &heads->items[owner];
-		leak = new_leak(r, id, state);
+		leak = new_leak(r, id, state, &c);
 		leak.head = reach_address(r, h->id);
 		leak.is_cycle =
 			leak_heads_is_member(heads, id) && (h->members > 1 || h->points_to_itself);
@@ -214,10 +237,15 @@ void leaks_group(const struct leak_list *l,
 
 	g.group_of = mem_alloc_array(l->nr, sizeof(*g.group_of));
 	for (size_t i = 0; i < l->nr; i++) {
+		struct leak_group *group;
+
 		str_clear(&text);
 		label(context, &l->items[i], &text);
 		g.group_of[i] = group_with(&x, text.data, l->items[i].state, i);
-		add_to_group(&g.items[g.group_of[i]], &l->items[i]);
+		group = &g.items[g.group_of[i]];
+		add_to_group(group, &l->items[i]);
+		if (leak_compare(&l->items[i], &l->items[group->first]) < 0)
+			group->first = i;
 	}
 	sort_groups(&g, l->nr);
 	free(x.slots);

@@ -41,7 +41,7 @@ struct leak_group {
 	uint64_t blocks, bytes; /* of the heads' members */
 	uint64_t held_blocks, held_bytes;
 	uint64_t youngest_ns, oldest_ns; /* AGE_UNKNOWN both: no age is known */
-	size_t first;			 /* index of its first leak, an example */
+	size_t first;			 /* index of its largest leak, an example */
 };
 
 struct leak_list {
@@ -55,6 +55,8 @@ void leaks_collect(struct leak_list *l, const struct reach *r, const struct leak
 /* A row for each block instead, those that hang on a head too; is_cycle: it is in the head's. */
 void leaks_collect_all(struct leak_list *l, const struct reach *r, const struct leak_heads *heads,
 		       enum reach_state state);
+/* Leaked before possible, then the most bytes first. */
+void leaks_sort(struct leak_list *l);
 void leaks_release(struct leak_list *l);
 
 struct leak_groups {
@@ -71,6 +73,8 @@ void leak_groups_release(struct leak_groups *g);
 
 /* "leaked", "possibly leaked", "reachable". */
 const char *leak_state_name(enum reach_state state);
+/* In the order of leaks_sort(); for qsort(). */
+int leak_compare(const void *a, const void *b);
 /* Everything it keeps from being used again: its own blocks and what hangs on them. */
 uint64_t leak_total_bytes(const struct leak *l);
 

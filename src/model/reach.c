@@ -9,6 +9,8 @@
 #include "model/reach_private.h"
 #include "model/references.h"
 
+#define NEAR 16 /* cells that are looked at one by one before searching */
+
 struct reach *reach_new(unsigned int word_bytes)
 {
 	struct reach *r = mem_alloc(sizeof(*r));
@@ -27,6 +29,7 @@ void reach_free(struct reach *r)
 	}
 	free(r->spans);
 	free(r->big);
+	free(r->places);
 	free(r->gaps);
 	free(r->strong);
 	free(r->weak);
@@ -135,6 +138,29 @@ static void seal_span(struct reach *r, struct reach_span *s, uint32_t first_id)
 	}
 }
 
+static void note_places(struct reach *r)
+{
+	unsigned int width = r->word_bytes == 8 ? 32 : 17;
+
+	r->places = mem_alloc(REACH_PLACES);
+	for (size_t i = 0; i < r->nr_spans; i++) {
+		uint64_t first = r->spans[i].start >> width, last = (r->spans[i].end - 1) >> width;
+
+		for (uint64_t at = first; at <= last && at - first < REACH_PLACES; at++)
+			r->places[at % REACH_PLACES] = 1;
+	}
+}
+
+/* Bits above the highest that an address of a program can have: 47 on x86-64, 48 on others. */
+static uint64_t address_bits(const struct reach *r)
+{
+	const uint64_t few = 1ull << 47, many = 1ull << 48;
+
+	if (r->word_bytes == 4)
+		return UINT32_MAX;
+	return r->high <= few ? few - 1 : r->high <= many ? many - 1 : UINT64_MAX;
+}
+
 static uint64_t *bits_new(uint32_t nr)
 {
 	return mem_alloc_array((size_t)nr / 64 + 1, sizeof(uint64_t));
@@ -151,6 +177,8 @@ void reach_seal(struct reach *r)
 	r->sealed = true;
 	r->low = r->nr_spans ? r->spans[0].start : 0;
 	r->high = r->nr_spans ? r->spans[r->nr_spans - 1].end : 0;
+	r->address_mask = address_bits(r);
+	note_places(r);
 	r->gaps = bits_new(r->nr_ids);
 	r->strong = bits_new(r->nr_ids);
 	r->weak = bits_new(r->nr_ids);
@@ -232,16 +260,10 @@ static const struct reach_span *span_of_id(const struct reach *r, uint32_t id)
 	return &r->spans[low];
 }
 
-uint64_t reach_address(const struct reach *r, uint32_t id)
+static size_t cell_of_id(const struct reach_span *s, uint32_t id)
 {
-	const struct reach_span *s;
-	size_t low = 0, high;
-	uint64_t starts;
+	size_t low = 0, high = s->nr_cells;
 
-	if (r->rows)
-		return r->rows[id].addr;
-	s = span_of_id(r, id);
-	high = s->nr_cells;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 
@@ -250,11 +272,49 @@ uint64_t reach_address(const struct reach *r, uint32_t id)
 		else
 			high = middle;
 	}
-	starts = s->cells[low].starts;
-	for (uint32_t skip = id - s->cells[low].rank; skip; skip--)
+	return low;
+}
+
+static uint64_t address_in_cell(const struct reach_span *s, size_t cell, uint32_t id)
+{
+	uint64_t starts = s->cells[cell].starts;
+
+	for (uint32_t skip = id - s->cells[cell].rank; skip; skip--)
 		starts &= starts - 1;
 	return s->start +
-	       ((uint64_t)(low * 64 + (unsigned int)__builtin_ctzll(starts)) << s->shift);
+	       ((uint64_t)(cell * 64 + (unsigned int)__builtin_ctzll(starts)) << s->shift);
+}
+
+uint64_t reach_address(const struct reach *r, uint32_t id)
+{
+	const struct reach_span *s;
+
+	if (r->rows)
+		return r->rows[id].addr;
+	s = span_of_id(r, id);
+	return address_in_cell(s, cell_of_id(s, id), id);
+}
+
+uint64_t reach_next_address(const struct reach *r, uint32_t id, struct reach_cursor *c)
+{
+	const struct reach_span *s;
+	size_t cell = c->cell, last;
+
+	if (r->rows)
+		return r->rows[id].addr;
+	s = &r->spans[c->span];
+	if (id < s->first_id || id - s->first_id >= s->nr_ids) {
+		s = span_of_id(r, id);
+		cell = 0;
+	}
+	last = s->nr_cells - cell > NEAR ? cell + NEAR : s->nr_cells - 1;
+	while (cell < last && s->cells[cell + 1].rank <= id)
+		cell++;
+	if (s->cells[cell].rank > id || cell == last)
+		cell = cell_of_id(s, id);
+	c->span = (size_t)(s - r->spans);
+	c->cell = cell;
+	return address_in_cell(s, cell, id);
 }
 
 uint64_t reach_size(const struct reach *r, uint32_t id)

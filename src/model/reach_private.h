@@ -37,6 +37,10 @@ struct reach {
 	size_t nr_spans, cap_spans;
 	size_t last_span;   /* where the last block went */
 	uint64_t low, high; /* all spans lie within */
+	/* Where spans are, roughly: of each place (reach_place()) whether a span reaches into it.
+	 */
+	uint8_t *places;
+	uint64_t address_mask; /* the bits that an address can have; others of a word are a tag */
 	struct reach_big *big;
 	size_t nr_big, cap_big;
 	uint32_t nr_ids;
@@ -57,6 +61,14 @@ struct reach {
 
 #define REACH_GROUP_SHIFT 16
 
+/* The lower 47 bits of a word, or all 32, are divided into so many places. */
+#define REACH_PLACES 32768
+
+static inline unsigned int reach_place(uint64_t word, unsigned int word_bytes)
+{
+	return (unsigned int)(word >> (word_bytes == 8 ? 32 : 17)) % REACH_PLACES;
+}
+
 static inline bool bit_get(const uint64_t *bits, uint32_t i)
 {
 	return bits[i >> 6] >> (i & 63) & 1;
@@ -74,6 +86,15 @@ static inline uint64_t reach_offset(const struct reach *r, uint32_t id)
 
 /* Index of the row that holds addr, REACH_NONE: none. */
 uint32_t reach_row_of(const struct ref_block *rows, uint32_t nr, uint64_t addr);
+
+/* As reach_edges(), without its call. */
+static inline const uint32_t *reach_edges_of(const struct reach *r, uint32_t id, size_t *ret_nr)
+{
+	uint64_t first = reach_offset(r, id);
+
+	*ret_nr = (size_t)(reach_offset(r, id + 1) - first);
+	return r->edges + first;
+}
 
 /* The span that holds addr, or NULL. */
 struct reach_span *reach_span_of(const struct reach *r, uint64_t addr);

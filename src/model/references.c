@@ -15,7 +15,7 @@ uint32_t references_weakness(const struct snapshot *s, uint32_t into)
 {
 	uint32_t word = s->ref_account.word_bytes;
 
-	/* As resolve() in reach_graph.c has it. */
+	/* As resolve() in reach_scan.c has it. */
 	return into <= word || into == 2 * word ? 0 : REACH_WEAK;
 }
 
@@ -41,12 +41,16 @@ static void add_offsets(struct reach *r, const struct snapshot *s)
 	r->scanned = r->nr_ids + 1;
 }
 
-static void add_roots(struct reach *r, const struct snapshot *s, struct root_hits *hits)
+static void add_roots(struct reach *r, const struct snapshot *s, uint32_t unwanted,
+		      struct root_hits *hits)
 {
 	for (size_t i = 0; i < s->nr_ref_roots; i++) {
 		const struct ref_root *root = &s->ref_roots[i];
 		uint32_t edge = root->block | references_weakness(s, root->into);
+		uint8_t kind = s->ref_owners[root->owner].kind;
 
+		if (kind < 32 && (unwanted >> kind & 1))
+			continue;
 		ARRAY_PUSH(r->roots, r->nr_roots, r->cap_roots, edge);
 		ARRAY_PUSH(hits->items, hits->nr, hits->cap, ((struct root_hit){i, edge}));
 	}
@@ -56,7 +60,7 @@ static void add_roots(struct reach *r, const struct snapshot *s, struct root_hit
 	}
 }
 
-struct reach *references_reach(const struct snapshot *s, struct root_hits *hits)
+struct reach *references_reach(const struct snapshot *s, uint32_t unwanted, struct root_hits *hits)
 {
 	struct reach *r = reach_new(s->ref_account.word_bytes);
 
@@ -67,7 +71,7 @@ struct reach *references_reach(const struct snapshot *s, struct root_hits *hits)
 	reach_seal(r);
 	add_edges(r, s);
 	add_offsets(r, s);
-	add_roots(r, s, hits);
+	add_roots(r, s, unwanted, hits);
 	reach_mark(r);
 	return r;
 }

@@ -19,7 +19,7 @@ struct root_hits;
 struct snapshot;
 struct str;
 
-/* In `slot` and `into`: farther than can be said in 32 bits. */
+/* In `slot` and `into`: farther than can be said in 32 bits; into: or with a tag, weak as well. */
 #define REF_FAR UINT32_MAX
 
 enum ref_block_flags {
@@ -73,10 +73,11 @@ struct ref_account {
 
 /*
  * The graph, marked. It reads addresses from the snapshot, which must outlive it; free with
- * reach_free(). hits: in the order of the roots, `where` being their number; to be released. The
- * snapshot has references and has been checked.
+ * reach_free(). unwanted: a bit for each kind of owner whose roots are left out. hits: of the roots
+ * in their order, `where` being their number; to be released. The snapshot has references and has
+ * been checked.
  */
-struct reach *references_reach(const struct snapshot *s, struct root_hits *hits);
+struct reach *references_reach(const struct snapshot *s, uint32_t unwanted, struct root_hits *hits);
 /* What a pointer that goes so far into a block is: an edge's REACH_WEAK, or 0. */
 uint32_t references_weakness(const struct snapshot *s, uint32_t into);
 /* Index of the first edge of a block. Adds up all before it. */

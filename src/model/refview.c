@@ -1,6 +1,7 @@
 /* Who points to a block; see refview.h. */
 #include "model/refview.h"
 
+#include "model/references.h"
 #include "model/sheet.h"
 
 #define NR(a) (sizeof(a) / sizeof((a)[0]))
@@ -41,7 +42,10 @@ void refview_add(struct sheet *s, const char *from, uint64_t address, uint64_t o
 		sheet_number(s, offset);
 	else
 		sheet_unknown(s);
-	sheet_number(s, into);
+	if (into != REF_FAR)
+		sheet_number(s, into);
+	else
+		sheet_unknown(s);
 	sheet_text(s, what);
 }
 

@@ -50,7 +50,7 @@ static void walk_references(const struct snapshot *s)
 	struct root_hits hits;
 	struct reach_path path;
 	struct str text = STR_INIT;
-	struct reach *r = references_reach(s, &hits);
+	struct reach *r = references_reach(s, 0, &hits);
 
 	leak_heads_find(r, REACH_LEAKED, &heads);
 	leak_heads_release(&heads);

@@ -58,8 +58,14 @@ static uint8_t *at(struct made *m, uint64_t addr)
 	return NULL;
 }
 
+static uint64_t untagged(const struct made *m, uint64_t word)
+{
+	return m->word == 8 ? word & 0x7fffffffffff : word;
+}
+
 static size_t find_slowly(const struct made *m, uint64_t word, uint64_t mask)
 {
+	word = untagged(m, word);
 	for (size_t i = 0; i < m->nr; i++) {
 		uint64_t end = (m->blocks[i].addr + m->blocks[i].size + mask) & ~mask;
 
@@ -81,7 +87,7 @@ static uint64_t random_word(const struct made *m)
 {
 	const struct made_block *b = &m->blocks[random_below(m->nr)];
 
-	switch (random_below(8)) {
+	switch (random_below(9)) {
 	case 0:
 		return b->addr + random_below(b->size);
 	case 1:
@@ -90,6 +96,9 @@ static uint64_t random_word(const struct made *m)
 		return random_below(UINT32_MAX);
 	case 3:
 		return b->addr + m->word * random_below(4);
+	case 4:
+		/* With a tag where no address has anything. */
+		return m->word == 8 ? b->addr | (1 + random_below(0x1ffff)) << 47 : b->addr;
 	default:
 		return b->addr;
 	}
@@ -301,6 +310,21 @@ static void check_heads(struct made *m, const struct reach *r, enum reach_state 
 	leak_heads_release(&h);
 }
 
+/* With a cursor that goes up and one that goes anywhere. */
+static void check_addresses(struct made *m, const struct reach *r)
+{
+	struct reach_cursor up = {0}, anywhere = {0};
+
+	for (size_t i = 0; i < m->nr; i++) {
+		size_t k = random_below(m->nr);
+
+		assert_int_equal(reach_next_address(r, reach_find(r, m->blocks[i].addr), &up),
+				 m->blocks[i].addr);
+		assert_int_equal(reach_next_address(r, reach_find(r, m->blocks[k].addr), &anywhere),
+				 m->blocks[k].addr);
+	}
+}
+
 static void check(struct made *m, unsigned int granule)
 {
 	struct reach *r = build(m, granule);
@@ -317,6 +341,7 @@ static void check(struct made *m, unsigned int granule)
 	}
 	assert_true(reach_find(r, m->span_end[0]) == REACH_NONE ||
 		    find_slowly(m, m->span_end[0], granule - 1) != SIZE_MAX);
+	check_addresses(m, r);
 	check_heads(m, r, REACH_LEAKED);
 	check_heads(m, r, REACH_POSSIBLE);
 	reach_free(r);

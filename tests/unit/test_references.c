@@ -149,7 +149,7 @@ static void test_same_graph(void **state)
 		make(&m);
 		memory = reach_of(&m);
 		snapshot_of(&m, &s);
-		kept = references_reach(&s, &hits);
+		kept = references_reach(&s, 0, &hits);
 		assert_int_equal(hits.nr, s.nr_ref_roots);
 		compare(&m, memory, &s, kept);
 		reach_free(memory);
@@ -170,12 +170,12 @@ static void test_held(void **state)
 	(void)state;
 	m.words[0][3] = BASE + STEP;
 	snapshot_of(&m, &s);
-	r = references_reach(&s, &hits);
+	r = references_reach(&s, 0, &hits);
 	assert_int_equal(reach_state(r, 1), REACH_POSSIBLE);
 	reach_free(r);
 	root_hits_release(&hits);
 	s.ref_blocks[0].flags = REF_BLOCK_HELD;
-	r = references_reach(&s, &hits);
+	r = references_reach(&s, 0, &hits);
 	assert_int_equal(reach_state(r, 0), REACH_HELD);
 	assert_int_equal(reach_state(r, 1), REACH_HELD);
 	assert_int_equal(hits.nr, 1);

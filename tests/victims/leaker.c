@@ -4,7 +4,8 @@
  * waits for its standard input to end. Its own notes of addresses are masked, so that they hold
  * nothing.
  *
- * Everything is made by threads that end, so that no stale copies lie in stacks that live.
+ * Everything is made by threads that end, so that no stale copies lie in stacks that live. An
+ * argument is the number of blocks of the tree that it loses.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -23,19 +24,19 @@
 #define MASK 0x5a5a5a5a5a5a5a5aull
 #define MAX_NOTES 4096
 #define RING 1000
-#define TREE 4095
 
 static struct note {
 	const char *name, *what;
 	uint64_t masked, size;
 } notes[MAX_NOTES];
 static size_t nr_notes;
+static size_t nr_tree = 4095;
 
 /* volatile: they are written and never read, which a compiler would leave out. */
 static void *volatile kept_global;
 static void **volatile kept_table; /* mmapped */
 static char *volatile kept_middle;
-static volatile uintptr_t kept_tagged, kept_masked;
+static volatile uintptr_t kept_tagged, kept_masked, kept_counted;
 static void *volatile kept_chain;
 static pthread_key_t key;
 static __thread void *volatile kept_tls;
@@ -94,17 +95,20 @@ static void lose_itself(void)
 /* Not noted one by one: their number is. */
 static void lose_tree(void)
 {
-	static void **nodes[TREE];
+	void ***nodes = mmap(NULL, nr_tree * sizeof(*nodes), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	for (int i = 0; i < TREE; i++)
+	if (nodes == MAP_FAILED)
+		exit(2);
+	for (size_t i = 0; i < nr_tree; i++)
 		nodes[i] = calloc(1, 40);
-	for (int i = 0; 2 * i + 2 < TREE; i++) {
+	for (size_t i = 0; 2 * i + 2 < nr_tree; i++) {
 		nodes[i][0] = nodes[2 * i + 1];
 		nodes[i][1] = nodes[2 * i + 2];
 	}
 	notes[nr_notes++] =
 		(struct note){"tree-head", "leaked", (uint64_t)(uintptr_t)nodes[0] ^ MASK, 40};
-	memset(nodes, 0, sizeof(nodes));
+	munmap(nodes, nr_tree * sizeof(*nodes));
 }
 
 /* The old block moved; what only it held goes with the new one, which is lost. */
@@ -174,6 +178,21 @@ static void keep_in_kernel(void)
 	memset(&how, 0, sizeof(how));
 }
 
+static void do_nothing(void *unused)
+{
+	truth_touch(unused);
+}
+
+/* What is to be called when the program ends: the C library masks the function, not its argument.
+ */
+static void keep_for_the_end(void)
+{
+	extern int __cxa_atexit(void (*function)(void *), void *argument, void *module);
+
+	if (__cxa_atexit(do_nothing, make("atexit", "held", 344), NULL))
+		exit(2);
+}
+
 static void keep_elsewhere(void)
 {
 	void **chain;
@@ -184,6 +203,8 @@ static void keep_elsewhere(void)
 	kept_chain = chain;
 	kept_middle = (char *)make("interior", "possible", 400) + 200;
 	kept_tagged = (uintptr_t)make("tagged", "held", 184) | 3;
+	/* With a counter where no address has anything. */
+	kept_counted = (uintptr_t)make("counted", "possible", 360) | (uintptr_t)0x0042 << 48;
 	kept_masked = (uintptr_t)make("masked", "leaked", 248) ^ MASK;
 	keep_in_table();
 	keep_in_page("shared", MAP_SHARED, PROT_READ | PROT_WRITE);
@@ -192,6 +213,7 @@ static void keep_elsewhere(void)
 	keep_in_page("closed", MAP_PRIVATE, PROT_NONE);
 	keep_in_reserve();
 	keep_in_kernel();
+	keep_for_the_end();
 }
 
 static void *make_everything(void *unused)
@@ -278,10 +300,12 @@ static void start(void *(*what)(void *))
 	pthread_barrier_wait(&barrier);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char line[64];
 
+	if (argc > 1)
+		nr_tree = strtoul(argv[1], NULL, 10);
 	pthread_barrier_init(&barrier, NULL, 2);
 	pthread_key_create(&key, NULL);
 	run(make_everything);
@@ -294,7 +318,7 @@ int main(void)
 		printf("%s 0x%llx %llu %s\n", notes[i].name,
 		       (unsigned long long)(notes[i].masked ^ MASK),
 		       (unsigned long long)notes[i].size, notes[i].what);
-	printf("tree %d\nready\n", TREE);
+	printf("tree %zu\nready\n", nr_tree);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
 		;
