@@ -166,7 +166,43 @@ bool seccomp_may_ask(void)
 	return may;
 }
 
-static bool passes(const struct sock_filter *code, size_t nr)
+/* Of two actions the kernel takes the one that is less as a signed number. */
+static uint32_t stricter(uint32_t a, uint32_t b)
+{
+	return (int32_t)a < (int32_t)b ? a : b;
+}
+
+int seccomp_judge(int32_t tid, const struct seccomp_data *calls, size_t nr, uint32_t *ret_actions)
+{
+	struct sock_filter *code = mem_alloc_array(CODE_MAX, sizeof(*code));
+	long len = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		ret_actions[i] = SECCOMP_RET_ALLOW;
+	for (uintptr_t i = 0; i < FILTERS_MAX && r == 0; i++) {
+		/* How long it is; then the filter itself. */
+		len = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, NULL);
+		if (len < 0)
+			break;
+		if (len > CODE_MAX ||
+		    ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, code) != len)
+			r = -EPROTO;
+		for (size_t j = 0; j < nr && r == 0; j++) {
+			uint32_t verdict = seccomp_run(code, (size_t)len, &calls[j]);
+
+			ret_actions[j] =
+				stricter(ret_actions[j], verdict & SECCOMP_RET_ACTION_FULL);
+		}
+	}
+	/* ENOENT: there is no further one; all else: they cannot be seen. */
+	if (r == 0 && (len >= 0 || errno != ENOENT))
+		r = len >= 0 ? -EPROTO : -errno;
+	free(code);
+	return r;
+}
+
+bool seccomp_lets_calls_pass(int32_t tid)
 {
 	/* The addresses are not known here; a filter that asks for them gets zeroes. */
 	static const struct seccomp_data calls[] = {
@@ -175,34 +211,14 @@ static bool passes(const struct sock_filter *code, size_t nr)
 		{.nr = SYS_exit_group, .arch = AUDIT_ARCH_X86_64, .args = {REMOTE_CALL_EXIT}},
 		{.nr = SYS_rt_sigreturn, .arch = AUDIT_ARCH_X86_64},
 	};
+	enum { CALLS_NR = sizeof(calls) / sizeof(calls[0]) };
+	uint32_t actions[CALLS_NR];
 
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		uint32_t verdict = seccomp_run(code, nr, &calls[i]) & SECCOMP_RET_ACTION_FULL;
-
-		if (verdict != SECCOMP_RET_ALLOW && verdict != SECCOMP_RET_LOG)
+	if (seccomp_judge(tid, calls, CALLS_NR, actions) < 0)
+		return false;
+	for (size_t i = 0; i < CALLS_NR; i++) {
+		if (actions[i] != SECCOMP_RET_ALLOW && actions[i] != SECCOMP_RET_LOG)
 			return false;
 	}
 	return true;
-}
-
-bool seccomp_lets_calls_pass(int32_t tid)
-{
-	struct sock_filter *code = mem_alloc_array(CODE_MAX, sizeof(*code));
-	bool pass = true;
-	long nr = 0;
-
-	for (uintptr_t i = 0; i < FILTERS_MAX && pass; i++) {
-		/* How long it is; then the filter itself. */
-		nr = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, NULL);
-		if (nr < 0)
-			break;
-		pass = nr <= CODE_MAX &&
-		       ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, code) == nr &&
-		       passes(code, (size_t)nr);
-	}
-	/* ENOENT: there is no further one; all else: they cannot be seen. */
-	if (pass && (nr >= 0 || errno != ENOENT))
-		pass = false;
-	free(code);
-	return pass;
 }

@@ -17,6 +17,12 @@ bool seccomp_may_ask(void);
 /* All calls of a remote call: clone, wait4, exit_group and rt_sigreturn. tid: stopped by us. */
 bool seccomp_lets_calls_pass(int32_t tid);
 /*
+ * What the filters of a thread that is stopped by us say of calls: for each the action that the
+ * kernel would take (SECCOMP_RET_…, without data), as the strictest filter has it. 0 or negative
+ * errno: the filters cannot be seen.
+ */
+int seccomp_judge(int32_t tid, const struct seccomp_data *calls, size_t nr, uint32_t *ret_actions);
+/*
  * Runs one filter: its verdict (SECCOMP_RET_…), or SECCOMP_RET_KILL_PROCESS for one that the kernel
  * would not have taken.
  */

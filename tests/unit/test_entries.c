@@ -484,7 +484,8 @@ static void test_many_modules(void **state)
 	static const char source[] =
 		"#include <dlfcn.h>\n#include <stdio.h>\n#include <unistd.h>\n"
 		"int main(void)\n{\n	char c, name[64]; int nr = 0;\n"
-		"	static const char *const large[] = {\"libcrypto.so.3\", \"libstdc++.so.6\",\n"
+		"	static const char *const large[] = {\n"
+		"\"libcrypto.so.3\",\n\"libstdc++.so.6\","
 		"		\"libglib-2.0.so.0\", \"libxml2.so.2\", \"libicuuc.so.72\"};\n"
 		"	for (int i = 0; i < 5; i++)\n"
 		"		nr += dlopen(large[i], RTLD_LAZY) != 0;\n"

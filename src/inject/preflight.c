@@ -1,0 +1,274 @@
+/* The look before the recorder is put into a process; see preflight.h. */
+#include "inject/preflight_private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "target/condition.h"
+#include "target/maps.h"
+#include "target/process.h"
+#include "target/seccomp.h"
+#include "target/target.h"
+
+#define MIB (1ull << 20)
+/* The tables grow with what the program allocates; this is a beginning. */
+#define MEMORY_BYTES (16 * MIB)
+
+static void fill(struct preflight_item *item, enum preflight_code code, const char *hint,
+		 const char *format, va_list args)
+{
+	struct str text = STR_INIT;
+	char *raw;
+
+	if (vasprintf(&raw, format, args) < 0)
+		raw = mem_strdup("");
+	text_printable(&text, raw, strlen(raw));
+	item->code = code;
+	snprintf(item->text, sizeof(item->text), "%s", text.data);
+	snprintf(item->hint, sizeof(item->hint), "%s", hint);
+	str_release(&text);
+	free(raw);
+}
+
+void preflight_refuse(struct preflight *p, enum preflight_code code, const char *hint,
+		      const char *format, ...)
+{
+	va_list args;
+
+	ARRAY_GROW(p->refuse, p->nr_refuse, p->cap_refuse);
+	va_start(args, format);
+	fill(&p->refuse[p->nr_refuse++], code, hint, format, args);
+	va_end(args);
+}
+
+void preflight_note(struct preflight *p, enum preflight_code code, const char *hint,
+		    const char *format, ...)
+{
+	va_list args;
+
+	ARRAY_GROW(p->notes, p->nr_notes, p->cap_notes);
+	va_start(args, format);
+	fill(&p->notes[p->nr_notes++], code, hint, format, args);
+	va_end(args);
+}
+
+/* What another part says in an error of its own. */
+static void refuse_error(struct preflight *p, enum preflight_code code, const struct error *e)
+{
+	preflight_refuse(p, code, e->hint, "%s", e->message);
+}
+
+static void check_memory_shared(struct preflight *p, int32_t pid, const struct condition *c)
+{
+	if (c->in_vfork)
+		preflight_refuse(p, PREFLIGHT_VFORK,
+				 "wait until that child has started its program, and try again",
+				 "process %d is in vfork(): a child uses its memory", pid);
+	else if (c->sharer)
+		preflight_refuse(p, PREFLIGHT_SHARED,
+				 "what is changed in one is changed in both; seep run records such "
+				 "a program from its start",
+				 "process %d shares its memory with process %d", pid, c->sharer);
+	else if (c->waiting_tid)
+		preflight_refuse(
+			p, PREFLIGHT_WAITS,
+			"it waits for a disk, a network file system or a driver: try again "
+			"when that has answered",
+			"thread %d of process %d waits and cannot be stopped (state D)",
+			c->waiting_tid, pid);
+}
+
+static void check_traced(struct preflight *p, int32_t pid, const struct condition *c)
+{
+	if (c->tracer)
+		preflight_refuse(p, PREFLIGHT_TRACED,
+				 "a process has one tracer (debugger, strace) at a time: end that "
+				 "one",
+				 "process %d is traced by process %d ('%s')", pid, c->tracer,
+				 c->tracer_name);
+	else if (c->stopped)
+		preflight_refuse(p, PREFLIGHT_STOPPED, "let it go on first: kill -CONT PID",
+				 "process %d is stopped", pid);
+}
+
+/* Filters are asked once the process stands still; here only whether they can be. */
+static void check_filters(struct preflight *p, int32_t pid, const struct condition *c)
+{
+	p->suspend_seccomp = seccomp_may_ask();
+	if (c->seccomp == 1)
+		preflight_refuse(p, PREFLIGHT_SECCOMP,
+				 "the kernel would kill it for the first call that the recorder "
+				 "makes",
+				 "process %d is in strict seccomp mode", pid);
+	else if (c->seccomp && !p->suspend_seccomp)
+		preflight_refuse(p, PREFLIGHT_SECCOMP,
+				 "run seep as root (with the capability SYS_ADMIN), which may see "
+				 "what the filter lets pass",
+				 "process %d has a seccomp filter, which might kill it for a call "
+				 "of the recorder's",
+				 pid);
+	p->filtered = c->seccomp != 0;
+}
+
+static void check_room(struct preflight *p, int32_t pid, const struct condition *c,
+		       const struct preflight_options *o)
+{
+	if (c->all_locked)
+		preflight_refuse(p, PREFLIGHT_LOCKED,
+				 "the recorder's tables would be locked as well, all at once; seep "
+				 "run records such a program from its start",
+				 "process %d has locked all of its memory (mlockall)", pid);
+	if (o && o->address_bytes > c->address_room)
+		preflight_refuse(p, PREFLIGHT_ADDRESS_SPACE,
+				 "raise its limit: prlimit --as=unlimited --pid PID",
+				 "process %d may have only %llu MiB more of addresses (RLIMIT_AS), "
+				 "and %llu MiB are needed",
+				 pid, (unsigned long long)(c->address_room / MIB),
+				 (unsigned long long)(o->address_bytes / MIB));
+	if (c->memory_room < MEMORY_BYTES)
+		preflight_refuse(p, PREFLIGHT_MEMORY,
+				 "raise the limit of the group: the recorder's tables count there",
+				 "the control group of process %d has only %llu MiB of memory left",
+				 pid, (unsigned long long)(c->memory_room / MIB));
+}
+
+static void check_condition(struct preflight *p, int32_t pid, const struct preflight_options *o)
+{
+	struct condition c;
+	struct error e = {0};
+	int r = condition_read(pid, &c);
+
+	if (r < 0) {
+		process_explain(pid, r, "state", &e);
+		refuse_error(p, PREFLIGHT_NOT_READABLE, &e);
+		return;
+	}
+	p->threads_nr = c.threads_nr;
+	check_traced(p, pid, &c);
+	check_memory_shared(p, pid, &c);
+	check_filters(p, pid, &c);
+	if (c.shadow_stack)
+		preflight_refuse(p, PREFLIGHT_SHADOW_STACK,
+				 "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off",
+				 "process %d has a shadow stack, which forbids how the recorder "
+				 "stands before functions",
+				 pid);
+	check_room(p, pid, &c, o);
+	if (*c.confined)
+		preflight_note(p, PREFLIGHT_CONFINED, "",
+			       "a security module confines the process (%s): it may forbid new "
+			       "code, and then nothing is changed",
+			       c.confined);
+}
+
+/* Recorded already, by us. */
+static void check_recorded(struct preflight *p, int32_t pid)
+{
+	if (maps_find_recorder(target_maps(p->target)))
+		preflight_refuse(p, PREFLIGHT_RECORDED, "seep snap shows what it has so far",
+				 "process %d is being recorded already", pid);
+}
+
+/* Windows programs: their HeapAlloc is another allocator's, and no file of ELF's. */
+static void check_wine(struct preflight *p)
+{
+	const char *name = process_name(target_process(p->target));
+	const struct target_module *m = target_main_module(p->target);
+	bool is_wine = text_starts_with(name, "wine");
+
+	if (m && strrchr(m->path, '/'))
+		is_wine = is_wine || text_starts_with(strrchr(m->path, '/') + 1, "wine");
+	if (is_wine)
+		preflight_note(p, PREFLIGHT_WINE, "",
+			       "it runs a Windows program (wine): malloc of the Unix side is "
+			       "recorded, HeapAlloc is not");
+}
+
+/* Opens it for reading, which needs the same right as tracing it. */
+static void open_target(struct preflight *p, int32_t pid)
+{
+	const struct target_options live = {.wish = TARGET_WISH_LIVE};
+	struct error e = {0}, trace = {0};
+	int r = target_open_pid(pid, &live, &p->target, &e);
+
+	if (r == 0)
+		return;
+	p->target = NULL;
+	if (r == -EACCES || r == -EPERM) {
+		process_explain_trace(pid, -EPERM, &trace);
+		refuse_error(p, PREFLIGHT_NOT_READABLE, &trace);
+	} else {
+		refuse_error(p, PREFLIGHT_NOT_READABLE, &e);
+	}
+}
+
+static void check_entries(struct preflight *p)
+{
+	struct error e = {0};
+	int r = entries_find(p->target, &p->entries, &e);
+
+	if (r < 0)
+		refuse_error(p, r == -ENOTSUP ? PREFLIGHT_MACHINE : PREFLIGHT_NO_ENTRIES, &e);
+	else
+		preflight_entries(p);
+}
+
+void preflight(int32_t pid, const struct preflight_options *o, struct preflight *ret)
+{
+	*ret = (struct preflight){.entries = ENTRIES_INIT};
+	if (pid == getpid()) {
+		preflight_refuse(ret, PREFLIGHT_SELF, "", "process %d is seep itself", pid);
+		return;
+	}
+	open_target(ret, pid);
+	if (!ret->target)
+		return;
+	target_modules(ret->target, &ret->modules_nr);
+	check_condition(ret, pid, o);
+	check_recorded(ret, pid);
+	check_wine(ret);
+	ret->text_by_mem = condition_text_is_writable();
+	/* What it was patched by is known then, and the reason is that. */
+	if (!preflight_has(ret, PREFLIGHT_RECORDED))
+		check_entries(ret);
+}
+
+bool preflight_refuses(const struct preflight *p, struct error *e)
+{
+	if (!p->nr_refuse)
+		return false;
+	error_set(e, -EPERM, EXIT_TARGET, "%s", p->refuse[0].text);
+	if (*p->refuse[0].hint)
+		error_hint(e, "%s", p->refuse[0].hint);
+	return true;
+}
+
+bool preflight_has(const struct preflight *p, enum preflight_code code)
+{
+	for (size_t i = 0; i < p->nr_refuse; i++) {
+		if (p->refuse[i].code == code)
+			return true;
+	}
+	for (size_t i = 0; i < p->nr_notes; i++) {
+		if (p->notes[i].code == code)
+			return true;
+	}
+	return false;
+}
+
+void preflight_release(struct preflight *p)
+{
+	entries_release(&p->entries);
+	target_close(p->target);
+	free(p->refuse);
+	free(p->notes);
+	*p = (struct preflight){.entries = ENTRIES_INIT};
+}
