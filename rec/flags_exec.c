@@ -219,7 +219,7 @@ void flags_exec(const struct start *s)
 	/* A recorder that cannot be loaded is worth no table, and no message of the loader. */
 	if (is_recorded(s->envp, pid) || !ok(sys2(SYS_access, (long)s->recorder, 4 /* R_OK */)))
 		return;
-	fd = flags_table(pid);
+	fd = flags_table(pid, s);
 	if (!ok(fd))
 		return;
 	if (prepare(s, fd, pid, &a)) {

@@ -78,21 +78,48 @@ static const char *base_of(const char *path)
 	return base;
 }
 
-/* "ust SINCE UNTIL MODE path|name IMAGE" */
-static bool line_matches(struct text line, const char *exe)
+/*
+ * "lite", "off", "sample=512K": the number is a power of two below 1024. False: of a later seep,
+ * and not to be guessed.
+ */
+static bool parse_mode(struct text t, struct start *s)
 {
-	struct text until, kind;
+	static const char sample[] = "sample=";
+	uint64_t unit = 0, n;
+
+	s->mode = is(t, "off") ? WIRE_MODE_OFF : WIRE_MODE_LITE;
+	if (is(t, "off") || is(t, "lite"))
+		return true;
+	if (t.end - t.p < (long)sizeof(sample) || !bytes_equal(t.p, sample, sizeof(sample) - 1))
+		return false;
+	t.p += sizeof(sample) - 1;
+	if (t.end[-1] > '9') {
+		t.end--;
+		unit = *t.end == 'K' ? 10 : *t.end == 'M' ? 20 : *t.end == 'G' ? 30 : 64;
+	}
+	if (!parse_seconds(t, &n) || !n || n >= 1024 || n & (n - 1))
+		return false;
+	s->mode = WIRE_MODE_SAMPLE;
+	s->bits = (uint32_t)((uint64_t)__builtin_ctzll(n) + unit);
+	return s->bits <= WIRE_SAMPLE_BITS_MAX;
+}
+
+/* "ust SINCE UNTIL MODE path|name IMAGE" */
+static bool line_matches(struct text line, struct start *s)
+{
+	struct text until, mode, kind;
+	const char *exe = s->exe;
 	uint64_t seconds;
 
 	if (!is(next_word(&line), "ust"))
 		return false;
 	next_word(&line);
 	until = next_word(&line);
-	next_word(&line);
+	mode = next_word(&line);
 	kind = next_word(&line);
 	if (!(is(kind, "path") && is(line, exe)) && !(is(kind, "name") && is(line, base_of(exe))))
 		return false;
-	return parse_seconds(until, &seconds) && now_seconds() < seconds;
+	return parse_seconds(until, &seconds) && now_seconds() < seconds && parse_mode(mode, s);
 }
 
 static void take_recorder(struct text line, struct start *s)
@@ -120,7 +147,7 @@ static bool is_flagged(struct text list, struct start *s)
 	s->recorder[0] = '\0';
 	while (next_line(&list, &line)) {
 		take_recorder(line, s);
-		flagged = flagged || line_matches(line, s->exe);
+		flagged = flagged || line_matches(line, s);
 	}
 	return flagged && s->recorder[0] == '/';
 }

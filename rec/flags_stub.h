@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/wire.h"
+
 #define FLAGS_FILE "/etc/seep/flags" /* src/target/flag_registry.h explains the format */
 #define FLAGS_MAGIC "seep-flags 1\n"
 #define FLAGS_BYTES_MAX 16384 /* a longer list is not looked at; the tool writes none */
@@ -29,10 +31,14 @@ struct start {
 	const char *execfn;	  /* what was executed: the program, or the script that named it */
 	char exe[FLAGS_PATH_MAX]; /* the image, resolved */
 	char recorder[FLAGS_PATH_MAX]; /* the library to preload */
+	uint32_t mode, bits;	       /* enum wire_mode; of sample: log2 of the mean */
 };
 
-/* The descriptor of a new table for this process, open across exec; negative: there is none. */
-long flags_table(uint64_t pid);
+/*
+ * The descriptor of a new table for this process, in which recording begins in the mode of s, open
+ * across exec; negative: there is none.
+ */
+long flags_table(uint64_t pid, const struct start *s);
 /* Returns only when nothing came of it. */
 void flags_exec(const struct start *s);
 

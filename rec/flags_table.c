@@ -80,7 +80,7 @@ static long open_named(uint64_t pid)
 }
 
 /* h: room of a whole header, all zero; the file gets its configuration. */
-static bool set_up(long fd, uint64_t pid, struct wire_header *h)
+static bool set_up(long fd, uint64_t pid, const struct start *s, struct wire_header *h)
 {
 	struct limit file = {0}, lifted, as = {~0ull, ~0ull};
 	bool sized;
@@ -94,6 +94,12 @@ static bool set_up(long fd, uint64_t pid, struct wire_header *h)
 	h->launcher_pid = (int32_t)pid;
 	h->image = 1;
 	h->began_monotonic_ns = monotonic_ns();
+	h->changes[0] = (struct wire_mode_change){h->began_monotonic_ns, s->mode, s->bits};
+	h->changes_nr = 1;
+	h->sample_bits = s->bits;
+	h->slow = s->mode == WIRE_MODE_OFF	? WIRE_SLOW_OFF
+		  : s->mode == WIRE_MODE_SAMPLE ? WIRE_SLOW_SAMPLE
+						: 0;
 	lifted = (struct limit){file.max, file.max};
 	if (!ok(limits(LIMIT_FSIZE, &lifted, NULL)))
 		return false;
@@ -106,7 +112,7 @@ static bool set_up(long fd, uint64_t pid, struct wire_header *h)
 	return sized;
 }
 
-static long make(uint64_t pid)
+static long make(uint64_t pid, const struct start *s)
 {
 	struct wire_header *h =
 		sys_mmap(sizeof(*h), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -115,7 +121,7 @@ static long make(uint64_t pid)
 	if (sys_failed(h))
 		return -1;
 	fd = open_named(pid);
-	if (ok(fd) && !set_up(fd, pid, h)) {
+	if (ok(fd) && !set_up(fd, pid, s, h)) {
 		sys1(SYS_close, fd);
 		fd = -1;
 	}
@@ -143,7 +149,7 @@ static bool is_filtered(void)
 }
 
 /* A filter may kill for a call that it does not like: then it is better tried by a child. */
-static bool may_make(uint64_t pid)
+static bool may_make(uint64_t pid, const struct start *s)
 {
 	long child, r;
 	int status = 0;
@@ -152,7 +158,7 @@ static bool may_make(uint64_t pid)
 		return true;
 	child = arch_syscall6(SYS_clone, 0 /* a fork, of which nobody is told */, 0, 0, 0, 0, 0);
 	if (child == 0) {
-		r = make(pid);
+		r = make(pid, s);
 		for (;;)
 			sys1(SYS_exit_group, ok(r) ? 0 : 1);
 	}
@@ -165,7 +171,7 @@ static bool may_make(uint64_t pid)
 	return r == child && status == 0;
 }
 
-long flags_table(uint64_t pid)
+long flags_table(uint64_t pid, const struct start *s)
 {
-	return may_make(pid) ? make(pid) : -1;
+	return may_make(pid, s) ? make(pid, s) : -1;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "modes.h"
 #include "record.h"
 #include "sys.h"
 
@@ -65,10 +66,13 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 	w = h && rec_gate.header == h ? begin(&h, sp, &outer_logs) : NULL;
 	if (w) {
 		if (p || size == 0) {
-			record_free_counted(h, w);
+			bool counts = mode_counts_free(h, w, (uint64_t)old, marked);
+
+			if (counts)
+				record_free_counted(h, w);
 			if (marked && (!p || p != old || table_slot_for(h, p, size) != slot))
 				table_moved(h, slot, marked);
-			else if (!marked && h->dense_below)
+			else if (!marked && counts && h->dense_below)
 				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 		} else if (marked) {
 			table_unmark(h, slot, marked);

@@ -7,6 +7,7 @@
  *
  *   entry_x86_64.S   the interposed functions: call the real one, then
  *   hooks.c            what each of them means: allocation, free, realloc
+ *   modes.h            which blocks are entered when not all are
  *   record.h           the fast path: same stack as before? count, enter into the live table
  *   capture.c          the verified stack cache: unwinds what changed, checks what did not
  *   remember.c         which stacks are worth a record
@@ -67,8 +68,11 @@ struct thread {
 	bool logs;			  /* the hook under way notes what it changes */
 	uint64_t nested_block, nested_sp; /* last_block and hook_sp meanwhile */
 	uint64_t last_deleted;		  /* freed by operator delete, which may go on to free() */
-	uint64_t stack_low, stack_high;	  /* mapping that held the stack last */
-	uint8_t *arena, *arena_end;	  /* for the words of records */
+	uint64_t sample_left;		/* bytes to be allocated up to the next sample; 0: unset */
+	uint64_t random;		/* never 0 once it is seeded */
+	uint32_t sample_bits;		/* the mean that sample_left was drawn with */
+	uint64_t stack_low, stack_high; /* mapping that held the stack last */
+	uint8_t *arena, *arena_end;	/* for the words of records */
 	struct record_index *index;
 	uint32_t records_nr; /* of wire->records, the empty one included */
 	uint32_t shapes_nr;
@@ -110,6 +114,8 @@ struct places {
 	uint32_t *dense1; /* number + 1 of the dense chunk, by addr >> 24 */
 	struct wire_module *modules;
 	struct wire_undo *undo;
+	uint64_t *pages; /* a bit for each page of slots, see table_known() */
+	uint64_t chunks; /* address of the first slot */
 	uint32_t nodes_cap;
 };
 extern struct places rec_places;
@@ -163,12 +169,17 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 /* tree.c */
 void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes);
 void tree_count_temps(struct wire_header *h, uint32_t node, uint64_t temps);
+/* The node of samples below this one, and one more of them; 0: the tree is full. */
+uint32_t tree_sample_child(struct wire_header *h, uint32_t node, uint32_t bits);
+void tree_count_sample(struct wire_header *h, uint32_t node, uint64_t size, uint32_t bits);
+void tree_count_sample_temp(struct wire_header *h, uint32_t node, uint64_t size);
 void tree_flush_record(struct wire_header *h, struct wire_record *r);
 
 /* table.c; all expect the caller to own the block */
 void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
+/* The same for one among many that are not entered: no pages are provided beside its own. */
+void table_insert_alone(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
 bool table_remove_slow(struct wire_header *h, uint64_t addr);
-uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense);
 
 /* modules.c */
 void modules_saw(struct wire_header *h, uint64_t pc);

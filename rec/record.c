@@ -1,6 +1,8 @@
 /* What happens at an allocation and at a free; see record.h. */
 #include "record.h"
 
+#include "modes.h"
+
 #define NESTED_MAX 65536 /* hooks inside one hook before that one is taken for dead */
 
 static inline void enter(struct wire_thread *w, uint64_t sp)
@@ -82,26 +84,66 @@ static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, 
 	table_insert_slow(h, addr, size, node);
 }
 
+/* One that stands for others. When the tree is full, there is no place where it could say so. */
+static void insert_sample(struct wire_header *h, uint64_t addr, size_t size, uint32_t node,
+			  uint32_t bits)
+{
+	uint32_t sample = tree_sample_child(h, node, bits);
+
+	if (!sample) {
+		table_drop(h, size);
+		return;
+	}
+	if (!hook_logs(h) || !undo_log(h,
+				       (uint64_t)WIRE_UNDO_SAMPLE << WIRE_UNDO_KIND_SHIFT |
+					       (uint64_t)bits << 32 | sample,
+				       size))
+		tree_count_sample(h, sample, size, bits);
+	table_insert_alone(h, addr, size, sample);
+}
+
 static void without_stack(struct wire_header *h, uint64_t addr, size_t size)
 {
 	__atomic_fetch_add(&h->missing_stacks, 1, __ATOMIC_RELAXED);
 	count_and_insert(h, addr, size, WIRE_NODE_UNKNOWN);
 }
 
+/* A thread without state, of which there are many thousands. */
+static void without_thread(struct wire_header *h, uint64_t addr, size_t size)
+{
+	uint32_t mode = mode_of(h) & WIRE_SLOW_MODES;
+	uint64_t *slot = mode ? table_known(h, addr) : NULL;
+
+	if (slot)
+		mode_clear_stale(h, slot);
+	if (mode & WIRE_SLOW_SAMPLE)
+		table_drop(h, size);
+	if (!mode)
+		without_stack(h, addr, size);
+}
+
 /* A signal handler that allocates, while the hook it interrupted uses the thread's cache. */
 static void allocated_nested(struct wire_header *h, struct wire_thread *w, uint64_t addr,
 			     size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
-	uint32_t outer = w->busy, node;
+	uint32_t outer = w->busy, node, bits = 0;
 	bool outer_logs = decide_nested(h, w);
+	enum mode_answer answer = mode_decide(h, w, size, &bits);
 
-	if (outer > 1) { /* a handler in a handler in a hook: no scratch memory left */
+	if (answer == MODE_PASS) {
+		mode_passed(h, w, addr);
+	} else if (outer > 1 && answer == MODE_SAMPLE) {
+		insert_sample(h, addr, size, WIRE_NODE_UNKNOWN, bits);
+	} else if (outer > 1) { /* a handler in a handler in a hook: no scratch memory left */
 		without_stack(h, addr, size);
 	} else {
 		w->busy = 2;
 		barrier();
 		node = capture_uncached(thread_private(w), h, 1, pc, sp, bp);
-		count_and_insert(h, addr, size, node);
+		if (answer == MODE_SAMPLE)
+			insert_sample(h, addr, size, node, bits);
+		else
+			count_and_insert(h, addr, size, node);
 		barrier();
 		w->busy = outer;
 	}
@@ -114,14 +156,15 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	uint64_t addr = (uint64_t)p;
 	struct wire_header *h;
 	struct wire_thread *w;
-	uint32_t node;
+	uint32_t node, bits = 0;
+	enum mode_answer answer;
 
 	if (!rec_gate.header && !rec_wake())
 		return p;
 	h = rec_gate.header;
 	w = rec_self.wire;
 	if (!w && !(w = thread_get(h))) {
-		without_stack(h, addr, size);
+		without_thread(h, addr, size);
 		return p;
 	}
 	if (w->busy)
@@ -132,6 +175,12 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	}
 	enter(w, sp);
 	decide(h, w);
+	answer = mode_decide(h, w, size, &bits);
+	if (answer == MODE_PASS) {
+		mode_passed(h, w, addr);
+		leave_slow(w);
+		return p;
+	}
 	if (h->slow & WIRE_SLOW_UNLOAD)
 		node = capture_uncached(thread_private(w), h, 0, pc, sp, bp);
 	else
@@ -139,10 +188,25 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 #ifdef REC_CHECK
 	check_stack(h, pc, node);
 #endif
-	count_and_insert(h, addr, size, node);
+	if (answer == MODE_SAMPLE)
+		insert_sample(h, addr, size, node, bits);
+	else
+		count_and_insert(h, addr, size, node);
 	set_last_block(w, addr);
 	leave_slow(w);
 	return p;
+}
+
+/* The hook is under way, and something is special. */
+static __attribute__((noinline)) void *allocated_special(void *p, size_t size, uint64_t pc,
+							 uint64_t sp, uint64_t bp)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self.wire;
+	bool done = mode_passes_over(h, w, (uint64_t)p, size);
+
+	leave(w);
+	return done ? p : allocated_slow(p, size, pc, sp, bp);
 }
 
 /* A node whose count is not in a record: its temporary blocks are counted here meanwhile. */
@@ -277,10 +341,8 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	if (unlikely(!h || !w || w->busy))
 		return allocated_slow(p, size, pc, sp, bp);
 	enter(w, sp);
-	if (unlikely(h->slow & ~(uint32_t)WIRE_SLOW_FREES)) {
-		leave(w);
-		return allocated_slow(p, size, pc, sp, bp);
-	}
+	if (unlikely(h->slow & ~(uint32_t)WIRE_SLOW_FREES))
+		return allocated_special(p, size, pc, sp, bp);
 	r = record_at(w, *record_site(rec_self.index, pc, sp));
 	if (unlikely(r->pc != pc || r->sp != sp || r->epoch != h->epoch))
 		return allocated_walk(p, size, pc, sp, bp);
@@ -303,7 +365,7 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 
 		enter(w, sp);
 		decide(h, w);
-		done = table_resize(h, (uint64_t)p, size);
+		done = table_resize(h, (uint64_t)p, size) || (h->slow & WIRE_SLOW_MODES);
 		leave_slow(w);
 		if (done)
 			return p;
@@ -319,6 +381,28 @@ void record_free_counted(struct wire_header *h, struct wire_thread *w)
 		w->frees++;
 }
 
+/* A sampled block that nothing has happened since; while a snapshot is taken they are not counted.
+ */
+static void count_sample_temp(struct wire_header *h, uint64_t addr, uint64_t slot)
+{
+	uint32_t node = (uint32_t)(slot >> WIRE_SLOT_NODE_SHIFT);
+
+	if (!hook_logs(h) && wire_pc_is_sample(rec_places.nodes[node].pc))
+		tree_count_sample_temp(h, node, table_size(slot, addr));
+}
+
+static void remove_slow(struct wire_header *h, struct wire_thread *w, uint64_t addr)
+{
+	uint64_t *slot = table_known(h, addr);
+
+	if (!mode_counts_free(h, w, addr, slot))
+		return;
+	record_free_counted(h, w);
+	if (slot && w->last_block == addr)
+		count_sample_temp(h, addr, *slot);
+	table_remove_slow(h, addr);
+}
+
 static COLD void freed_slow(uint64_t addr, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
@@ -331,17 +415,26 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	if (w->busy) {
 		bool outer_logs = decide_nested(h, w);
 
-		record_free_counted(h, w);
-		table_remove_slow(h, addr);
+		remove_slow(h, w, addr);
 		thread_private(w)->logs = outer_logs;
 		return;
 	}
 	enter(w, sp);
 	decide(h, w);
-	record_free_counted(h, w);
-	table_remove_slow(h, addr);
+	remove_slow(h, w, addr);
 	w->last_block = 0;
 	leave_slow(w);
+}
+
+static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
+{
+	struct wire_header *h = rec_gate.header;
+	struct wire_thread *w = rec_self.wire;
+	bool done = mode_passes_free(h, w, addr);
+
+	leave(w);
+	if (!done)
+		freed_slow(addr, sp);
 }
 
 /* An allocator with dense blocks, or no slot: it has to be looked at. */
@@ -381,8 +474,7 @@ HOOK void rec_freed(void *p)
 			remove_and_leave(addr);
 			return;
 		}
-		leave(w);
-		freed_slow(addr, sp);
+		freed_special(addr, sp);
 		return;
 	}
 	base = table_base(addr);

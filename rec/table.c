@@ -34,6 +34,16 @@ static bool new_chunk(struct wire_header *h, uint64_t base, bool dense, uint32_t
 	return true;
 }
 
+/* It never falls: nothing was ever entered at and above it (but see table_insert_alone()). */
+static void raise_frontier(struct wire_level1 *e, uint64_t to)
+{
+	uint64_t seen = __atomic_load_n(&e->frontier, __ATOMIC_RELAXED);
+
+	while (seen < to && !__atomic_compare_exchange_n(&e->frontier, &seen, to, true,
+							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 /*
  * Moves the frontier behind this slot, and has the kernel provide the pages up to there at once:
  * where a heap grows steadily, the more the longer it has done so; else one.
@@ -51,24 +61,34 @@ static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 	if (bytes > end - page)
 		bytes = end - page;
 	sys3(SYS_madvise, (long)page, (long)bytes, 23 /* MADV_POPULATE_WRITE, Linux 5.14 */);
-	__atomic_store_n(&e->frontier, page + bytes, __ATOMIC_RELAXED);
+	raise_frontier(e, page + bytes);
 	clock_tick((struct wire_header *)rec_places.base);
 }
 
-static uint64_t chunk_address(struct wire_header *h, uint32_t nr)
+static void mark_page(uint64_t slot)
 {
-	return (uint64_t)rec_places.base + h->chunks_off + (uint64_t)nr * WIRE_CHUNK_BYTES;
+	uint64_t page = (slot - rec_places.chunks) >> 12;
+
+	if (!page_marked(slot))
+		__atomic_fetch_or(&rec_places.pages[page >> 6], 1ull << (page & 63),
+				  __ATOMIC_RELAXED);
 }
 
-static uint64_t *dense_slot_in(struct wire_header *h, uint32_t entry, uint64_t addr)
+static uint64_t chunk_address(uint32_t nr)
 {
-	return (uint64_t *)(chunk_address(h, entry - 1) + (addr & (WIRE_CHUNK_BYTES - 1) & ~7ull));
+	return rec_places.chunks + (uint64_t)nr * WIRE_CHUNK_BYTES;
+}
+
+static uint64_t *dense_slot_in(uint32_t entry, uint64_t addr)
+{
+	return (uint64_t *)(chunk_address(entry - 1) + (addr & (WIRE_CHUNK_BYTES - 1) & ~7ull));
 }
 
 static uint64_t *dense_chunk(struct wire_header *h, uint64_t addr)
 {
 	uint64_t i = addr >> WIRE_DENSE_SPAN_SHIFT;
 	uint32_t entry = __atomic_load_n(&rec_places.dense1[i], __ATOMIC_ACQUIRE), none = 0, nr;
+	uint64_t *slot;
 
 	if (!entry) {
 		if (!new_chunk(h, i << WIRE_DENSE_SPAN_SHIFT, true, &nr))
@@ -80,10 +100,12 @@ static uint64_t *dense_chunk(struct wire_header *h, uint64_t addr)
 			entry = none;
 		}
 	}
-	return dense_slot_in(h, entry, addr);
+	slot = dense_slot_in(entry, addr);
+	mark_page((uint64_t)slot);
+	return slot;
 }
 
-static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr)
+static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr, bool alone)
 {
 	uint64_t i = addr >> WIRE_SPAN_SHIFT, start = i << WIRE_SPAN_SHIFT, base, none = 0;
 	struct wire_level1 *e = &rec_gate.level1[i];
@@ -95,7 +117,7 @@ static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr)
 		if (!new_chunk(h, start, false, &nr))
 			return NULL;
 		/* What masking would take away is taken off the base instead. */
-		base = chunk_address(h, nr) - (start >> 2);
+		base = chunk_address(nr) - (start >> 2);
 		if (!__atomic_compare_exchange_n(&e->base, &none, base, false, __ATOMIC_RELEASE,
 						 __ATOMIC_ACQUIRE)) {
 			h->chunk_base[nr] = 0;
@@ -103,29 +125,44 @@ static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr)
 		}
 	}
 	slot = slot_at(base, addr);
-	if ((uint64_t)slot >= e->frontier)
+	if (alone)
+		mark_page((uint64_t)slot);
+	else if ((uint64_t)slot >= e->frontier)
 		advance(e, base + (start >> 2), (uint64_t)slot);
 	return slot;
 }
 
-uint64_t *table_chunk(struct wire_header *h, uint64_t addr, bool dense)
+/* alone: see table_insert_alone() */
+static uint64_t *chunk_for(struct wire_header *h, uint64_t addr, bool dense, bool alone)
 {
 	if (addr >> WIRE_ADDRESS_BITS)
 		return NULL;
-	return dense ? dense_chunk(h, addr) : ordinary_chunk(h, addr);
+	return dense ? dense_chunk(h, addr) : ordinary_chunk(h, addr, alone);
 }
 
-static uint64_t *dense_slot(struct wire_header *h, uint64_t addr)
+/* NULL: nothing was ever entered near it. */
+static uint64_t *dense_slot(uint64_t addr)
 {
+	uint64_t *slot;
 	uint32_t entry;
 
 	if (addr >> WIRE_ADDRESS_BITS)
 		return NULL;
 	entry = rec_places.dense1[addr >> WIRE_DENSE_SPAN_SHIFT];
-	return entry ? dense_slot_in(h, entry, addr) : NULL;
+	if (!entry)
+		return NULL;
+	slot = dense_slot_in(entry, addr);
+	return page_marked((uint64_t)slot) ? slot : NULL;
 }
 
-static void drop(struct wire_header *h, uint64_t size)
+uint64_t *table_known_dense(struct wire_header *h, uint64_t addr)
+{
+	uint64_t *slot = h->dense_below ? dense_slot(addr) : NULL;
+
+	return slot && slot_is(*slot, addr) ? slot : NULL;
+}
+
+void table_drop(struct wire_header *h, uint64_t size)
 {
 	__atomic_fetch_add(&h->dropped_blocks, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&h->dropped_bytes, size, __ATOMIC_RELAXED);
@@ -133,7 +170,7 @@ static void drop(struct wire_header *h, uint64_t size)
 
 /* A block of which only the first slot is occupied, wherever it lives. */
 static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t size,
-		  uint32_t node)
+		  uint32_t node, bool alone)
 {
 	uint64_t *size_slot;
 
@@ -141,7 +178,7 @@ static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t
 		change(h, slot, slot_value(h, addr, size, node));
 		return true;
 	}
-	size_slot = table_chunk(h, addr + (1 << WIRE_GRANULE_SHIFT), false);
+	size_slot = chunk_for(h, addr + (1 << WIRE_GRANULE_SHIFT), false, alone);
 	if (!size_slot || size >> WIRE_SLOT_NODE_SHIFT)
 		return false;
 	change(h, size_slot, size);
@@ -150,22 +187,22 @@ static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t
 }
 
 /* A big block's second slot keeps the size: alone it means nothing, and may be another's by now. */
-static void leave(struct wire_header *h, uint64_t *slot)
+void table_clear(struct wire_header *h, uint64_t *slot)
 {
 	change(h, slot, 0);
 }
 
 uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size)
 {
-	return table_chunk(h, (uint64_t)p, size < h->dense_below);
+	return chunk_for(h, (uint64_t)p, size < h->dense_below, false);
 }
 
-void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node)
+static void insert(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node, bool alone)
 {
-	uint64_t *slot = table_slot_for(h, (void *)addr, size);
+	uint64_t *slot = chunk_for(h, addr, size < h->dense_below, alone);
 
 	if (!slot) {
-		drop(h, size);
+		table_drop(h, size);
 		return;
 	}
 	if (*slot && slot_is(*slot, addr)) {
@@ -173,14 +210,24 @@ void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint
 		 * freed it. */
 		if (!(*slot & WIRE_SLOT_MOVING))
 			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
-		leave(h, slot);
+		table_clear(h, slot);
 	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
-		drop(h, size); /* two blocks in one granule: they stand closer than this allocator's
-				  do */
+		table_drop(h, size); /* two blocks in one granule: they stand closer than this
+				  allocator's do */
 		return;
 	}
-	if (!enter(h, slot, addr, size, node))
-		drop(h, size);
+	if (!enter(h, slot, addr, size, node, alone))
+		table_drop(h, size);
+}
+
+void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node)
+{
+	insert(h, addr, size, node, false);
+}
+
+void table_insert_alone(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node)
+{
+	insert(h, addr, size, node, true);
 }
 
 bool table_remove_slow(struct wire_header *h, uint64_t addr)
@@ -188,14 +235,14 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 	uint64_t *slot = table_slot(addr);
 
 	if (!slot || !slot_is(*slot, addr)) {
-		slot = h->dense_below ? dense_slot(h, addr) : NULL;
-		if (!slot || !slot_is(*slot, addr)) {
+		slot = table_known_dense(h, addr);
+		if (!slot) {
 			if (h->dense_below)
 				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 			return false;
 		}
 	}
-	leave(h, slot);
+	table_clear(h, slot);
 	return true;
 }
 
@@ -205,13 +252,12 @@ uint64_t *table_find(struct wire_header *h, uint64_t addr)
 
 	if (slot && slot_is(*slot, addr))
 		return slot;
-	slot = h->dense_below ? dense_slot(h, addr) : NULL;
-	return slot && slot_is(*slot, addr) ? slot : NULL;
+	return table_known_dense(h, addr);
 }
 
 uint64_t table_mark_moving(struct wire_header *h, uint64_t addr, uint64_t **ret_slot)
 {
-	uint64_t *slot = table_find(h, addr), marked;
+	uint64_t *slot = table_known(h, addr), marked;
 
 	*ret_slot = slot;
 	if (!slot)
@@ -241,7 +287,7 @@ void table_unmark(struct wire_header *h, uint64_t *slot, uint64_t marked)
 	change(h, slot, marked & ~WIRE_SLOT_MOVING);
 }
 
-static uint64_t size_in(uint64_t slot, uint64_t addr)
+uint64_t table_size(uint64_t slot, uint64_t addr)
 {
 	const uint64_t *second;
 
@@ -278,10 +324,12 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	if (!slot)
 		return false;
 	node = (uint32_t)(*slot >> WIRE_SLOT_NODE_SHIFT);
-	old = size_in(*slot, addr);
+	if (wire_pc_is_sample(rec_places.nodes[node].pc))
+		return true; /* chosen by the size that it was seen with first: that one counts */
+	old = table_size(*slot, addr);
 	if (rec_places.nodes[node].parent == WIRE_NODE_NO_CFI) {
 		uncount(h, node, old);
-		leave(h, slot);
+		table_clear(h, slot);
 		return false;
 	}
 	if (old == size)
@@ -292,7 +340,7 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	uncount(h, node, old);
 	recount(h, node, size);
 	if (better != slot)
-		leave(h, slot);
-	enter(h, better, addr, size, node);
+		table_clear(h, slot);
+	enter(h, better, addr, size, node, false);
 	return true;
 }

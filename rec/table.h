@@ -58,11 +58,47 @@ static inline bool slot_is(uint64_t slot, uint64_t addr)
 	       slot >> WIRE_SLOT_NODE_SHIFT;
 }
 
+static inline bool page_marked(uint64_t slot)
+{
+	uint64_t page = (slot - rec_places.chunks) >> 12;
+
+	return rec_places.pages[page >> 6] >> (page & 63) & 1;
+}
+
+uint64_t *table_known_dense(struct wire_header *h, uint64_t addr);
+
+/*
+ * Slot of a live block in either table, or NULL, as table_find(); but it looks only where something
+ * was ever entered: below the frontier, and in pages that are marked. Looking at a page would make
+ * the kernel provide it, and where few blocks are entered most pages have none.
+ */
+static inline uint64_t *table_known(struct wire_header *h, uint64_t addr)
+{
+	uint64_t i = addr >> WIRE_SPAN_SHIFT, base, *slot;
+
+	if (unlikely(i >= WIRE_LEVEL1_NR))
+		return NULL;
+	base = rec_gate.level1[i].base;
+	if (base) {
+		slot = slot_at(base, addr);
+		if (((uint64_t)slot < rec_gate.level1[i].frontier || page_marked((uint64_t)slot)) &&
+		    *slot && slot_is(*slot, addr))
+			return slot;
+	}
+	return unlikely(h->dense_below) ? table_known_dense(h, addr) : NULL;
+}
+
 static inline void slot_write(uint64_t *slot, uint64_t value)
 {
 	__atomic_store_n(slot, value, __ATOMIC_RELAXED);
 }
 
+/* Counts a block that cannot be entered. */
+void table_drop(struct wire_header *h, uint64_t size);
+/* Empties a slot. */
+void table_clear(struct wire_header *h, uint64_t *slot);
+/* Requested bytes of the block in this slot. */
+uint64_t table_size(uint64_t slot, uint64_t addr);
 /* Slot of a live block in either table, or NULL. */
 uint64_t *table_find(struct wire_header *h, uint64_t addr);
 /*

@@ -5,6 +5,7 @@
  * go into an open-addressing index.
  */
 #include "rec.h"
+#include "wire/sample.h"
 
 #define CHILDREN_MAX 8
 
@@ -207,6 +208,30 @@ void tree_count(struct wire_header *h, uint32_t node, uint64_t bytes)
 void tree_count_temps(struct wire_header *h, uint32_t node, uint64_t temps)
 {
 	__atomic_fetch_add(&count_of(h, node)->temps, temps, __ATOMIC_RELAXED);
+}
+
+uint32_t tree_sample_child(struct wire_header *h, uint32_t node, uint32_t bits)
+{
+	uint32_t child = tree_child(h, node, WIRE_PC_SAMPLED + bits);
+
+	return child == WIRE_NODE_UNKNOWN ? 0 : child;
+}
+
+void tree_count_sample(struct wire_header *h, uint32_t node, uint64_t size, uint32_t bits)
+{
+	uint64_t weight = wire_sample_weight(size, bits);
+	struct wire_count *c = count_of(h, node);
+
+	__atomic_fetch_add(&c->blocks, weight, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&c->bytes, wire_sample_bytes(size, weight), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&c->samples, 1, __ATOMIC_RELAXED);
+}
+
+void tree_count_sample_temp(struct wire_header *h, uint32_t node, uint64_t size)
+{
+	uint32_t bits = (uint32_t)(rec_places.nodes[node].pc - WIRE_PC_SAMPLED);
+
+	tree_count_temps(h, node, wire_sample_weight(size, bits));
 }
 
 void tree_flush_record(struct wire_header *h, struct wire_record *r)

@@ -25,6 +25,8 @@ const struct command commands[] = {
 	{"map", "what the address space of a process is used for", "Look", cmd_map},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
 	{"flags", "record every next start of a program, whoever starts it", "Record", cmd_flags},
+	{"mode", "how much is recorded of a running process: all, samples, nothing", "Record",
+	 cmd_mode},
 	{"snap", "take a snapshot of a process or core", "Record", cmd_snap},
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",
 	 cmd_diff},

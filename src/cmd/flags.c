@@ -30,7 +30,9 @@ struct flags {
 	enum change change;
 	uint64_t expire_ns;
 	bool by_name, clear, daemon;
-	int mode, format;
+	const char *mode_text; /* NULL: lite */
+	struct mode mode;
+	int format;
 	const char *output, *recorder;
 	struct flag_places places;
 	struct flag_registry registry;
@@ -79,8 +81,10 @@ static int read_options(struct flags *f, int argc, char **argv, int *ret_first)
 		 "IMAGE is the last part of a path: every program of that name", &f->by_name},
 		{OPT_DURATION, 'e', "expire", "TIME",
 		 "+ust ends by itself after this time (default: 24h)", &f->expire_ns},
-		{OPT_CHOICE, 0, "mode", "lite", "what is recorded: live blocks and counters",
-		 &f->mode},
+		{OPT_TEXT, 'm', "mode", "MODE",
+		 "lite: every live block; sample=BYTES: one for every so many bytes allocated; "
+		 "off: nothing yet (default: lite)",
+		 &f->mode_text},
 		{OPT_FLAG, 0, "clear", NULL,
 		 "-ust for all images: nothing of seep is left in the system's files", &f->clear},
 		{OPT_GROUP, 0, "The daemon", NULL, NULL, NULL},
@@ -232,7 +236,7 @@ static int switch_on(struct flags *f, const char *name, struct error *e)
 	if (r == 0) {
 		flag_registry_expire(&f->registry, now_s);
 		flag_registry_set(&f->registry, name, f->by_name, now_s,
-				  now_s + f->expire_ns / NS_PER_S);
+				  now_s + f->expire_ns / NS_PER_S, f->mode);
 		free(f->registry.recorder);
 		f->registry.recorder = mem_strdup(recorder);
 		r = flag_apply(&f->places, &f->registry, stub, e);
@@ -337,6 +341,7 @@ static int run_daemon(struct flags *f)
 int cmd_flags(int argc, char **argv)
 {
 	struct flags f = {.expire_ns = DAY_NS};
+	struct error e = {0};
 	int first, status;
 
 	argc = take_change(&f, argc, argv);
@@ -347,6 +352,8 @@ int cmd_flags(int argc, char **argv)
 		return status;
 	f.image = argv[first];
 	status = check_options(&f);
+	if (status == EXIT_DONE && f.mode_text && mode_parse(f.mode_text, &f.mode, &e) < 0)
+		status = cmd_fail(&e);
 	if (status != EXIT_DONE)
 		return status;
 	flag_places_init(&f.places);

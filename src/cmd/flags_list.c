@@ -88,7 +88,7 @@ static void fill(struct sheet *s, const struct flag_registry *r, const struct fl
 
 		sheet_text(s, f->image);
 		sheet_text(s, f->by_name ? "name" : "path");
-		sheet_text(s, "lite");
+		sheet_text(s, mode_text(f->mode).text);
 		add_time(s, f->since_s);
 		add_time(s, f->until_s);
 		sheet_number(s, uses[i].running);

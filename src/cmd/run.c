@@ -29,6 +29,7 @@ struct run {
 	struct run_leaks leaks;
 	const char *at_exit;  /* NULL: no snapshot */
 	const char *recorder; /* as given; NULL: the usual places */
+	const char *mode;     /* NULL: lite */
 	bool check;
 	bool quiet;
 	int status; /* what went wrong on our side, EXIT_DONE: nothing */
@@ -47,7 +48,7 @@ static const char *const examples[] = {
 	NULL,
 };
 
-#define LEAKS_AT 5 /* in the table, where options of --leaks go */
+#define LEAKS_AT 6 /* in the table, where options of --leaks go */
 
 static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 {
@@ -57,6 +58,10 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		{OPT_FLAG, 'f', "follow", NULL,
 		 "record the processes that the program starts too, and wait for them",
 		 &r->launch.follow},
+		{OPT_TEXT, 'm', "mode", "MODE",
+		 "lite: every live block; sample=BYTES: one for every so many bytes allocated, "
+		 "for production; off: nothing yet (default: lite; seep mode changes it later)",
+		 &r->mode},
 		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "at-exit", "FILE",
 		 "write a snapshot to FILE when the program has ended; to FILE.PID for its "
@@ -303,6 +308,8 @@ int cmd_run(int argc, char **argv)
 		status = check_output(r.at_exit);
 	if (status != CMD_GO_ON)
 		return status;
+	if (r.mode && mode_parse(r.mode, &r.launch.mode, &e) < 0)
+		return cmd_fail(&e);
 	if (recorder_path(r.recorder, r.check, &recorder, &e) < 0)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;

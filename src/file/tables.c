@@ -56,6 +56,8 @@ static const struct column stack_columns[] = {
 	FIELD(5, VARINT, struct stack, total_blocks),
 	FIELD(6, VARINT, struct stack, total_bytes),
 	FIELD(7, VARINT, struct stack, temporary_blocks),
+	LATER(8, VARINT, struct stack, live_samples, 0),
+	LATER(9, VARINT, struct stack, total_samples, 0),
 };
 
 static const struct column thread_columns[] = {
@@ -134,6 +136,7 @@ static const struct column block_columns[] = {
 	FIELD(4, VARINT, struct block, age_ms),
 	LATER(5, VARINT, struct block, heap, NO_INDEX),
 	LATER(6, VARINT, struct block, state, 0),
+	LATER(7, VARINT, struct block, sampled, 0),
 };
 
 static const struct column heap_columns[] = {
@@ -180,6 +183,12 @@ static const struct column check_columns[] = {
 	FIELD(4, VARINT, struct heap_check, found),
 };
 
+static const struct column mode_columns[] = {
+	FIELD(1, VARINT, struct mode_change, since_ns),
+	FIELD(2, VARINT, struct mode_change, mode),
+	FIELD(3, VARINT, struct mode_change, mean_bytes),
+};
+
 static const struct module blank_module;
 static const struct frame blank_frame = {.module = NO_INDEX};
 static const struct symbol blank_symbol;
@@ -223,6 +232,8 @@ const struct table tables[TABLE_NR] = {
 			      span_columns, NULL),
 	[TABLE_CHECKS] =
 		TABLE(FOURCC('C', 'H', 'C', 'K'), "checks", 1u << 24, checks, check_columns, NULL),
+	[TABLE_MODES] =
+		TABLE(FOURCC('M', 'O', 'D', 'E'), "modes", 1u << 20, modes, mode_columns, NULL),
 	[TABLE_BLOCKS] =
 		TABLE(FOURCC('B', 'L', 'K', 'S'), "blocks", 1u << 31, blocks, block_columns, NULL),
 	[TABLE_REF_BLOCKS] = TABLE(FOURCC('R', 'F', 'B', 'L'), "blocks of references",
@@ -253,6 +264,12 @@ static const struct column meta_columns[] = {
 	FIELD(20, VARINT, struct meta, allocator),
 	FIELD(21, VARINT, struct meta, flags),
 	LATER(22, VARINT, struct meta, method, 0),
+	LATER(23, VARINT, struct meta, mode_changes, 0),
+	LATER(24, VARINT, struct meta, sampled_ns, 0),
+	LATER(25, VARINT, struct meta, unrecorded.ns, 0),
+	LATER(26, VARINT, struct meta, unrecorded.blocks, 0),
+	LATER(27, VARINT, struct meta, unrecorded.bytes, 0),
+	LATER(28, VARINT, struct meta, unrecorded.frees, 0),
 	FIELD(32, VARINT, struct meta, losses.dropped_blocks),
 	FIELD(33, VARINT, struct meta, losses.dropped_bytes),
 	FIELD(34, VARINT, struct meta, losses.unknown_frees),
@@ -293,6 +310,7 @@ static const struct column meta_columns[] = {
 	LATER(79, VARINT, struct meta, table_rows[TABLE_REF_OWNERS], 0),
 	LATER(80, VARINT, struct meta, table_rows[TABLE_REF_ROOTS], 0),
 	LATER(81, VARINT, struct meta, table_rows[TABLE_REF_PATTERNS], 0),
+	LATER(82, VARINT, struct meta, table_rows[TABLE_MODES], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
@@ -371,6 +389,9 @@ void meta_from_snapshot(struct meta *m, const struct snapshot *s)
 		.allocator = s->allocator,
 		.method = s->method,
 		.figures = s->figures,
+		.mode_changes = s->mode_changes,
+		.sampled_ns = s->sampled_ns,
+		.unrecorded = s->unrecorded,
 		.losses = s->losses,
 		.flags = (s->has_recorder ? META_HAS_RECORDER : 0u) |
 			 (s->has_blocks ? META_HAS_BLOCKS : 0u) | (s->at_exit ? META_AT_EXIT : 0u) |
@@ -397,6 +418,9 @@ void meta_to_snapshot(const struct meta *m, struct snapshot *s)
 	s->allocator = m->allocator;
 	s->method = m->method;
 	s->figures = m->figures;
+	s->mode_changes = m->mode_changes;
+	s->sampled_ns = m->sampled_ns;
+	s->unrecorded = m->unrecorded;
 	s->losses = m->losses;
 	s->has_recorder = m->flags & META_HAS_RECORDER;
 	s->has_blocks = m->flags & META_HAS_BLOCKS;

@@ -23,6 +23,7 @@ enum table_id {
 	TABLE_REGIONS,
 	TABLE_SPANS,
 	TABLE_CHECKS,
+	TABLE_MODES,
 	TABLE_BLOCKS,
 	TABLE_REF_BLOCKS,
 	TABLE_REF_EDGES,
@@ -76,6 +77,8 @@ struct meta {
 	uint32_t allocator, method;
 	uint32_t flags; /* enum meta_flags */
 	struct process_figures figures;
+	uint64_t mode_changes, sampled_ns;
+	struct unrecorded unrecorded;
 	struct losses losses; /* torn is in the flags */
 	struct ref_account ref_account;
 	uint64_t table_rows[TABLE_NR];

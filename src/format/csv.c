@@ -1,4 +1,5 @@
-/* --format csv: RFC 4180, one header row, one row per listing row, the stack in the last column. */
+/* --format csv: RFC 4180, one header row, one row per listing row, the stack as
+ * one of the columns. */
 #include <inttypes.h>
 
 #include "base/str.h"
@@ -72,15 +73,16 @@ int format_csv(struct out *o, const struct view *v, const struct format_options 
 	if (l->before)
 		str_add(&o->text, "delta_bytes,delta_blocks,bytes_per_s,live_bytes_before,"
 				  "live_blocks_before,");
-	str_add(&o->text, "live_bytes,live_blocks,total_bytes,total_blocks,temporary_blocks,stacks,"
-			  "function,file,line,module,offset,build_id,inlined_in,stack\r\n");
+	str_add(&o->text,
+		"live_bytes,live_blocks,total_bytes,total_blocks,temporary_blocks,stacks,"
+		"function,file,line,module,offset,build_id,inlined_in,stack,live_samples\r\n");
 	for (size_t r = 0; r < l->nr_shown; r++) {
 		listing_lines(l, l->rows[r].first, &lines);
 		str_printf(&o->text, "%zu,", r + 1);
 		add_numbers(&o->text, l, &l->rows[r]);
 		add_site(&o->text, &lines);
 		add_stack(&o->text, &lines);
-		str_add(&o->text, "\r\n");
+		str_printf(&o->text, ",%" PRIu64 "\r\n", l->rows[r].after.live_samples);
 		out_step(o);
 	}
 	lines_release(&lines);

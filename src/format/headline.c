@@ -55,7 +55,8 @@ static void add_change(struct str *out, const struct listing *l)
 	int64_t blocks = delta_of(t->shrunk_blocks, t->grown_blocks);
 
 	if (l->nr_rows)
-		str_printf(out, " %s by %s", bytes < 0 ? "shrank" : "grew",
+		str_printf(out, " %s by %s%s", bytes < 0 ? "shrank" : "grew",
+			   t->before.live_samples || t->after.live_samples ? "about " : "",
 			   format_bytes(magnitude(bytes)).text);
 	else
 		str_add(out, " did not change");
@@ -86,7 +87,8 @@ static void add_holdings(struct str *out, const struct snapshot *s)
 {
 	uint64_t since = s->recording_since_ns;
 
-	str_printf(out, " held %s in %s block%s", format_bytes(s->totals.live_bytes).text,
+	str_printf(out, " held %s%s in %s block%s", s->totals.live_samples ? "about " : "",
+		   format_bytes(s->totals.live_bytes).text,
 		   format_count(s->totals.live_blocks).text, plural(s->totals.live_blocks));
 	if (s->at_exit)
 		str_add(out, " when it ended");

@@ -18,6 +18,33 @@ static const char *const kind_names[] = {
 	[LINE_RECORDER] = "recorder", [LINE_STARTUP] = "startup", [LINE_MARK] = "mark",
 };
 
+/* What was recorded when; figures with samples are estimates. */
+static void add_modes(struct json *j, const struct snapshot *s)
+{
+	static const char *const names[] = {"lite", "off", "sample"};
+
+	json_count(j, "live_samples", s->totals.live_samples);
+	json_count(j, "total_samples", s->totals.total_samples);
+	json_count(j, "sampled_ns", s->sampled_ns);
+	json_count(j, "off_ns", s->unrecorded.ns);
+	json_count(j, "off_blocks", s->unrecorded.blocks);
+	json_count(j, "off_bytes", s->unrecorded.bytes);
+	json_count(j, "off_frees", s->unrecorded.frees);
+	json_count(j, "mode_changes", s->mode_changes);
+	json_open(j, "modes", '[');
+	for (size_t i = 0; i < s->nr_modes; i++) {
+		const struct mode_change *m = &s->modes[i];
+
+		json_open(j, NULL, '{');
+		json_text(j, "mode", m->mode < MODES_NR ? names[m->mode] : "unknown");
+		json_count(j, "since_monotonic_ns", m->since_ns);
+		if (m->mode == MODE_SAMPLE)
+			json_count(j, "mean_bytes", m->mean_bytes);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
 static void add_snapshot(struct json *j, const char *key, const struct snapshot *s,
 			 const char *file, const char *damage)
 {
@@ -36,6 +63,7 @@ static void add_snapshot(struct json *j, const char *key, const struct snapshot 
 	json_count(j, "live_bytes", s->totals.live_bytes);
 	json_count(j, "total_blocks", s->totals.total_blocks);
 	json_count(j, "total_bytes", s->totals.total_bytes);
+	add_modes(j, s);
 	if (damage)
 		json_text(j, "damage", damage);
 	json_close(j, '}');
@@ -150,12 +178,15 @@ static void add_counters(struct json *j, bool is_diff, uint64_t elapsed_ns,
 	json_count(j, "total_blocks", after->total_blocks);
 	json_count(j, "total_bytes", after->total_bytes);
 	json_count(j, "temporary_blocks", after->temporary_blocks);
+	json_count(j, "live_samples", after->live_samples);
+	json_count(j, "total_samples", after->total_samples);
 	if (!is_diff)
 		return;
 	json_count(j, "live_blocks_before", before->live_blocks);
 	json_count(j, "live_bytes_before", before->live_bytes);
 	json_count(j, "total_blocks_before", before->total_blocks);
 	json_count(j, "total_bytes_before", before->total_bytes);
+	json_count(j, "live_samples_before", before->live_samples);
 	json_number(j, "delta_blocks", change_blocks(before, after));
 	json_number(j, "delta_bytes", bytes);
 	if (elapsed_ns)

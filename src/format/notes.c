@@ -114,8 +114,9 @@ static void note_choices(struct notes *n, const struct listing *l)
 	}
 }
 
-static void note_losses(struct notes *n, const struct losses *l)
+static void note_losses(struct notes *n, const struct snapshot *s)
 {
+	const struct losses *l = &s->losses;
 	const struct {
 		uint64_t nr;
 		const char *what;
@@ -124,7 +125,9 @@ static void note_losses(struct notes *n, const struct losses *l)
 		{l->cut_stacks, "stacks cut off at the depth limit"},
 		{l->stopped_stacks, "stacks that end early, at code without unwind information"},
 		{l->lost_frees, "frees not seen, their addresses having been given out again"},
-		{l->unknown_frees, "frees of blocks older than the recording"},
+		{l->unknown_frees, s->mode_changes || s->totals.total_samples
+					   ? "frees of blocks that were not recorded"
+					   : "frees of blocks older than the recording"},
 	};
 
 	if (l->dropped_blocks)
@@ -135,6 +138,36 @@ static void note_losses(struct notes *n, const struct losses *l)
 		if (items[i].nr)
 			incomplete(n, "%s: %s", items[i].what, format_count(items[i].nr).text);
 	}
+}
+
+static void note_samples(struct notes *n, const char *name, const struct snapshot *s)
+{
+	const struct totals *t = &s->totals;
+
+	if (!t->total_samples)
+		return;
+	incomplete(n,
+		   "'%s' holds samples of what was allocated in %s: %s samples, %s of them live; "
+		   "figures with samples are estimates",
+		   name, format_duration(s->sampled_ns).text, format_count(t->total_samples).text,
+		   format_count(t->live_samples).text);
+	left_out(n, "  the standard error of bytes that N samples stand for is at most 1/sqrt(N): "
+		    "10 %% for 100 samples");
+}
+
+static void note_off(struct notes *n, const char *name, const struct snapshot *s)
+{
+	const struct unrecorded *u = &s->unrecorded;
+	bool now = s->nr_modes && s->modes[s->nr_modes - 1].mode == MODE_OFF;
+
+	if (!u->ns && !now)
+		return;
+	incomplete(n,
+		   "in '%s' the recording was off for %s%s: %s block%s (%s) allocated meanwhile "
+		   "%s not in it",
+		   name, format_duration(u->ns).text, now ? ", and still was" : "",
+		   format_count(u->blocks).text, u->blocks == 1 ? "" : "s",
+		   format_bytes(u->bytes).text, u->blocks == 1 ? "is" : "are");
 }
 
 static void note_file(struct notes *n, const char *name, const struct snapshot *s,
@@ -149,6 +182,8 @@ static void note_file(struct notes *n, const char *name, const struct snapshot *
 			   name);
 	if (!s->has_recorder)
 		incomplete(n, "'%s' was taken without the recorder: it names no allocations", name);
+	note_samples(n, name, s);
+	note_off(n, name, s);
 }
 
 static void note_gaps(struct notes *n, const struct view *v, const struct snapshot *s)
@@ -183,7 +218,7 @@ void notes_write(struct str *out, const struct view *v, const struct palette *pa
 	if (l->before)
 		note_file(&n, v->before_name, l->before, v->before_damage);
 	note_file(&n, v->after_name, l->after, v->after_damage);
-	note_losses(&n, &l->after->losses);
+	note_losses(&n, l->after);
 	if (v->no_symbols && !l->after->symbols_resolved)
 		left_out(&n, "names were not looked up (--no-symbols)");
 	else

@@ -28,6 +28,7 @@ struct text_view {
 	const struct format_options *options;
 	const struct palette *p;
 	bool is_diff;
+	bool is_estimate; /* samples are among the figures */
 };
 
 static const char *plural(uint64_t nr)
@@ -53,9 +54,12 @@ static void add_diff_cells(const struct text_view *t, const struct listing_row *
 	if (t->l->totals.elapsed_ns)
 		table_add(table, format_rate(rate_of(bytes, t->l->totals.elapsed_ns)).text, NULL);
 	table_add(table, format_bytes(row->after.live_bytes).text, NULL);
+	if (t->is_estimate)
+		table_add(table, format_count(row->after.live_samples).text, NULL);
 }
 
-static void add_report_cells(const struct listing_row *row, struct table *table)
+static void add_report_cells(const struct text_view *t, const struct listing_row *row,
+			     struct table *table)
 {
 	const struct counters *c = &row->after;
 
@@ -64,6 +68,8 @@ static void add_report_cells(const struct listing_row *row, struct table *table)
 	table_add(table, format_bytes(c->total_bytes).text, NULL);
 	table_add(table, format_count(c->total_blocks).text, NULL);
 	table_add(table, format_count(c->temporary_blocks).text, NULL);
+	if (t->is_estimate)
+		table_add(table, format_count(c->live_samples).text, NULL);
 }
 
 static void add_heads(const struct text_view *t, struct table *table)
@@ -72,13 +78,17 @@ static void add_heads(const struct text_view *t, struct table *table)
 	static const char *const report[] = {"#",	    "bytes",	 "blocks", "ever bytes",
 					     "ever blocks", "temporary", NULL};
 	const char *const *heads = t->is_diff ? diff : report;
+	size_t nr = (t->is_diff ? t->l->totals.elapsed_ns ? 5 : 4 : 6) + t->is_estimate;
+	char align[] = "rrrrrrrl";
 
-	table_init(table, !t->is_diff ? "rrrrrrl" : t->l->totals.elapsed_ns ? "rrrrrl" : "rrrrl");
+	table_init(table, align + sizeof(align) - 2 - nr);
 	for (size_t i = 0; heads[i]; i++) {
 		if (t->is_diff && i == 3 && !t->l->totals.elapsed_ns)
 			continue;
 		table_add(table, heads[i], t->p->dim);
 	}
+	if (t->is_estimate)
+		table_add(table, "samples", t->p->dim);
 	table_add(table, listing_noun(t->l->options.group, 1), t->p->dim);
 }
 
@@ -99,7 +109,7 @@ static void add_table(const struct text_view *t)
 		if (t->is_diff)
 			add_diff_cells(t, row, &table);
 		else
-			add_report_cells(row, &table);
+			add_report_cells(t, row, &table);
 		str_clear(&face);
 		listing_lines(t->l, row->first, &lines);
 		words_face(&face, t->l->options.group, &lines, t->options->full);
@@ -151,6 +161,8 @@ static void add_summary(const struct text_view *t, const struct change *c)
 	int64_t bytes = change_bytes(&c->before, &c->after);
 
 	str_add(t->out, "    ");
+	if (c->before.live_samples || c->after.live_samples)
+		str_add(t->out, "about ");
 	if (!t->is_diff) {
 		add_sizes(t->out, "", c->after.live_blocks, c->after.live_bytes);
 	} else if (blocks > 0 && bytes > 0) {
@@ -162,6 +174,9 @@ static void add_summary(const struct text_view *t, const struct change *c)
 			   format_bytes_delta(bytes).text);
 	}
 	add_fate(t, &c->before, &c->after);
+	if (c->after.live_samples)
+		str_printf(t->out, "; by %s sample%s", format_count(c->after.live_samples).text,
+			   plural(c->after.live_samples));
 	str_add_char(t->out, '\n');
 }
 
@@ -248,6 +263,9 @@ int format_text(struct out *o, const struct view *v, const struct format_options
 		.p = options->palette,
 		.is_diff = v->listing->before != NULL,
 	};
+
+	t.is_estimate = t.l->after->totals.total_samples ||
+			(t.l->before && t.l->before->totals.total_samples);
 
 	(void)e;
 	headline_write(&o->text, v->listing, options->palette);

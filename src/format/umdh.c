@@ -1,10 +1,12 @@
 /* What UMDH's report and log have in common. */
 #include "format/umdh.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -130,9 +132,27 @@ uint64_t umdh_overhead(const struct snapshot *s, uint64_t size)
 	return (chunk < 32 ? 32 : chunk) - size;
 }
 
+/* Its readers take a block for one block, and know of no estimates. */
+static int refuse_samples(const struct view *v, struct error *e)
+{
+	const struct listing *l = v->listing;
+
+	if (!l->after->totals.total_samples && !(l->before && l->before->totals.total_samples))
+		return 0;
+	error_set(
+		e, -EINVAL, EXIT_USAGE,
+		"cannot write samples in UMDH's format: it has no place to say what they stand for");
+	error_hint(e, "--format text, json and csv say it");
+	return -EINVAL;
+}
+
 int format_umdh(struct out *o, const struct view *v, const struct format_options *options,
 		struct error *e)
 {
+	int err = refuse_samples(v, e);
+
+	if (err < 0)
+		return err;
 	if (!v->listing->before)
 		return umdh_log(o, v, options, e);
 	umdh_report(o, v, options);

@@ -41,6 +41,8 @@ void counters_add(struct counters *sum, const struct counters *c)
 	add_up(&sum->total_blocks, c->total_blocks);
 	add_up(&sum->total_bytes, c->total_bytes);
 	add_up(&sum->temporary_blocks, c->temporary_blocks);
+	add_up(&sum->live_samples, c->live_samples);
+	add_up(&sum->total_samples, c->total_samples);
 }
 
 static struct counters counters_of(const struct stack *stack)
@@ -51,6 +53,8 @@ static struct counters counters_of(const struct stack *stack)
 		.total_blocks = stack->total_blocks,
 		.total_bytes = stack->total_bytes,
 		.temporary_blocks = stack->temporary_blocks,
+		.live_samples = stack->live_samples,
+		.total_samples = stack->total_samples,
 	};
 }
 

@@ -15,6 +15,7 @@ struct counters {
 	uint64_t live_blocks, live_bytes;
 	uint64_t total_blocks, total_bytes; /* ever allocated since recording began */
 	uint64_t temporary_blocks;
+	uint64_t live_samples, total_samples; /* not 0: estimates, made of so many samples */
 };
 
 /* One stack in both snapshots; where it is missing, the counters are 0. */

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "model/snapshot.h"
+#include "wire/sample.h"
 
 struct loading {
 	struct snapshot *s;
@@ -14,7 +15,13 @@ struct loading {
 	uint32_t *node_to_stack; /* recorder's node -> index of stacks, NO_INDEX none */
 	uint32_t *node_to_node;	 /* recorder's node -> index of nodes */
 	struct map frames;	 /* recorder's pc (with its module number) -> index of frames */
+	uint64_t *live_weight;	 /* by recorder's node, of its live samples; NULL: there are none */
 };
+
+static uint64_t whole_blocks(uint64_t weights)
+{
+	return (weights >> WIRE_WEIGHT_SHIFT) + (weights >> (WIRE_WEIGHT_SHIFT - 1) & 1);
+}
 
 static bool is_system_path(const char *path)
 {
@@ -79,7 +86,7 @@ static void mark_used(const struct load_input *in, uint8_t *used)
 	for (size_t i = 0; i < in->nr_blocks; i++)
 		used[in->blocks[i].node] = 1;
 	for (size_t i = in->nr_nodes; i-- > 1;) {
-		if (in->node_blocks[i])
+		if (in->node_blocks[i] || (in->node_samples && in->node_samples[i]))
 			used[i] = 1;
 		if (used[i])
 			used[in->nodes[i].parent] = 1;
@@ -130,6 +137,12 @@ static uint32_t stack_of(struct loading *l, uint32_t node)
 	k.total_blocks = l->in->node_blocks[node];
 	k.total_bytes = l->in->node_bytes[node];
 	k.temporary_blocks = l->in->node_temps[node];
+	if (l->in->node_samples) {
+		k.total_samples = l->in->node_samples[node];
+		k.total_blocks += whole_blocks(l->in->sample_blocks[node]);
+		k.total_bytes += l->in->sample_bytes[node];
+		k.temporary_blocks += whole_blocks(l->in->sample_temps[node]);
+	}
 	if (k.temporary_blocks > k.total_blocks)
 		k.temporary_blocks = k.total_blocks;
 	l->node_to_stack[node] = (uint32_t)s->nr_stacks;
@@ -146,6 +159,32 @@ static uint32_t age_ms(const struct load_input *in, uint32_t code)
 	ms = (in->taken_monotonic_ns - since) / 1000000;
 	ms = ms > then ? ms - then : 0;
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
+}
+
+/* Weights are added up before they are rounded, as the recorder does: live is never above total. */
+static void add_live(struct loading *l, const struct wire_block *b, struct stack *k)
+{
+	uint64_t weight;
+
+	if (!b->sampled) {
+		k->live_blocks++;
+		k->live_bytes += b->size;
+		return;
+	}
+	weight = wire_sample_weight(b->size, b->sampled - 1u);
+	if (!l->live_weight)
+		l->live_weight = mem_alloc_array(l->in->nr_nodes, sizeof(uint64_t));
+	l->live_weight[b->node] += weight;
+	k->live_bytes += wire_sample_bytes(b->size, weight);
+	k->live_samples++;
+}
+
+static void add_live_weights(struct loading *l)
+{
+	for (size_t i = 0; l->live_weight && i < l->in->nr_nodes; i++)
+		if (l->live_weight[i])
+			l->s->stacks[l->node_to_stack[i]].live_blocks +=
+				whole_blocks(l->live_weight[i]);
 }
 
 static int by_addr(const void *a, const void *b)
@@ -168,8 +207,7 @@ static void load_blocks(struct loading *l)
 		const struct wire_block *b = &in->blocks[i];
 		uint32_t k = stack_of(l, b->node);
 
-		s->stacks[k].live_blocks++;
-		s->stacks[k].live_bytes += b->size;
+		add_live(l, b, &s->stacks[k]);
 		if (in->with_blocks)
 			s->blocks[s->nr_blocks++] = (struct block){
 				.addr = b->addr,
@@ -177,8 +215,10 @@ static void load_blocks(struct loading *l)
 				.stack = k,
 				.age_ms = age_ms(in, b->time_code),
 				.heap = NO_INDEX,
+				.sampled = b->sampled,
 			};
 	}
+	add_live_weights(l);
 	if (in->with_blocks)
 		qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);
 	s->has_blocks = in->with_blocks;
@@ -200,15 +240,61 @@ static void count_stopped(struct snapshot *s)
 	free(root);
 }
 
+/* Blocks that came and went, samples counted as what they are. */
+static uint64_t blocks_gone(const struct snapshot *s, const struct load_input *in)
+{
+	uint64_t gone = 0;
+
+	for (size_t i = 1; i < in->nr_nodes; i++)
+		gone += in->node_blocks[i] + (in->node_samples ? in->node_samples[i] : 0);
+	gone = gone > in->nr_blocks ? gone - in->nr_blocks : 0;
+	return gone > s->losses.dropped_blocks ? gone - s->losses.dropped_blocks : 0;
+}
+
 /* Frees of blocks that the recorder never saw: all frees, less those of blocks it knew. */
 static uint64_t unknown_frees(const struct snapshot *s, const struct load_input *in)
 {
-	uint64_t gone = s->totals.freed_blocks;
+	uint64_t gone = blocks_gone(s, in);
 
 	if (in->header->dense_below)
 		return in->header->unknown_frees;
 	gone = gone > s->losses.lost_frees ? gone - s->losses.lost_frees : 0;
 	return in->frees > gone ? in->frees - gone : 0;
+}
+
+/* Where the history has holes (more changes than it keeps), the times in all still are right. */
+static void load_modes(struct snapshot *s, const struct load_input *in)
+{
+	const struct wire_header *h = in->header;
+	uint32_t nr = h->changes_nr, first = nr > WIRE_CHANGES_MAX ? nr - WIRE_CHANGES_MAX : 0;
+	uint64_t spent[MODES_NR] = {0}, since;
+	struct mode_change change;
+
+	for (uint32_t i = first; i < nr; i++) {
+		const struct wire_mode_change *c = &h->changes[i % WIRE_CHANGES_MAX];
+
+		if (c->mode >= MODES_NR || c->bits > WIRE_SAMPLE_BITS_MAX)
+			continue;
+		change = (struct mode_change){.since_ns = c->since_ns, .mode = (uint8_t)c->mode};
+		if (c->mode == MODE_SAMPLE)
+			change.mean_bytes = 1ull << c->bits;
+		ARRAY_PUSH(s->modes, s->nr_modes, s->cap_modes, change);
+	}
+	for (int i = 0; i < MODES_NR; i++)
+		spent[i] = h->mode_ns[i];
+	if (s->nr_modes) {
+		since = s->modes[s->nr_modes - 1].since_ns;
+		if (in->taken_monotonic_ns > since)
+			spent[s->modes[s->nr_modes - 1].mode] += in->taken_monotonic_ns - since;
+	}
+	s->mode_changes = nr ? nr - 1 : 0;
+	s->sampled_ns = spent[MODE_SAMPLE];
+	s->unrecorded = (struct unrecorded){
+		.ns = spent[MODE_OFF],
+		.blocks = in->unseen.blocks,
+		.bytes = in->unseen.bytes,
+		.frees = in->unseen.frees,
+	};
 }
 
 void load_recording(struct snapshot *s, const struct load_input *in)
@@ -224,7 +310,7 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	load_nodes(&l);
 	load_blocks(&l);
 	for (size_t i = 1; i < in->nr_nodes; i++)
-		if (in->node_blocks[i])
+		if (in->node_blocks[i] || (in->node_samples && in->node_samples[i]))
 			stack_of(&l, (uint32_t)i);
 	s->has_recorder = true;
 	s->recording_since_ns = h->began_monotonic_ns;
@@ -234,10 +320,12 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	s->losses.dropped_bytes = h->dropped_bytes;
 	s->losses.lost_frees = h->lost_frees;
 	s->losses.missing_stacks = h->missing_stacks;
+	load_modes(s, in);
 	count_stopped(s);
 	snapshot_sum(s);
 	s->losses.unknown_frees = unknown_frees(s, in);
 	map_release(&l.frames);
 	free(l.node_to_stack);
 	free(l.node_to_node);
+	free(l.live_weight);
 }

@@ -14,6 +14,8 @@ struct load_input {
 	const struct wire_header *header;
 	const struct wire_node *nodes;
 	const uint64_t *node_blocks, *node_bytes, *node_temps; /* [nr_nodes] */
+	/* [nr_nodes] or all NULL: what samples stand for, see struct cut */
+	const uint64_t *node_samples, *sample_blocks, *sample_bytes, *sample_temps;
 	size_t nr_nodes;
 	const struct wire_block *blocks;
 	size_t nr_blocks;
@@ -21,6 +23,7 @@ struct load_input {
 	size_t nr_modules;
 	uint64_t taken_monotonic_ns;
 	uint64_t frees; /* of struct wire_thread, summed */
+	struct wire_unseen unseen;
 	uint64_t broken_rows;
 	const char *exe; /* path of the program itself, "" unknown */
 	int with_blocks; /* 0: counters only */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ void snapshot_release(struct snapshot *s)
 	free(s->ref_owners);
 	free(s->ref_roots);
 	free(s->ref_patterns);
+	free(s->modes);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -69,6 +71,8 @@ void snapshot_sum(struct snapshot *s)
 		add_up(&t.total_blocks, k->total_blocks);
 		add_up(&t.total_bytes, k->total_bytes);
 		add_up(&t.temporary_blocks, k->temporary_blocks);
+		add_up(&t.live_samples, k->live_samples);
+		add_up(&t.total_samples, k->total_samples);
 	}
 	/* Blocks that were counted but found no room in the live table were not freed by that. */
 	t.freed_blocks = less(less(t.total_blocks, t.live_blocks), s->losses.dropped_blocks);
@@ -168,6 +172,14 @@ uint32_t snapshot_find_heap(const struct snapshot *s, uint64_t addr)
 			return s->spans[i - 1].heap;
 	}
 	return NO_INDEX;
+}
+
+/* It was chosen with the probability 1 - exp(-size / mean); see wire/sample.h. */
+double block_weight(const struct block *b)
+{
+	double size = b->size ? (double)b->size : 1;
+
+	return b->sampled ? -1 / expm1(-ldexp(size, 1 - b->sampled)) : 1;
 }
 
 bool losses_any(const struct losses *l)

@@ -93,14 +93,20 @@ struct stack_node {
 	uint8_t special; /* enum special_frame */
 };
 
-/* Counters of one allocating stack since recording began. */
+/*
+ * Counters of one allocating stack since recording began. Where samples are among them, the blocks
+ * and bytes are estimates: what is known of single blocks, and what the samples stand for.
+ */
 struct stack {
 	uint32_t node;
 	uint32_t id; /* the recorder's own id of this stack: stable within one recording */
 	uint64_t live_blocks, live_bytes;   /* at the instant of the snapshot; bytes as requested */
 	uint64_t total_blocks, total_bytes; /* ever allocated here; realloc: a free + a new one */
 	uint64_t temporary_blocks; /* freed by the next allocator call of the same thread */
+	uint64_t live_samples, total_samples;
 };
+
+#define SAMPLED_MAX 31 /* of struct block: a mean of 1 GiB */
 
 struct block {
 	uint64_t addr;
@@ -109,6 +115,28 @@ struct block {
 	uint32_t age_ms; /* since allocation, UINT32_MAX unknown; resolution: see wire/ */
 	uint32_t heap;	 /* index into heaps; NO_INDEX: not found by a heap walk */
 	uint8_t state;	 /* enum block_state */
+	uint8_t sampled; /* it stands for others: 1 + log2 of the mean; 0: for itself alone */
+};
+
+/* How much the recorder recorded; numbers of the file format. */
+enum recorder_mode {
+	MODE_LITE = 0, /* all live blocks, and counters */
+	MODE_OFF,
+	MODE_SAMPLE, /* one block for every so many bytes allocated */
+	MODES_NR,
+};
+
+struct mode_change {
+	uint64_t since_ns;   /* CLOCK_MONOTONIC; until the next change, or the snapshot */
+	uint8_t mode;	     /* enum recorder_mode */
+	uint64_t mean_bytes; /* of sample */
+};
+
+/* What was not recorded because the mode was off. */
+struct unrecorded {
+	uint64_t ns;		/* how long in all */
+	uint64_t blocks, bytes; /* allocated meanwhile */
+	uint64_t frees;		/* meanwhile, of blocks that the recorder did not know */
 };
 
 struct thread_info {
@@ -156,6 +184,7 @@ struct totals {
 	uint64_t total_blocks, total_bytes; /* ever allocated */
 	uint64_t freed_blocks, freed_bytes;
 	uint64_t temporary_blocks;
+	uint64_t live_samples, total_samples; /* not 0: all these are estimates */
 };
 
 struct snapshot {
@@ -209,6 +238,11 @@ struct snapshot {
 	size_t nr_ref_roots, cap_ref_roots;
 	struct ref_pattern *ref_patterns;
 	size_t nr_ref_patterns, cap_ref_patterns;
+	struct mode_change *modes; /* the last ones, oldest first */
+	size_t nr_modes, cap_modes;
+	uint64_t mode_changes; /* since recording began; the beginning is not one */
+	uint64_t sampled_ns;   /* how long only samples were recorded */
+	struct unrecorded unrecorded;
 	struct losses losses;
 	struct totals totals; /* sums over stacks; snapshot_sum() fills them */
 };
@@ -229,5 +263,7 @@ uint32_t snapshot_find_module(const struct snapshot *s, uint64_t addr);
 /* The heap whose span holds addr, the innermost one, or NO_INDEX. */
 uint32_t snapshot_find_heap(const struct snapshot *s, uint64_t addr);
 bool losses_any(const struct losses *l);
+/* How many blocks this one stands for: 1, unless it was sampled. */
+double block_weight(const struct block *b);
 
 #endif

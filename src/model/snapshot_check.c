@@ -232,6 +232,8 @@ static int check_block(const struct snapshot *s, size_t i, struct error *e)
 		err = check_optional("block", i, "heap", b->heap, s->nr_heaps, e);
 	if (!err)
 		err = check_kind("block", i, b->state, BLOCK_STATES, e);
+	if (!err)
+		err = check_kind("block", i, b->sampled, SAMPLED_MAX + 1, e);
 	return err;
 }
 

@@ -1,11 +1,9 @@
 /* A consistent copy of the recorder's table; see table.h and doc/snapshots.md. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,11 +11,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "target/table.h"
+#include "wire/sample.h"
 
 #define PIECE_BYTES (1u << 20)
-#define QUIET_PATIENCE_NS 200000000ull
-#define POLL_MIN_NS 20000
-#define POLL_MAX_NS 2000000
 #define ATTEMPTS 3
 #define SLOTS_MAX (1u << 30) /* no honest table has more blocks */
 
@@ -34,6 +30,7 @@ struct reading {
 	size_t nr_undo;
 	uint32_t nr_chunks;
 	uint64_t late_frees; /* before this cut */
+	struct wire_unseen late_unseen;
 };
 
 static uint64_t now_ns(void)
@@ -44,86 +41,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static void sleep_ns(long ns)
-{
-	struct timespec ts = {.tv_nsec = ns};
-
-	nanosleep(&ts, NULL);
-}
-
-static int read_error(struct error *e)
-{
-	return error_set(e, -EIO, EXIT_TARGET, "cannot read the recorder's table: %s",
-			 error_strerror(errno));
-}
-
-/* Reads an array that lies inside the file by layout_fits(). */
 static int read_at(struct reading *r, void *to, size_t bytes, uint64_t offset, struct error *e)
 {
-	while (bytes) {
-		ssize_t n = pread(r->t->fd, to, bytes, (off_t)offset);
-
-		if (n <= 0)
-			return read_error(e);
-		to = (char *)to + n;
-		bytes -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
+	return table_read(r->t, to, bytes, offset, e);
 }
 
 /* ---- the cut ---- */
-
-/* A thread that ended inside a hook (killed, or by a system call of its own) stands in nobody's
- * way. */
-static bool is_gone(const struct reading *r, int32_t tid)
-{
-	return syscall(SYS_tgkill, r->t->header->pid, tid, 0) < 0 && errno == ESRCH;
-}
-
-/*
- * Waits until no hook is under way that began before the flag was seen. False: one is stuck. A hook
- * that takes long is one whose thread was preempted: waking up all the time would keep the
- * scheduler from going on with it.
- */
-static bool wait_quiet(struct reading *r)
-{
-	const struct wire_header *l = &r->t->layout;
-	uint32_t nr = __atomic_load_n(&r->t->header->threads_nr, __ATOMIC_ACQUIRE);
-	uint64_t deadline = now_ns() + QUIET_PATIENCE_NS;
-	/* Of struct wire_thread only the first words matter here. */
-	struct {
-		int32_t tid;
-		uint32_t busy;
-		uint32_t passes;
-	} first, w;
-
-	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++) {
-		uint64_t at = l->threads_off + i * l->thread_stride;
-		long pause_ns = POLL_MIN_NS;
-
-		if (read_at(r, &first, sizeof(first), at, NULL) < 0)
-			return false;
-		for (w = first; w.busy && w.passes == first.passes;) {
-			if (now_ns() > deadline && !is_gone(r, w.tid))
-				return false;
-			if (now_ns() > deadline)
-				break;
-			sleep_ns(pause_ns);
-			if (pause_ns < POLL_MAX_NS)
-				pause_ns *= 2;
-			if (read_at(r, &w, sizeof(w), at, NULL) < 0)
-				return false;
-		}
-	}
-	return true;
-}
-
-static void barrier_everywhere(void)
-{
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
-		sleep_ns(2000000); /* store buffers drain within microseconds */
-}
 
 static void clear_undo(struct reading *r)
 {
@@ -152,6 +75,21 @@ static int read_undo(struct reading *r, struct error *e)
 	return read_at(r, r->undo, nr * sizeof(*r->undo), r->t->layout.undo_off, e);
 }
 
+static void settle_sample(const struct wire_header *l, struct wire_extra *extra, uint64_t key,
+			  uint64_t size)
+{
+	uint64_t bits = key >> 32, weight;
+	struct wire_extra *x;
+
+	if ((uint32_t)key >= l->nodes_cap || bits > WIRE_SAMPLE_BITS_MAX)
+		return;
+	x = &extra[(uint32_t)key];
+	weight = wire_sample_weight(size, (unsigned int)bits);
+	__atomic_fetch_add(&x->blocks, weight, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&x->bytes, wire_sample_bytes(size, weight), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&x->samples, 1, __ATOMIC_RELAXED);
+}
+
 /* Puts right the counters of allocations that were only noted while a snapshot was under way. */
 static void settle_counts(struct reading *r)
 {
@@ -169,6 +107,8 @@ static void settle_counts(struct reading *r)
 		uint64_t key = r->undo[i].key, node = key & WIRE_UNDO_KEY_MASK;
 		uint64_t kind = key >> WIRE_UNDO_KIND_SHIFT, size = r->undo[i].value;
 
+		if ((key & WIRE_UNDO_VALID) && kind == WIRE_UNDO_SAMPLE)
+			settle_sample(l, extra, node, size);
 		if (!(key & WIRE_UNDO_VALID) || node >= l->nodes_cap)
 			continue;
 		if (kind == WIRE_UNDO_COUNT) {
@@ -182,21 +122,33 @@ static void settle_counts(struct reading *r)
 	munmap(extra, bytes);
 }
 
-/* Frees noted during earlier snapshots; it stands still while none is under way. */
-static uint64_t sum_late_frees(struct reading *r)
+static void add_unseen(struct wire_unseen *to, const struct wire_unseen *u)
+{
+	to->blocks += u->blocks;
+	to->bytes += u->bytes;
+	to->frees += u->frees;
+}
+
+/* What was counted during earlier snapshots; it stands still while none is under way. */
+static void sum_late(struct reading *r)
 {
 	const struct wire_header *l = &r->t->layout;
 	uint32_t nr = __atomic_load_n(&r->t->header->threads_nr, __ATOMIC_ACQUIRE);
-	uint64_t sum = 0;
-	uint32_t late;
+	struct wire_unseen unseen;
+	uint32_t frees;
 
-	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++)
-		if (read_at(r, &late, sizeof(late),
-			    l->threads_off + i * l->thread_stride +
-				    offsetof(struct wire_thread, late_frees),
+	r->late_frees = 0;
+	r->late_unseen = (struct wire_unseen){0};
+	for (uint32_t i = 0; i < nr && i < l->threads_cap; i++) {
+		uint64_t at = l->threads_off + i * l->thread_stride;
+
+		if (read_at(r, &frees, sizeof(frees), at + offsetof(struct wire_thread, late_frees),
 			    NULL) == 0)
-			sum += late;
-	return sum;
+			r->late_frees += frees;
+		if (read_at(r, &unseen, sizeof(unseen),
+			    at + offsetof(struct wire_thread, unseen[1]), NULL) == 0)
+			add_unseen(&r->late_unseen, &unseen);
+	}
 }
 
 static void begin_cut(struct reading *r, bool ended)
@@ -206,17 +158,15 @@ static void begin_cut(struct reading *r, bool ended)
 	if (!ended && (__atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT)) {
 		/* A reader died while it took its snapshot: its cut has to end first. */
 		__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
-		barrier_everywhere();
-		if (!wait_quiet(r))
+		if (!table_settle(r->t))
 			r->cut->torn = true;
 	}
 	settle_counts(r);
 	clear_undo(r);
-	r->late_frees = sum_late_frees(r);
+	sum_late(r);
 	if (!ended) {
 		__atomic_fetch_or(&h->slow, WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
-		barrier_everywhere();
-		if (!wait_quiet(r))
+		if (!table_settle(r->t))
 			r->cut->torn = true;
 	}
 	r->cut->taken_monotonic_ns = now_ns();
@@ -227,8 +177,8 @@ static void end_cut(struct reading *r, bool ended)
 	if (ended)
 		return;
 	__atomic_fetch_and(&r->t->header->slow, ~(uint32_t)WIRE_SLOW_SNAPSHOT, __ATOMIC_SEQ_CST);
-	barrier_everywhere();
-	if (!wait_quiet(r)) { /* somebody may still write into the log: the next reader clears it */
+	if (!table_settle(
+		    r->t)) { /* somebody may still write into the log: the next reader clears it */
 		r->cut->torn = true;
 		return;
 	}
@@ -350,6 +300,18 @@ static uint64_t size_of_big(struct reading *r, const uint64_t *chunk_base, uint6
 	return 0;
 }
 
+/* The node of its stack; what was sampled hangs below that. */
+static uint32_t stack_node(const struct cut *c, uint32_t node, uint8_t *ret_sampled)
+{
+	uint64_t pc = c->nodes[node].pc;
+
+	*ret_sampled = 0;
+	if (node < WIRE_NODE_FIRST || !wire_pc_is_sample(pc))
+		return node;
+	*ret_sampled = (uint8_t)(1 + pc - WIRE_PC_SAMPLED);
+	return c->nodes[node].parent;
+}
+
 static void make_blocks(struct reading *r)
 {
 	const struct wire_header *l = &r->t->layout;
@@ -362,11 +324,17 @@ static void make_blocks(struct reading *r)
 		uint64_t base, index, addr, size = v & WIRE_SIZE_ESCAPE;
 		uint32_t chunk = (uint32_t)(in_chunks / WIRE_CHUNK_BYTES);
 		uint32_t node = (uint32_t)(v >> WIRE_SLOT_NODE_SHIFT);
+		uint8_t sampled = 0;
 
 		if (!node)
 			continue; /* the size of the block before it */
 		if (r->slots[i].offset < l->chunks_off || chunk >= r->nr_chunks ||
 		    node >= c->nr_nodes || !(chunk_base[chunk] & 3)) {
+			c->broken_rows++;
+			continue;
+		}
+		node = stack_node(c, node, &sampled);
+		if (node == WIRE_NODE_ROOT) { /* a sample of no stack */
 			c->broken_rows++;
 			continue;
 		}
@@ -384,6 +352,7 @@ static void make_blocks(struct reading *r)
 			.size = size,
 			.node = node,
 			.time_code = (uint32_t)(v >> WIRE_SLOT_TIME_SHIFT) & WIRE_TIME_MAX,
+			.sampled = sampled,
 		};
 	}
 }
@@ -395,6 +364,25 @@ static int read_array(struct reading *r, uint64_t offset, size_t nr, size_t size
 {
 	*ret = mem_alloc_array(nr, size);
 	return read_at(r, *ret, nr * size, offset, e);
+}
+
+/* What was sampled counts for the stack above it. */
+static void add_samples(struct cut *c, size_t node, const struct wire_extra *extra,
+			const struct wire_count *count)
+{
+	uint32_t to = c->nodes[node].parent;
+
+	if (!c->node_samples) {
+		c->node_samples = mem_alloc_array(c->nr_nodes, sizeof(uint64_t));
+		c->sample_blocks = mem_alloc_array(c->nr_nodes, sizeof(uint64_t));
+		c->sample_bytes = mem_alloc_array(c->nr_nodes, sizeof(uint64_t));
+		c->sample_temps = mem_alloc_array(c->nr_nodes, sizeof(uint64_t));
+	}
+	c->sample_blocks[to] += c->node_blocks[node];
+	c->sample_bytes[to] += c->node_bytes[node];
+	c->sample_temps[to] += c->node_temps[node];
+	c->node_samples[to] += extra->samples + (count ? count->samples : 0);
+	c->node_blocks[node] = c->node_bytes[node] = c->node_temps[node] = 0;
 }
 
 static int read_nodes(struct reading *r, struct error *e)
@@ -443,6 +431,12 @@ static int read_nodes(struct reading *r, struct error *e)
 		c->node_bytes[i] += counts[n->count].bytes;
 		c->node_temps[i] = counts[n->count].temps;
 	}
+	for (size_t i = WIRE_NODE_FIRST; i < nr && err == 0; i++)
+		if (wire_pc_is_sample(c->nodes[i].pc))
+			add_samples(c, i, &extra[i],
+				    c->nodes[i].count && c->nodes[i].count < nr_counts
+					    ? &counts[c->nodes[i].count]
+					    : NULL);
 	free(counts);
 	free(extra);
 	return err;
@@ -458,11 +452,13 @@ static int read_threads(struct reading *r, struct error *e)
 	int err = 0;
 
 	c->frees = r->late_frees;
+	c->unseen = r->late_unseen;
 	for (uint32_t i = 0; i < nr && i < l->threads_cap && err == 0; i++) {
 		err = read_at(r, w, sizeof(*w), l->threads_off + i * l->thread_stride, e);
 		if (err < 0)
 			break;
 		c->frees += w->frees;
+		add_unseen(&c->unseen, &w->unseen[0]);
 		if (w->pending_node < c->nr_nodes)
 			c->node_temps[w->pending_node] += w->pending_temps;
 		for (size_t k = 0; k < WIRE_RECORDS_NR; k++) {
@@ -518,29 +514,7 @@ static int read_all(struct reading *r, struct error *e)
 	return err;
 }
 
-/* ---- one reader at a time ---- */
-
-static int lock_table(struct table *t, struct error *e)
-{
-	struct flock lock = {.l_type = F_WRLCK};
-	uint64_t deadline = now_ns() + 5000000000ull;
-
-	while (fcntl(t->fd, F_OFD_SETLK, &lock) < 0) {
-		if ((errno != EAGAIN && errno != EACCES) || now_ns() > deadline)
-			return error_set(
-				e, -EBUSY, EXIT_TARGET,
-				"another snapshot of this process does not come to an end");
-		sleep_ns(5000000);
-	}
-	return 0;
-}
-
-static void unlock_table(struct table *t)
-{
-	struct flock lock = {.l_type = F_UNLCK};
-
-	fcntl(t->fd, F_OFD_SETLK, &lock);
-}
+/* ---- the whole of it ---- */
 
 static void forget(struct reading *r)
 {
@@ -557,7 +531,7 @@ int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e)
 	struct reading r = {.t = t, .cut = &cut};
 	uint64_t began = now_ns();
 	bool complete = false;
-	int err = lock_table(t, e);
+	int err = table_lock(t, e);
 
 	if (err < 0)
 		return err;
@@ -570,7 +544,7 @@ int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e)
 			undo_slots(&r);
 		end_cut(&r, ended);
 	}
-	unlock_table(t);
+	table_unlock(t);
 	if (err == 0) {
 		cut.torn = cut.torn || !complete;
 		make_blocks(&r);
@@ -590,6 +564,10 @@ void cut_release(struct cut *c)
 	free(c->node_blocks);
 	free(c->node_bytes);
 	free(c->node_temps);
+	free(c->node_samples);
+	free(c->sample_blocks);
+	free(c->sample_bytes);
+	free(c->sample_temps);
 	free(c->blocks);
 	free(c->modules);
 }

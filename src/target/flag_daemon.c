@@ -119,12 +119,21 @@ static uint64_t address_space_of(int32_t pid)
 	return prlimit(pid, RLIMIT_AS, NULL, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
+/* As its image is flagged. */
+static struct mode mode_of(const struct daemon *d, const char *exe)
+{
+	const struct flag *f = exe ? flag_registry_find(&d->registry, exe, false) : NULL;
+
+	return f ? f->mode : (struct mode){WIRE_MODE_LITE, 0};
+}
+
 /* The process stands at the end of its exec. NULL: recorded, or not meant to be. */
 static const char *record(struct daemon *d, int32_t pid)
 {
 	struct launch_table table = LAUNCH_TABLE_INIT;
 	struct launch_process *p;
 	struct process_info info;
+	struct mode mode;
 	char *session;
 	int r;
 
@@ -136,11 +145,12 @@ static const char *record(struct daemon *d, int32_t pid)
 		return "it has ended";
 	session = mem_printf("SEEP_REC=%d:%d:%d:2:%s", WIRE_VERSION, NO_DESCRIPTOR, info.ns_pid,
 			     d->launch->socket_name);
+	mode = mode_of(d, info.exe);
 	process_info_release(&info);
 	p = launch_find(d->launch, pid);
 	if (p) /* it becomes another program */
 		launch_remove(d->launch, p);
-	r = launch_table_create(1, address_space_of(pid), &table, NULL);
+	r = launch_table_create(1, address_space_of(pid), mode, &table, NULL);
 	p = r == 0 ? launch_add(d->launch, pid, &table) : NULL;
 	if (p) {
 		p->waiting = true;

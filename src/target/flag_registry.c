@@ -54,7 +54,8 @@ static bool parse_ust(char *line, struct flag *ret)
 	char *mode = times ? next_word(&line) : NULL;
 	char *kind = mode ? next_word(&line) : NULL;
 
-	if (!kind || strcmp(mode, "lite") || strlen(line) >= FLAG_IMAGE_MAX || !is_clean(line))
+	if (!kind || mode_parse(mode, &f.mode, NULL) < 0 || strlen(line) >= FLAG_IMAGE_MAX ||
+	    !is_clean(line))
 		return false;
 	f.by_name = !strcmp(kind, "name");
 	if (f.by_name ? !*line || strchr(line, '/') : strcmp(kind, "path") || *line != '/')
@@ -149,9 +150,9 @@ int flag_registry_write(const struct flag_registry *r, const char *path, struct 
 	if (r->recorder)
 		str_printf(&text, "recorder %s\n", r->recorder);
 	for (size_t i = 0; i < r->nr; i++)
-		str_printf(&text, "ust %" PRIu64 " %" PRIu64 " lite %s %s\n", r->flags[i].since_s,
-			   r->flags[i].until_s, r->flags[i].by_name ? "name" : "path",
-			   r->flags[i].image);
+		str_printf(&text, "ust %" PRIu64 " %" PRIu64 " %s %s %s\n", r->flags[i].since_s,
+			   r->flags[i].until_s, mode_text(r->flags[i].mode).text,
+			   r->flags[i].by_name ? "name" : "path", r->flags[i].image);
 	if (text.len > FLAG_REGISTRY_MAX) {
 		err = error_set(e, -E2BIG, EXIT_USAGE, "too many images are flagged (%zu)", r->nr);
 		error_hint(e, "every program that starts reads the list: switch some off with "
@@ -183,12 +184,12 @@ struct flag *flag_registry_find(const struct flag_registry *r, const char *image
 }
 
 void flag_registry_set(struct flag_registry *r, const char *image, bool by_name, uint64_t now_s,
-		       uint64_t until_s)
+		       uint64_t until_s, struct mode mode)
 {
 	struct flag *f = flag_registry_find(r, image, by_name);
 
 	if (!f) {
-		struct flag new = {mem_strdup(image), by_name, now_s, until_s};
+		struct flag new = {mem_strdup(image), by_name, now_s, until_s, mode};
 
 		ARRAY_PUSH(r->flags, r->nr, r->cap, new);
 		return;
@@ -196,6 +197,7 @@ void flag_registry_set(struct flag_registry *r, const char *image, bool by_name,
 	if (f->until_s <= now_s)
 		f->since_s = now_s;
 	f->until_s = until_s;
+	f->mode = mode;
 }
 
 void flag_registry_remove(struct flag_registry *r, struct flag *flag)

@@ -5,7 +5,7 @@
  *     seep-flags 1
  *     recorder /usr/lib/seep/libseep-rec.so
  *     ust 1763900000 1763986400 lite path /usr/sbin/nginx
- *     ust 1763900000 1763986400 lite name memcached
+ *     ust 1763900000 1763986400 sample=512K name memcached
  *
  * ust SINCE UNTIL MODE path|name IMAGE: seconds since 1970; the image is the rest of the line. A
  * line that makes no sense is counted, left out, and gone with the next change.
@@ -17,12 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "target/mode.h"
+
 struct error;
 
 struct flag {
 	char *image;  /* absolute path, or with by_name its last part */
 	bool by_name; /* every program of this name, wherever it is */
 	uint64_t since_s, until_s;
+	struct mode mode;
 };
 
 struct flag_registry {
@@ -52,7 +55,7 @@ void flag_registry_release(struct flag_registry *r);
 struct flag *flag_registry_find(const struct flag_registry *r, const char *image, bool by_name);
 /* Adds it, or makes it last until then; since stays what it was. */
 void flag_registry_set(struct flag_registry *r, const char *image, bool by_name, uint64_t now_s,
-		       uint64_t until_s);
+		       uint64_t until_s, struct mode mode);
 void flag_registry_remove(struct flag_registry *r, struct flag *flag);
 /* How many were over by now, and have been removed. */
 size_t flag_registry_expire(struct flag_registry *r, uint64_t now_s);

@@ -291,6 +291,7 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 	l->epoll = l->timer = l->listener = l->signals.fd = -1;
 	l->follow = o->follow;
 	l->at_exit = o->at_exit;
+	l->mode = o->mode;
 	r = program_open(o->argv[0], &program, e);
 	if (r < 0)
 		goto out;
@@ -299,7 +300,7 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 		error_set(e, r, EXIT_TARGET, "cannot prepare the launch: %s", error_strerror(r));
 		goto out;
 	}
-	r = launch_table_create(1, address_space_limit(), &table, e);
+	r = launch_table_create(1, address_space_limit(), l->mode, &table, e);
 	if (r == 0 && l->at_exit)
 		launch_table_ask_exit(&table);
 	if (r == 0)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "target/launch_table.h"
+#include "target/mode.h"
 #include "target/process.h"
 
 struct error;
@@ -27,6 +28,7 @@ struct launch_options {
 	const char *recorder; /* from recorder_path() */
 	bool follow;	      /* children get tables of their own */
 	bool at_exit;	      /* the program waits at its end for events->at_exit */
+	struct mode mode;     /* in which each table begins */
 };
 
 /* One process with a table: the program itself, or a child that is followed. */

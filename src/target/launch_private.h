@@ -28,6 +28,7 @@ enum launch_event {
 
 struct launch {
 	bool follow, at_exit;
+	struct mode mode;
 	int epoll, timer, listener;
 	bool timer_slow;
 	char socket_name[64];

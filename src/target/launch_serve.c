@@ -133,7 +133,7 @@ static void answer(struct launch *l, int s)
 		return;
 	}
 	image = known ? known->seen.image + 1 : 1;
-	if (launch_table_create(image, address_space_of(who.pid), &table, &e) < 0) {
+	if (launch_table_create(image, address_space_of(who.pid), l->mode, &table, &e) < 0) {
 		if (known) /* the table of the image before must not pass for this one's */
 			launch_table_fail(&known->seen.table, e.message);
 		return;

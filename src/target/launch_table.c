@@ -95,7 +95,7 @@ static uint64_t monotonic_ns(void)
 
 /* The magic comes last: nobody takes a half-written header for a table. */
 static void fill_header(struct wire_header *h, const struct wire_header *layout, uint32_t image,
-			uint64_t began_ns)
+			uint64_t began_ns, struct mode mode)
 {
 	/* What is behind stays a hole of the sparse file. */
 	memcpy(h, layout, offsetof(struct wire_header, chunk_base));
@@ -104,11 +104,12 @@ static void fill_header(struct wire_header *h, const struct wire_header *layout,
 	h->launcher_pid = getpid();
 	h->image = image;
 	h->began_monotonic_ns = began_ns;
+	mode_begin(h, mode, began_ns);
 	__atomic_store_n(&h->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
-static int create(uint32_t image, uint64_t address_space_bytes, struct wire_header *layout,
-		  struct launch_table *t)
+static int create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
+		  struct wire_header *layout, struct launch_table *t)
 {
 	int r;
 
@@ -124,12 +125,12 @@ static int create(uint32_t image, uint64_t address_space_bytes, struct wire_head
 		return -errno;
 	}
 	t->began_ns = monotonic_ns();
-	fill_header(t->header, layout, image, t->began_ns);
+	fill_header(t->header, layout, image, t->began_ns, mode);
 	return 0;
 }
 
-int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct launch_table *ret,
-			struct error *e)
+int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
+			struct launch_table *ret, struct error *e)
 {
 	struct wire_header *layout = mmap(NULL, sizeof(*layout), PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -137,7 +138,7 @@ int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct lau
 	int r = -ENOMEM;
 
 	if (layout != MAP_FAILED) {
-		r = create(image, address_space_bytes, layout, &t);
+		r = create(image, address_space_bytes, mode, layout, &t);
 		munmap(layout, sizeof(*layout));
 	}
 	if (r == 0) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "target/mode.h"
 #include "wire/wire.h"
 
 struct error;
@@ -34,11 +35,11 @@ struct launch_table {
 int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes);
 
 /*
- * A new table for image number `image` of a process with this RLIMIT_AS (or RLIM_INFINITY). Errors
- * carry EXIT_TARGET.
+ * A new table for image number `image` of a process with this RLIMIT_AS (or RLIM_INFINITY), in
+ * which recording begins in this mode. Errors carry EXIT_TARGET.
  */
-int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct launch_table *ret,
-			struct error *e);
+int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
+			struct launch_table *ret, struct error *e);
 void launch_table_release(struct launch_table *t);
 
 /* Sets the table's clock. False once a step of the clock is longer than a second: no hurry then. */

@@ -39,14 +39,32 @@ struct cut {
 
 	struct wire_node *nodes; /* parent < own index, checked */
 	uint64_t *node_blocks, *node_bytes, *node_temps;
+	/*
+	 * Per node: sampled blocks, and what they stand for, which is not in the three arrays
+	 * above; blocks and temps in units of 1 / WIRE_WEIGHT_ONE. All NULL: none were sampled. A
+	 * block is of the node of its stack, sampled or not.
+	 */
+	uint64_t *node_samples, *sample_blocks, *sample_bytes, *sample_temps;
 	size_t nr_nodes;
 	uint64_t frees; /* all frees, where the recorder counts them (see struct wire_thread) */
+	struct wire_unseen unseen; /* while the recording was off */
 	struct wire_block *blocks; /* live, ascending by file position; node < nr_nodes, checked */
 	size_t nr_blocks;
 	struct wire_module *modules;
 	size_t nr_modules;
 	uint64_t broken_rows; /* left out because they made no sense */
 };
+
+/* Reads an array that lies inside the file by the layout. Errors: -EIO. */
+int table_read(struct table *t, void *to, size_t bytes, uint64_t offset, struct error *e);
+/* A lock that lets in one reader, or changer of the mode, at a time. Errors: -EBUSY. */
+int table_lock(struct table *t, struct error *e);
+void table_unlock(struct table *t);
+/*
+ * After a change of header->slow: waits until no call is under way that has not seen it. False: one
+ * does not end (its thread is stopped).
+ */
+bool table_settle(struct table *t);
 
 /* ended: the process is gone, nothing changes any more. 0 or negative errno with *e. */
 int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e);

@@ -30,9 +30,10 @@ static inline uint64_t wire_place(uint64_t *end, uint64_t bytes, uint64_t align)
 	return at;
 }
 
-/* Everything in front of the live table. */
+/* Everything in front of the live table, which will have at most so many chunks. */
 static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
-				unsigned int index_bits, unsigned int threads, unsigned int undo)
+				unsigned int index_bits, unsigned int threads, unsigned int undo,
+				uint64_t chunks)
 {
 	uint64_t end = sizeof(*h);
 
@@ -50,6 +51,7 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 	h->index_off = wire_place(&end, sizeof(uint64_t) << h->index_bits, WIRE_PAGE);
 	h->threads_off = wire_place(&end, h->threads_cap * h->thread_stride, WIRE_PAGE);
 	h->undo_off = wire_place(&end, h->undo_cap * sizeof(struct wire_undo), WIRE_PAGE);
+	h->pages_off = wire_place(&end, chunks * (WIRE_CHUNK_BYTES / WIRE_PAGE / 8), WIRE_PAGE);
 	h->level1_off = wire_place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), WIRE_PAGE);
 	h->dense1_off = wire_place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), WIRE_PAGE);
 	h->chunks_off = wire_place(&end, 0, WIRE_CHUNK_BYTES);
@@ -77,14 +79,16 @@ static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64
 		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20},
 		{22, 20, 2048, 1u << 20},
 		{20, 18, 256, 256u << 10},
-		{19, 17, 64, 128u << 10},
+		{18, 17, 64, 128u << 10},
 		{17, 15, 16, 32u << 10},
 	};
-	uint64_t chunks;
+	uint64_t chunks, most = limit_bytes / WIRE_CHUNK_BYTES;
 
+	if (most > WIRE_CHUNKS_MAX)
+		most = WIRE_CHUNKS_MAX;
 	for (unsigned int i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		wire_lay_out(h, caps[i].node_bits, caps[i].index_bits, caps[i].threads,
-			     caps[i].undo);
+			     caps[i].undo, most);
 		if (h->chunks_off <= limit_bytes / 2)
 			break;
 	}

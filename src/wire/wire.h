@@ -11,6 +11,8 @@
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; the recorder's own
  *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
  *   undo_off     struct wire_undo[]            what changed since a snapshot began
+ *   pages_off    uint64_t[]                    a bit for each page of slots that an entry made by
+ *                                              itself has gone into; the recorder's own
  *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
  *   dense1_off   uint32_t[]                    [WIRE_DENSE1_NR]; dense chunk number + 1, 0 none
  *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
@@ -36,7 +38,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -116,12 +118,27 @@ struct wire_node {
 _Static_assert(sizeof(struct wire_node) == 24, "no holes");
 
 /*
+ * A block that was sampled hangs at a node of its own below that of its stack, whose pc is no code
+ * but says how it was sampled: WIRE_PC_SAMPLED + log2 of the mean. So each block and each counter
+ * says itself what it stands for, however often the mode was changed meanwhile.
+ */
+#define WIRE_PC_SAMPLED (0xffffull << WIRE_PC_BITS)
+#define WIRE_SAMPLE_BITS_MAX 30 /* a mean of 1 GiB */
+
+static inline int wire_pc_is_sample(uint64_t pc)
+{
+	return pc >= WIRE_PC_SAMPLED && pc <= WIRE_PC_SAMPLED + WIRE_SAMPLE_BITS_MAX;
+}
+
+/*
  * Allocations whose stack ends at a node and that are not held back in a thread's records; temps:
  * those of them that were freed before anything else happened. Few nodes have one: blocks are
  * allocated at the ends of stacks. The first is nobody's, the second that of WIRE_NODE_UNKNOWN.
+ * Where the node is of sampled blocks, blocks and temps are sums of weights (wire/sample.h), bytes
+ * is the sum of what the blocks stand for, and samples says how many there were.
  */
 struct wire_count {
-	uint64_t blocks, bytes, temps;
+	uint64_t blocks, bytes, temps, samples;
 };
 
 /*
@@ -130,13 +147,14 @@ struct wire_count {
  * notes in the undo log).
  */
 struct wire_extra {
-	uint64_t blocks, bytes;
+	uint64_t blocks, bytes, samples;
 };
 
 /* A live block as a reader makes it of a slot. */
 struct wire_block {
 	uint64_t addr, size;
 	uint32_t node, time_code;
+	uint8_t sampled; /* 0: not; else 1 + log2 of the mean */
 };
 
 enum wire_module_state {
@@ -191,13 +209,20 @@ _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 #define WIRE_VARIANTS_BITS 12
 #define WIRE_RECORDS_NR (1 + (1u << WIRE_SITES_BITS) + (1u << WIRE_VARIANTS_BITS))
 
+/* What came by while the recording was off. */
+struct wire_unseen {
+	uint64_t blocks, bytes; /* allocated */
+	uint64_t frees;		/* of blocks that are not in the table */
+};
+
 /*
- * One thread's state. A reader looks at tid, busy, passes, pending_*, frees and records; the rest
- * is the recorder's.
+ * One thread's state. A reader looks at tid, busy, passes, pending_*, frees, unseen and records;
+ * the rest is the recorder's.
  *
  * frees and late_frees count frees where the table is cleared without looking (dense_below is 0);
  * late ones came while a snapshot was under way. All frees less all blocks that are gone were of
- * blocks that the recorder never saw.
+ * blocks that the recorder never saw. In the modes off and sample only frees of known blocks count
+ * there. unseen[1] is what came late.
  */
 struct wire_thread {
 	int32_t tid;	       /* 0: slot free */
@@ -212,8 +237,10 @@ struct wire_thread {
 	uint64_t hook_sp;      /* stack pointer of the hook that set busy */
 	uint64_t private_part; /* recorder's address */
 	struct wire_record records[WIRE_RECORDS_NR];
+	struct wire_unseen unseen[2];
+	uint64_t unused[2];
 };
-_Static_assert(sizeof(struct wire_thread) == 64 + 64 * WIRE_RECORDS_NR, "no holes");
+_Static_assert(sizeof(struct wire_thread) == 128 + 64 * WIRE_RECORDS_NR, "no holes");
 
 /*
  * Where the recorder has mapped the chunk of a 64 MiB stretch of addresses. Pages of slots below
@@ -229,6 +256,7 @@ enum wire_undo_kind {
 	WIRE_UNDO_SLOT = 0,    /* key: file offset of the slot; value: what it held */
 	WIRE_UNDO_COUNT = 1,   /* key: node; value: requested bytes of one more block */
 	WIRE_UNDO_UNCOUNT = 2, /* of one less: it has turned out to be another one */
+	WIRE_UNDO_SAMPLE = 3,  /* key: log2 of the mean << 32 | node; value: size of one more */
 };
 struct wire_undo {
 	uint64_t key; /* kind in the top 8 bits; 0: not written yet */
@@ -243,7 +271,25 @@ enum wire_slow {
 	WIRE_SLOW_SNAPSHOT = 1, /* log changes to the undo area */
 	WIRE_SLOW_UNLOAD = 2,	/* a module is being unloaded: no cached unwinding rules */
 	WIRE_SLOW_FREES = 4,	/* frees only, always: there are dense blocks to look for */
+	WIRE_SLOW_OFF = 8,	/* blocks are not entered any more */
+	WIRE_SLOW_SAMPLE = 16,	/* only some are: see sample_bits */
+	WIRE_SLOW_MODES = WIRE_SLOW_OFF | WIRE_SLOW_SAMPLE,
 };
+
+/* How much is recorded. Told by the bits of slow above; none of them: lite. */
+enum wire_mode {
+	WIRE_MODE_LITE = 0, /* live blocks and counters */
+	WIRE_MODE_OFF,
+	WIRE_MODE_SAMPLE, /* of every so many bytes allocated, one block */
+	WIRE_MODES_NR,
+};
+
+struct wire_mode_change {
+	uint64_t since_ns; /* CLOCK_MONOTONIC */
+	uint32_t mode;	   /* enum wire_mode */
+	uint32_t bits;	   /* of sample: log2 of the mean */
+};
+#define WIRE_CHANGES_MAX 60
 
 enum wire_state {
 	WIRE_STATE_NONE = 0, /* recorder has not started (static program, loader failed …) */
@@ -281,14 +327,14 @@ struct wire_header {
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
 	uint64_t modules_off, nodes_off, counts_off, extra_off, index_off, threads_off, undo_off;
-	uint64_t level1_off, dense1_off, chunks_off;
+	uint64_t pages_off, level1_off, dense1_off, chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
 	uint64_t thread_stride;
 	int32_t launcher_pid;
 	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
 	uint64_t began_monotonic_ns; /* time code 0 */
 	uint32_t exit_state;	     /* enum wire_exit; written by both */
-	uint8_t pad0[60];
+	uint8_t pad0[52];
 
 	/* control and what every call reads: one cache line */
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
@@ -297,7 +343,8 @@ struct wire_header {
 	uint64_t dense_below;	    /* requested sizes below this go into the dense table */
 	uint64_t ordinary_sizes;    /* WIRE_SIZE_ESCAPE - dense_below */
 	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
-	uint8_t pad1[28];
+	uint32_t sample_bits;	    /* log2 of the mean; counts while WIRE_SLOW_SAMPLE is set */
+	uint8_t pad1[24];
 
 	/* growth: written by the recorder */
 	_Alignas(64) uint32_t nodes_nr;
@@ -306,6 +353,12 @@ struct wire_header {
 	uint32_t index_nr; /* entries of the overflow index */
 	uint32_t counts_nr;
 	uint8_t pad2[32];
+
+	/* modes: written by whoever changes them, one at a time (the lock of snapshots) */
+	_Alignas(64) uint32_t changes_nr; /* ever; change i is in changes[i % WIRE_CHANGES_MAX] */
+	uint32_t pad3;
+	uint64_t mode_ns[WIRE_MODES_NR]; /* spent in each before the present one */
+	struct wire_mode_change changes[WIRE_CHANGES_MAX];
 
 	/* status and losses: written by the recorder */
 	_Alignas(64) uint32_t state; /* enum wire_state */

@@ -68,6 +68,8 @@ static void no_file_is_no_flag(void **state)
 	assert_null(r.recorder);
 }
 
+static const struct mode lite = {WIRE_MODE_LITE, 0}, sample = {WIRE_MODE_SAMPLE, 19};
+
 static void is_read_back(void **state)
 {
 	struct flag_registry r = FLAG_REGISTRY_INIT, back;
@@ -76,9 +78,9 @@ static void is_read_back(void **state)
 
 	(void)state;
 	r.recorder = strdup("/usr/lib/seep/libseep-rec.so");
-	flag_registry_set(&r, "/usr/bin/a program", false, 100, 200);
-	flag_registry_set(&r, "worker", true, 110, 300);
-	flag_registry_set(&r, "/usr/bin/a program", false, 150, 400);
+	flag_registry_set(&r, "/usr/bin/a program", false, 100, 200, lite);
+	flag_registry_set(&r, "worker", true, 110, 300, sample);
+	flag_registry_set(&r, "/usr/bin/a program", false, 150, 400, lite);
 	assert_int_equal(r.nr, 2);
 	assert_int_equal(flag_registry_write(&r, path, &e), 0);
 	assert_int_equal(stat(path, &st), 0);
@@ -91,6 +93,9 @@ static void is_read_back(void **state)
 	assert_int_equal(back.flags[0].since_s, 100);
 	assert_int_equal(back.flags[0].until_s, 400);
 	assert_true(back.flags[1].by_name);
+	assert_int_equal(back.flags[0].mode.kind, WIRE_MODE_LITE);
+	assert_int_equal(back.flags[1].mode.kind, WIRE_MODE_SAMPLE);
+	assert_int_equal(back.flags[1].mode.bits, 19);
 	assert_non_null(flag_registry_find(&back, "worker", true));
 	assert_null(flag_registry_find(&back, "worker", false));
 	flag_registry_release(&r);
@@ -102,15 +107,15 @@ static void what_is_over_goes(void **state)
 	struct flag_registry r = FLAG_REGISTRY_INIT;
 
 	(void)state;
-	flag_registry_set(&r, "/a", false, 100, 200);
-	flag_registry_set(&r, "/b", false, 100, 300);
-	flag_registry_set(&r, "/c", false, 100, 200);
+	flag_registry_set(&r, "/a", false, 100, 200, lite);
+	flag_registry_set(&r, "/b", false, 100, 300, lite);
+	flag_registry_set(&r, "/c", false, 100, 200, lite);
 	assert_int_equal(flag_registry_expire(&r, 199), 0);
 	assert_int_equal(flag_registry_expire(&r, 200), 2);
 	assert_int_equal(r.nr, 1);
 	assert_string_equal(r.flags[0].image, "/b");
 	/* Begun again after its end, it is on since then. */
-	flag_registry_set(&r, "/b", false, 300, 500);
+	flag_registry_set(&r, "/b", false, 300, 500, lite);
 	assert_int_equal(r.flags[0].since_s, 300);
 	flag_registry_release(&r);
 }
@@ -126,6 +131,9 @@ static void damaged_lines_are_left_out(void **state)
 		"ust 1 2 lite name ",
 		"ust 1 2 full path /x",
 		"ust 1 2 lite inode /x",
+		"ust 1 2 sample=0 path /x",
+		"ust 1 2 sample=2G path /x",
+		"ust 1 2 sample path /x",
 		"ust -1 2 lite path /x",
 		"ust 1 2x lite path /x",
 		"ust 1 99999999999999999999 lite path /x",
@@ -190,7 +198,7 @@ static void more_than_the_stub_reads_is_refused(void **state)
 	put("seep-flags 1\n", strlen("seep-flags 1\n"));
 	for (int i = 0; i < 200; i++) {
 		snprintf(image, sizeof(image), "/%0150d", i);
-		flag_registry_set(&r, image, false, 1, 2);
+		flag_registry_set(&r, image, false, 1, 2, lite);
 	}
 	assert_int_equal(flag_registry_write(&r, path, &e), -E2BIG);
 	flag_registry_release(&r);

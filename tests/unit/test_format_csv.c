@@ -59,10 +59,11 @@ static void test_diff(void **state)
 	meter_before(&before);
 	meter_after(&after);
 	p = text = render(&r, &before, &after, format_csv, NULL);
-	assert_int_equal(read_record(&p, fields), 20);
+	assert_int_equal(read_record(&p, fields), 21);
 	assert_string_equal(fields[1].data, "delta_bytes");
 	assert_string_equal(fields[19].data, "stack");
-	assert_int_equal(read_record(&p, fields), 20);
+	assert_string_equal(fields[20].data, "live_samples");
+	assert_int_equal(read_record(&p, fields), 21);
 	assert_string_equal(fields[0].data, "1");
 	assert_string_equal(fields[1].data, "4573680");
 	assert_string_equal(fields[2].data, "1003");
@@ -78,7 +79,7 @@ static void test_diff(void **state)
 	assert_string_equal(fields[19].data,
 			    "malloc < cpu_info_new < worker_turn < worker < start_thread");
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(read_record(&p, fields), 20);
+		assert_int_equal(read_record(&p, fields), 21);
 	assert_string_equal(fields[1].data, "-24000");
 	assert_int_equal(*p, 0);
 	free(text);
@@ -104,8 +105,8 @@ static void test_quoting(void **state)
 	make_stack(&s, 1, make_node(&s, 0, make_frame(&s, module, 1), FRAME_NONE), 1, 1);
 	make_name(&s, "std::map<int, \"x\">", "/a\r\nb.c", 1, 1);
 	p = text = render(&r, NULL, &s, format_csv, NULL);
-	assert_int_equal(read_record(&p, fields), 15);
-	assert_int_equal(read_record(&p, fields), 15);
+	assert_int_equal(read_record(&p, fields), 16);
+	assert_int_equal(read_record(&p, fields), 16);
 	assert_string_equal(fields[7].data, "std::map<int, \"x\">");
 	assert_string_equal(fields[8].data, "/a\r\nb.c");
 	assert_string_equal(fields[10].data, "/opt/a,b");

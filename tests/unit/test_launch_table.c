@@ -23,6 +23,8 @@
 
 #define GIB (1ull << 30)
 
+static const struct mode lite = {WIRE_MODE_LITE, 0};
+
 /* Areas in the order of the file: each begins on a page and ends before the next one begins. */
 static void check_layout(const struct wire_header *h)
 {
@@ -36,6 +38,7 @@ static void check_layout(const struct wire_header *h)
 		{h->index_off, sizeof(uint64_t) << h->index_bits},
 		{h->threads_off, h->threads_cap * h->thread_stride},
 		{h->undo_off, h->undo_cap * sizeof(struct wire_undo)},
+		{h->pages_off, h->chunks_cap * WIRE_CHUNK_BYTES / 4096 / 8},
 		{h->level1_off, WIRE_LEVEL1_NR * sizeof(struct wire_level1)},
 		{h->dense1_off, WIRE_DENSE1_NR * sizeof(uint32_t)},
 		{h->chunks_off, h->chunks_cap * WIRE_CHUNK_BYTES},
@@ -112,7 +115,7 @@ static struct launch_table create(uint32_t image)
 	struct launch_table t;
 	struct error e = {0};
 
-	if (launch_table_create(image, RLIM_INFINITY, &t, &e) < 0)
+	if (launch_table_create(image, RLIM_INFINITY, lite, &t, &e) < 0)
 		fail_msg("%s", e.message);
 	return t;
 }
@@ -217,7 +220,7 @@ static int with_file_limit(rlim_t soft, rlim_t hard, struct error *e)
 
 	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return -1;
-	r = launch_table_create(1, RLIM_INFINITY, &t, e);
+	r = launch_table_create(1, RLIM_INFINITY, lite, &t, e);
 	if (getrlimit(RLIMIT_FSIZE, &after) < 0 || after.rlim_cur != soft)
 		return -2;
 	if (r < 0)
@@ -255,10 +258,10 @@ static void limited_address_space_is_respected(void **state)
 	struct error e = {0};
 
 	(void)state;
-	assert_int_equal(launch_table_create(1, 3 * GIB, &t, &e), 0);
+	assert_int_equal(launch_table_create(1, 3 * GIB, lite, &t, &e), 0);
 	assert_true(t.header->file_bytes <= GIB);
 	launch_table_release(&t);
-	assert_int_equal(launch_table_create(1, 1 << 20, &t, &e), -EFBIG);
+	assert_int_equal(launch_table_create(1, 1 << 20, lite, &t, &e), -EFBIG);
 	assert_int_equal(e.status, EXIT_TARGET);
 	assert_non_null(strstr(e.hint, "ulimit -v"));
 }

@@ -35,8 +35,8 @@ static void test_sums(void **state)
 	(void)state;
 	snapshot_init(&s);
 	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks,
-		   ((struct stack){0, 1, 2, 200, 10, 1000, 3}));
-	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks, ((struct stack){0, 2, 1, 7, 1, 7, 0}));
+		   ((struct stack){0, 1, 2, 200, 10, 1000, 3, 1, 2}));
+	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks, ((struct stack){0, 2, 1, 7, 1, 7, 0, 3, 4}));
 	snapshot_sum(&s);
 	assert_int_equal(s.totals.live_blocks, 3);
 	assert_int_equal(s.totals.live_bytes, 207);
@@ -45,6 +45,8 @@ static void test_sums(void **state)
 	assert_int_equal(s.totals.freed_blocks, 8);
 	assert_int_equal(s.totals.freed_bytes, 800);
 	assert_int_equal(s.totals.temporary_blocks, 3);
+	assert_int_equal(s.totals.live_samples, 4);
+	assert_int_equal(s.totals.total_samples, 6);
 
 	/* hostile counters neither wrap round nor go below nothing */
 	s.stacks[0].live_bytes = UINT64_MAX;

@@ -1,0 +1,183 @@
+/* seep mode: how much is recorded of a process that runs, shown or changed. */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cmd/cmd.h"
+#include "cmd/show.h"
+#include "model/sheet.h"
+#include "target/mode.h"
+#include "target/process.h"
+#include "target/table.h"
+
+struct mode_command {
+	int format;
+	const char *output;
+	bool quiet;
+	struct process_info who;
+	struct table table;
+};
+
+static const char *const usage[] = {"[OPTION...] TARGET [MODE]", NULL};
+static const char *const examples[] = {
+	"seep mode redis-server off",
+	"record nothing from now on; what is known stays known",
+	"seep mode redis-server sample=512K",
+	"one block for every 512 KiB allocated: cheap enough for production",
+	"seep mode redis-server lite",
+	"every block again",
+	"seep mode redis-server",
+	"what is recorded now, and what was since recording began",
+	NULL,
+};
+
+static const struct sheet_column columns[] = {
+	{"mode", "MODE", CELL_TEXT, COLUMN_ALWAYS, 0},
+	{"since_ns", "SINCE", CELL_COUNT, COLUMN_MACHINE, 0},
+	{"for", "FOR", CELL_TEXT, COLUMN_ALWAYS, 0},
+	{"for_ns", "FOR", CELL_COUNT, COLUMN_MACHINE, 0},
+	{"ago", "BEGAN", CELL_TEXT, COLUMN_ALWAYS, 0},
+};
+
+static int read_options(struct mode_command *m, int argc, char **argv, int *ret_first)
+{
+	const struct opt table[] = {
+		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
+		{OPT_CHOICE, 0, "format", SHOW_FORMATS, "of the list of modes", &m->format},
+		{OPT_TEXT, 'o', "output", "FILE", "write the list to FILE", &m->output},
+		{OPT_FLAG, 'q', "quiet", NULL, "do not say what was changed", &m->quiet},
+		{OPT_END, 0, NULL, NULL, NULL, NULL},
+	};
+	const struct cmd_spec spec = {
+		.name = "mode",
+		.usage = usage,
+		.purpose = "Shows or changes how much the recorder records of a running process. "
+			   "MODE is lite, off or sample=BYTES.",
+		.options = table,
+		.examples = examples,
+		.operands_min = 1,
+		.operands_max = 2,
+		.operands = "a recorded process",
+	};
+
+	return cmd_options(&spec, argc, argv, ret_first);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- showing ---- */
+
+static void add_row(struct sheet *s, const struct wire_mode_change *c, uint64_t until, uint64_t now)
+{
+	const struct mode m = {(enum wire_mode)c->mode, c->bits};
+	uint64_t for_ns = until > c->since_ns ? until - c->since_ns : 0;
+	char ago[UNIT_TEXT + 8];
+
+	sheet_text(s, mode_text(m).text);
+	sheet_number(s, c->since_ns);
+	sheet_text(s, format_duration(for_ns).text);
+	sheet_number(s, for_ns);
+	snprintf(ago, sizeof(ago), "%s ago",
+		 format_duration(now > c->since_ns ? now - c->since_ns : 0).text);
+	sheet_text(s, ago);
+}
+
+static int show(const struct mode_command *m)
+{
+	struct wire_mode_change changes[WIRE_CHANGES_MAX];
+	uint64_t now = now_ns(), left_out;
+	struct sheet s;
+	size_t nr = mode_history(&m->table, changes, &left_out);
+	int status;
+
+	sheet_init(&s, "seep-mode-1", columns, sizeof(columns) / sizeof(columns[0]));
+	sheet_set_heading(&s, "%s (pid %d) is recorded: %s", process_name(&m->who), m->who.pid,
+			  mode_text(mode_of_table(&m->table)).text);
+	for (size_t i = 0; i < nr; i++)
+		add_row(&s, &changes[i], i + 1 < nr ? changes[i + 1].since_ns : now, now);
+	sheet_total_text(&s, "now", mode_text(mode_of_table(&m->table)).text);
+	if (left_out)
+		sheet_note(&s, "%s earlier change%s not kept", format_count(left_out).text,
+			   left_out == 1 ? " is" : "s are");
+	status = show_sheet(&s, (enum show_format)m->format, m->output);
+	sheet_release(&s);
+	return status;
+}
+
+/* ---- changing ---- */
+
+static int change(struct mode_command *m, const char *text)
+{
+	struct mode before = mode_of_table(&m->table), wanted;
+	struct error e = {0};
+	int settled;
+
+	if (mode_parse(text, &wanted, &e) < 0 || mode_change(&m->table, wanted, &settled, &e) < 0)
+		return cmd_fail(&e);
+	if (!settled)
+		cmd_warn("a thread of %s stands still inside an allocation, which may still be "
+			 "recorded as before",
+			 process_name(&m->who));
+	if (!m->quiet)
+		cmd_note("%s (%d): %s, was %s", process_name(&m->who), m->who.pid,
+			 mode_text(wanted).text, mode_text(before).text);
+	return EXIT_DONE;
+}
+
+/* A wrong word must not wait for the process to be found. */
+static int check(const char *text)
+{
+	struct mode unused;
+	struct error e = {0};
+
+	return text && mode_parse(text, &unused, &e) < 0 ? cmd_fail(&e) : EXIT_DONE;
+}
+
+static int open_target(struct mode_command *m, const char *operand, struct error *e)
+{
+	int pid, err = process_find_one(operand, &pid, e);
+
+	if (err == 0)
+		err = process_read(pid, &m->who, e);
+	if (err < 0)
+		return err;
+	err = table_open_pid(pid, &m->table, e);
+	if (err == 0 && m->table.header->state != WIRE_STATE_RECORDING) {
+		table_close(&m->table);
+		err = error_set(e, -ENOENT, EXIT_TARGET,
+				"process %d has a recorder that records nothing", pid);
+	}
+	return err;
+}
+
+int cmd_mode(int argc, char **argv)
+{
+	struct mode_command m = {.who = PROCESS_INFO_INIT};
+	struct error e = {0};
+	const char *text;
+	int first, status;
+
+	status = read_options(&m, argc, argv, &first);
+	if (status != CMD_GO_ON)
+		return status;
+	text = first + 1 < argc ? argv[first + 1] : NULL;
+	status = check(text);
+	if (status != EXIT_DONE)
+		return status;
+	if (open_target(&m, argv[first], &e) < 0) {
+		status = cmd_fail(&e);
+	} else {
+		status = text ? change(&m, text) : show(&m);
+		table_close(&m.table);
+	}
+	process_info_release(&m.who);
+	return status;
+}
