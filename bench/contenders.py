@@ -36,6 +36,12 @@ def preload(libraries, *settings):
     return ['env', 'LD_PRELOAD=' + ':'.join(map(str, libraries)), *settings]
 
 
+def with_option(prefix, option):
+    """Before the "--" at its end, if it has one."""
+    at = len(prefix) - 1 if prefix[-1] == '--' else len(prefix)
+    return [*prefix[:at], option, *prefix[at:]]
+
+
 MICRO = ('micro8', 'micro32', 'micro64', 'micro32t2')
 PERL_AND_LSAN = 'its realloc always copies: minutes'
 
@@ -48,6 +54,8 @@ def contenders(build, wanted, seep_prefix):
     known = [
         (Contender('bare', 'bare', lambda folder: []), True),
         (Contender('seep', 'seep', lambda folder: seep_prefix), True),
+        (Contender('seep-sample', 'seep, samples of 512 KiB',
+                   lambda folder: with_option(seep_prefix, '--mode=sample=512K')), True),
         (Contender('heaptrack-recorder', 'heaptrack, its recorder alone',
                    lambda folder: preload([recorder], 'DUMP_HEAPTRACK_OUTPUT=/dev/null')),
          recorder),
@@ -72,5 +80,6 @@ def contenders(build, wanted, seep_prefix):
     return [c for c, there in known if c.name in wanted and there], absent
 
 
-DEFAULT = ['bare', 'seep', 'heaptrack-recorder', 'heaptrack-raw', 'lsan', 'lsan-check']
+DEFAULT = ['bare', 'seep', 'seep-sample', 'heaptrack-recorder', 'heaptrack-raw', 'lsan',
+           'lsan-check']
 ALL = DEFAULT + ['heaptrack', 'memcheck']

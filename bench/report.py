@@ -6,7 +6,8 @@ import platform
 import pairs
 from workloads import WORKLOADS
 
-TITLES = {'seep': 'seep', 'heaptrack-recorder': 'heaptrack, recorder alone',
+TITLES = {'seep': 'seep', 'seep-sample': 'seep, samples',
+          'heaptrack-recorder': 'heaptrack, recorder alone',
           'heaptrack-raw': 'heaptrack --raw', 'heaptrack': 'heaptrack', 'lsan': 'LSan',
           'lsan-check': 'LSan, with check', 'memcheck': 'memcheck'}
 

@@ -124,10 +124,10 @@ bool mode_counts_free(struct wire_header *h, struct wire_thread *w, uint64_t add
 	return false;
 }
 
-void mode_clear_stale(struct wire_header *h, uint64_t *slot)
+void mode_clear_stale(struct wire_header *h, uint64_t addr, uint64_t *slot)
 {
 	/* Moving: realloc has just freed it. */
 	if (!(*slot & WIRE_SLOT_MOVING))
 		__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
-	table_clear(h, slot);
+	table_take_out(h, addr, slot);
 }

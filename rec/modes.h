@@ -18,7 +18,7 @@ enum mode_answer {
 };
 
 /* Takes out what the table has at this address, which is being given out again. */
-void mode_clear_stale(struct wire_header *h, uint64_t *slot);
+void mode_clear_stale(struct wire_header *h, uint64_t addr, uint64_t *slot);
 
 /*
  * What becomes of a new block, decided once for it. The thread's hook is under way; *ret_bits: of a
@@ -41,7 +41,7 @@ static inline void mode_passed(struct wire_header *h, struct wire_thread *w, uin
 	uint64_t *slot = table_known(h, addr);
 
 	if (unlikely(slot))
-		mode_clear_stale(h, slot);
+		mode_clear_stale(h, addr, slot);
 	w->last_temps = (uint64_t)&thread_private(w)->scratch_temps;
 	w->last_block = addr;
 }

@@ -114,7 +114,7 @@ struct places {
 	uint32_t *dense1; /* number + 1 of the dense chunk, by addr >> 24 */
 	struct wire_module *modules;
 	struct wire_undo *undo;
-	uint64_t *pages; /* a bit for each page of slots, see table_known() */
+	uint64_t *marks; /* a bit a slot, see table_known() */
 	uint64_t chunks; /* address of the first slot */
 	uint32_t nodes_cap;
 };

@@ -115,7 +115,7 @@ static void without_thread(struct wire_header *h, uint64_t addr, size_t size)
 	uint64_t *slot = mode ? table_known(h, addr) : NULL;
 
 	if (slot)
-		mode_clear_stale(h, slot);
+		mode_clear_stale(h, addr, slot);
 	if (mode & WIRE_SLOW_SAMPLE)
 		table_drop(h, size);
 	if (!mode)

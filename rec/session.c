@@ -338,7 +338,7 @@ static void set_places(uint8_t *base)
 		.dense1 = (uint32_t *)(base + h->dense1_off),
 		.modules = (struct wire_module *)(base + h->modules_off),
 		.undo = (struct wire_undo *)(base + h->undo_off),
-		.pages = (uint64_t *)(base + h->pages_off),
+		.marks = (uint64_t *)(base + h->marks_off),
 		.chunks = (uint64_t)base + h->chunks_off,
 		.nodes_cap = h->nodes_cap,
 	};

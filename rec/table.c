@@ -65,13 +65,21 @@ static COLD void advance(struct wire_level1 *e, uint64_t chunk, uint64_t slot)
 	clock_tick((struct wire_header *)rec_places.base);
 }
 
-static void mark_page(uint64_t slot)
+static void mark(uint64_t slot)
 {
-	uint64_t page = (slot - rec_places.chunks) >> 12;
+	uint64_t i = (slot - rec_places.chunks) >> 3;
 
-	if (!page_marked(slot))
-		__atomic_fetch_or(&rec_places.pages[page >> 6], 1ull << (page & 63),
-				  __ATOMIC_RELAXED);
+	if (!slot_marked(slot))
+		__atomic_fetch_or(&rec_places.marks[i >> 6], 1ull << (i & 63), __ATOMIC_RELAXED);
+}
+
+static void unmark(uint64_t slot)
+{
+	uint64_t i = (slot - rec_places.chunks) >> 3;
+
+	if (slot_marked(slot))
+		__atomic_fetch_and(&rec_places.marks[i >> 6], ~(1ull << (i & 63)),
+				   __ATOMIC_RELAXED);
 }
 
 static uint64_t chunk_address(uint32_t nr)
@@ -101,7 +109,7 @@ static uint64_t *dense_chunk(struct wire_header *h, uint64_t addr)
 		}
 	}
 	slot = dense_slot_in(entry, addr);
-	mark_page((uint64_t)slot);
+	mark((uint64_t)slot & ~4095ull);
 	return slot;
 }
 
@@ -126,7 +134,7 @@ static uint64_t *ordinary_chunk(struct wire_header *h, uint64_t addr, bool alone
 	}
 	slot = slot_at(base, addr);
 	if (alone)
-		mark_page((uint64_t)slot);
+		mark((uint64_t)slot);
 	else if ((uint64_t)slot >= e->frontier)
 		advance(e, base + (start >> 2), (uint64_t)slot);
 	return slot;
@@ -152,7 +160,7 @@ static uint64_t *dense_slot(uint64_t addr)
 	if (!entry)
 		return NULL;
 	slot = dense_slot_in(entry, addr);
-	return page_marked((uint64_t)slot) ? slot : NULL;
+	return slot_marked((uint64_t)slot & ~4095ull) ? slot : NULL;
 }
 
 uint64_t *table_known_dense(struct wire_header *h, uint64_t addr)
@@ -187,9 +195,16 @@ static bool enter(struct wire_header *h, uint64_t *slot, uint64_t addr, uint64_t
 }
 
 /* A big block's second slot keeps the size: alone it means nothing, and may be another's by now. */
-void table_clear(struct wire_header *h, uint64_t *slot)
+static void clear(struct wire_header *h, uint64_t *slot)
 {
 	change(h, slot, 0);
+}
+
+void table_take_out(struct wire_header *h, uint64_t addr, uint64_t *slot)
+{
+	clear(h, slot);
+	if (slot == table_slot(addr))
+		unmark((uint64_t)slot);
 }
 
 uint64_t *table_slot_for(struct wire_header *h, const void *p, uint64_t size)
@@ -210,7 +225,7 @@ static void insert(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t
 		 * freed it. */
 		if (!(*slot & WIRE_SLOT_MOVING))
 			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
-		table_clear(h, slot);
+		clear(h, slot);
 	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
 		table_drop(h, size); /* two blocks in one granule: they stand closer than this
 				  allocator's do */
@@ -242,7 +257,7 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 			return false;
 		}
 	}
-	table_clear(h, slot);
+	table_take_out(h, addr, slot);
 	return true;
 }
 
@@ -329,7 +344,7 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	old = table_size(*slot, addr);
 	if (rec_places.nodes[node].parent == WIRE_NODE_NO_CFI) {
 		uncount(h, node, old);
-		table_clear(h, slot);
+		clear(h, slot);
 		return false;
 	}
 	if (old == size)
@@ -340,7 +355,7 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	uncount(h, node, old);
 	recount(h, node, size);
 	if (better != slot)
-		table_clear(h, slot);
+		clear(h, slot);
 	enter(h, better, addr, size, node, false);
 	return true;
 }

@@ -58,19 +58,20 @@ static inline bool slot_is(uint64_t slot, uint64_t addr)
 	       slot >> WIRE_SLOT_NODE_SHIFT;
 }
 
-static inline bool page_marked(uint64_t slot)
+static inline bool slot_marked(uint64_t slot)
 {
-	uint64_t page = (slot - rec_places.chunks) >> 12;
+	uint64_t i = (slot - rec_places.chunks) >> 3;
 
-	return rec_places.pages[page >> 6] >> (page & 63) & 1;
+	return rec_places.marks[i >> 6] >> (i & 63) & 1;
 }
 
 uint64_t *table_known_dense(struct wire_header *h, uint64_t addr);
 
 /*
  * Slot of a live block in either table, or NULL, as table_find(); but it looks only where something
- * was ever entered: below the frontier, and in pages that are marked. Looking at a page would make
- * the kernel provide it, and where few blocks are entered most pages have none.
+ * may be: below the frontier, and into slots that are marked. Looking at a page makes the kernel
+ * provide it, and is slow where it is cold; where few blocks are entered, the marks are all that is
+ * looked at. (Of the dense table the first slot of a page has the mark of the page, which stays.)
  */
 static inline uint64_t *table_known(struct wire_header *h, uint64_t addr)
 {
@@ -81,7 +82,7 @@ static inline uint64_t *table_known(struct wire_header *h, uint64_t addr)
 	base = rec_gate.level1[i].base;
 	if (base) {
 		slot = slot_at(base, addr);
-		if (((uint64_t)slot < rec_gate.level1[i].frontier || page_marked((uint64_t)slot)) &&
+		if (((uint64_t)slot < rec_gate.level1[i].frontier || slot_marked((uint64_t)slot)) &&
 		    *slot && slot_is(*slot, addr))
 			return slot;
 	}
@@ -95,8 +96,8 @@ static inline void slot_write(uint64_t *slot, uint64_t value)
 
 /* Counts a block that cannot be entered. */
 void table_drop(struct wire_header *h, uint64_t size);
-/* Empties a slot. */
-void table_clear(struct wire_header *h, uint64_t *slot);
+/* Takes the block in this slot out. */
+void table_take_out(struct wire_header *h, uint64_t addr, uint64_t *slot);
 /* Requested bytes of the block in this slot. */
 uint64_t table_size(uint64_t slot, uint64_t addr);
 /* Slot of a live block in either table, or NULL. */

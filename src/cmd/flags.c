@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
+#include "cmd/mode_option.h"
 #include "target/flag_daemon.h"
 #include "target/flag_image.h"
 #include "target/flag_install.h"
@@ -341,7 +342,6 @@ static int run_daemon(struct flags *f)
 int cmd_flags(int argc, char **argv)
 {
 	struct flags f = {.expire_ns = DAY_NS};
-	struct error e = {0};
 	int first, status;
 
 	argc = take_change(&f, argc, argv);
@@ -352,8 +352,8 @@ int cmd_flags(int argc, char **argv)
 		return status;
 	f.image = argv[first];
 	status = check_options(&f);
-	if (status == EXIT_DONE && f.mode_text && mode_parse(f.mode_text, &f.mode, &e) < 0)
-		status = cmd_fail(&e);
+	if (status == EXIT_DONE)
+		status = mode_option("flags", f.mode_text, &f.mode);
 	if (status != EXIT_DONE)
 		return status;
 	flag_places_init(&f.places);

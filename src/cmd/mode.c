@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/mode_option.h"
 #include "cmd/show.h"
 #include "model/sheet.h"
-#include "target/mode.h"
 #include "target/process.h"
 #include "target/table.h"
 
@@ -71,6 +71,18 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+int mode_option(const char *command, const char *text, struct mode *ret)
+{
+	struct error e = {0};
+
+	*ret = (struct mode){WIRE_MODE_LITE, 0};
+	if (!text || mode_parse(text, ret, &e) == 0)
+		return EXIT_DONE;
+	cmd_note("%s: --mode: %s", command, e.message);
+	cmd_hint("%s", e.hint);
+	return EXIT_USAGE;
 }
 
 /* ---- showing ---- */

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/mode_option.h"
 #include "cmd/run_leaks.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
@@ -308,8 +309,9 @@ int cmd_run(int argc, char **argv)
 		status = check_output(r.at_exit);
 	if (status != CMD_GO_ON)
 		return status;
-	if (r.mode && mode_parse(r.mode, &r.launch.mode, &e) < 0)
-		return cmd_fail(&e);
+	status = mode_option("run", r.mode, &r.launch.mode);
+	if (status != EXIT_DONE)
+		return status;
 	if (recorder_path(r.recorder, r.check, &recorder, &e) < 0)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;

@@ -51,7 +51,7 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 	h->index_off = wire_place(&end, sizeof(uint64_t) << h->index_bits, WIRE_PAGE);
 	h->threads_off = wire_place(&end, h->threads_cap * h->thread_stride, WIRE_PAGE);
 	h->undo_off = wire_place(&end, h->undo_cap * sizeof(struct wire_undo), WIRE_PAGE);
-	h->pages_off = wire_place(&end, chunks * (WIRE_CHUNK_BYTES / WIRE_PAGE / 8), WIRE_PAGE);
+	h->marks_off = wire_place(&end, chunks * (WIRE_CHUNK_BYTES / 8 / 8), WIRE_PAGE);
 	h->level1_off = wire_place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), WIRE_PAGE);
 	h->dense1_off = wire_place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), WIRE_PAGE);
 	h->chunks_off = wire_place(&end, 0, WIRE_CHUNK_BYTES);
@@ -84,8 +84,8 @@ static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64
 	};
 	uint64_t chunks, most = limit_bytes / WIRE_CHUNK_BYTES;
 
-	if (most > WIRE_CHUNKS_MAX)
-		most = WIRE_CHUNKS_MAX;
+	if (most > wire_wanted_chunks(ram_bytes))
+		most = wire_wanted_chunks(ram_bytes);
 	for (unsigned int i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		wire_lay_out(h, caps[i].node_bits, caps[i].index_bits, caps[i].threads,
 			     caps[i].undo, most);

@@ -11,8 +11,7 @@
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; the recorder's own
  *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
  *   undo_off     struct wire_undo[]            what changed since a snapshot began
- *   pages_off    uint64_t[]                    a bit for each page of slots that an entry made by
- *                                              itself has gone into; the recorder's own
+ *   marks_off    uint64_t[]                    a bit a slot: see table_known(); the recorder's own
  *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
  *   dense1_off   uint32_t[]                    [WIRE_DENSE1_NR]; dense chunk number + 1, 0 none
  *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
@@ -327,7 +326,7 @@ struct wire_header {
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
 	uint64_t modules_off, nodes_off, counts_off, extra_off, index_off, threads_off, undo_off;
-	uint64_t pages_off, level1_off, dense1_off, chunks_off;
+	uint64_t marks_off, level1_off, dense1_off, chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
 	uint64_t thread_stride;
 	int32_t launcher_pid;

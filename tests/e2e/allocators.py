@@ -1,26 +1,10 @@
 #!/usr/bin/env python3
 """Other allocators, preloaded by the user behind the recorder, and another C library: same truth."""
-import pathlib
 import subprocess
 
 from lab import (SOURCE, VICTIMS, Skip, case, check_sites, check_sums, holds, need, run_all, same,
                  victim)
-
-FOLDERS = ('/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib',
-           '/usr/local/lib')
-ALLOCATORS = {
-    'jemalloc': 'libjemalloc.so.2',
-    'tcmalloc': 'libtcmalloc_minimal.so.4',
-    'mimalloc': 'libmimalloc.so.2',
-}
-
-
-def library(file):
-    for folder in FOLDERS:
-        path = pathlib.Path(folder) / file
-        if path.exists():
-            return str(path)
-    raise Skip(f'{file} is not installed')
+from libraries import ALLOCATORS, library
 
 
 def bare(lab, command, env):

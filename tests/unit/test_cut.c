@@ -6,10 +6,13 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <sys/wait.h>
 
 #include "../tools/forge_table.h"
 #include "base/error.h"
+#include "target/mode.h"
+#include "wire/sample.h"
 
 struct found {
 	struct cut cut;
@@ -162,6 +165,142 @@ static void notes_of_nothing_are_passed_over(void **state)
 	forged_header(&f)->undo_nr = UINT32_MAX;
 	found = take(&f, true);
 	assert_truth(&found);
+	release(&found);
+	forged_release(&f);
+}
+
+/* ---- samples ---- */
+
+#define SAMPLE_BITS 10
+#define SAMPLE_NODE 7
+
+/* A sample of 100 bytes at node 5, one that was freed, and one noted while somebody looked. */
+static void add_sample(const struct forged *f)
+{
+	forged_header(f)->nodes_nr = SAMPLE_NODE + 1;
+	forged_header(f)->counts_nr = 5;
+	forged_nodes(f)[SAMPLE_NODE] = (struct wire_node){
+		.pc = WIRE_PC_SAMPLED + SAMPLE_BITS,
+		.parent = 5,
+		.count = 4,
+	};
+	forged_counts(f)[4] = (struct wire_count){
+		.blocks = 2 * 5 * WIRE_WEIGHT_ONE,
+		.bytes = 2 * 500,
+		.temps = 5 * WIRE_WEIGHT_ONE,
+		.samples = 2,
+	};
+	forged_slots(f, 0)[50] = (uint64_t)SAMPLE_NODE << WIRE_SLOT_NODE_SHIFT | 100;
+	note(f, 0, WIRE_UNDO_SAMPLE, (uint64_t)SAMPLE_BITS << 32 | SAMPLE_NODE, 100);
+}
+
+static void samples_count_for_their_stack(void **state)
+{
+	const double weight = 1 / -expm1(-100.0 / 1024);
+	struct forged f = forge();
+
+	(void)state;
+	forged_header(&f)->pid = getpid();
+	add_sample(&f);
+	for (int again = 0; again < 2; again++) {
+		struct found found = take(&f, false);
+		const struct cut *c = &found.cut;
+		const struct snapshot *s = &found.snapshot;
+		const struct stack *k = &s->stacks[s->blocks[2].stack];
+
+		assert_int_equal(c->broken_rows, 0);
+		assert_int_equal(c->node_blocks[5], 5);
+		assert_int_equal(c->node_blocks[SAMPLE_NODE], 0);
+		assert_int_equal(c->node_samples[5], 3);
+		assert_int_equal(s->blocks[2].addr, FORGED_BASE + 50 * 32);
+		assert_int_equal(s->blocks[2].sampled, SAMPLE_BITS + 1);
+		assert_int_equal(k->total_samples, 3);
+		assert_int_equal(k->live_samples, 1);
+		assert_int_equal(k->live_blocks, 1 + lround(weight));
+		assert_int_equal(k->live_bytes, 100 + lround(100 * weight));
+		assert_int_equal(k->total_blocks, 5 + lround(10 + weight));
+		assert_int_equal(k->total_bytes, 260 + 1000 + lround(100 * weight));
+		assert_int_equal(k->temporary_blocks, 2 + 5);
+		release(&found);
+	}
+	forged_release(&f);
+}
+
+static void samples_that_cannot_be(void **state)
+{
+	struct forged f = forge();
+	struct found found;
+
+	(void)state;
+	add_sample(&f);
+	forged_nodes(&f)[SAMPLE_NODE].parent = 0; /* of no stack */
+	note(&f, 1, WIRE_UNDO_SAMPLE, (uint64_t)SAMPLE_BITS << 32 | UINT32_MAX, 1);
+	note(&f, 2, WIRE_UNDO_SAMPLE, 200ull << 32 | SAMPLE_NODE, 1);
+	found = take(&f, false);
+	assert_int_equal(found.cut.broken_rows, 1);
+	assert_int_equal(found.snapshot.nr_blocks, 3);
+	release(&found);
+	forged_nodes(&f)[SAMPLE_NODE].pc = WIRE_PC_SAMPLED + WIRE_SAMPLE_BITS_MAX + 1; /* code */
+	forged_nodes(&f)[SAMPLE_NODE].parent = 5;
+	found = take(&f, true);
+	assert_int_equal(found.snapshot.nr_blocks, 4);
+	assert_int_equal(found.snapshot.blocks[2].sampled, 0);
+	release(&found);
+	forged_release(&f);
+}
+
+/* ---- modes ---- */
+
+static void changes_of_the_mode_are_kept(void **state)
+{
+	const struct mode off = {WIRE_MODE_OFF, 0}, sample = {WIRE_MODE_SAMPLE, 12};
+	struct forged f = forge();
+	struct error e = {0};
+	struct found found;
+	struct table t;
+	int settled;
+
+	(void)state;
+	forged_header(&f)->pid = getpid();
+	mode_begin(forged_header(&f), sample, 1000);
+	assert_int_equal(forged_header(&f)->slow, WIRE_SLOW_SAMPLE);
+	assert_int_equal(table_open_fd(f.fd, &t, &e), 0);
+	forged_header(&f)->slow |= WIRE_SLOW_FREES;
+	assert_int_equal(mode_change(&t, off, &settled, &e), 0);
+	assert_true(settled);
+	assert_int_equal(forged_header(&f)->slow, WIRE_SLOW_OFF | WIRE_SLOW_FREES);
+	forged_thread(&f)->unseen[0] = (struct wire_unseen){5, 500, 2};
+	forged_thread(&f)->unseen[1] = (struct wire_unseen){1, 100, 1};
+	found = take(&f, false);
+	assert_int_equal(found.snapshot.nr_modes, 2);
+	assert_int_equal(found.snapshot.modes[0].mode, MODE_SAMPLE);
+	assert_int_equal(found.snapshot.modes[0].since_ns, 1000);
+	assert_int_equal(found.snapshot.modes[0].mean_bytes, 4096);
+	assert_int_equal(found.snapshot.modes[1].mode, MODE_OFF);
+	assert_int_equal(found.snapshot.mode_changes, 1);
+	assert_int_equal(found.snapshot.sampled_ns, found.snapshot.modes[1].since_ns - 1000);
+	assert_int_equal(found.snapshot.unrecorded.blocks, 6);
+	assert_int_equal(found.snapshot.unrecorded.bytes, 600);
+	assert_int_equal(found.snapshot.unrecorded.frees, 3);
+	release(&found);
+	table_close(&t);
+	forged_release(&f);
+}
+
+static void histories_that_lie(void **state)
+{
+	struct forged f = forge();
+	struct wire_header *h = forged_header(&f);
+	struct found found;
+
+	(void)state;
+	h->changes_nr = UINT32_MAX;
+	for (uint32_t i = 0; i < WIRE_CHANGES_MAX; i++)
+		h->changes[i] = (struct wire_mode_change){UINT64_MAX - i, i % 7, i % 40};
+	h->mode_ns[WIRE_MODE_OFF] = UINT64_MAX;
+	found = take(&f, true);
+	for (size_t i = 0; i < found.snapshot.nr_modes; i++)
+		assert_true(found.snapshot.modes[i].mode < MODES_NR);
 	release(&found);
 	forged_release(&f);
 }
@@ -381,6 +520,10 @@ int main(void)
 		cmocka_unit_test(a_block_knows_the_modules_of_its_stack),
 		cmocka_unit_test(counts_that_a_dead_reader_left_are_added_once),
 		cmocka_unit_test(notes_of_nothing_are_passed_over),
+		cmocka_unit_test(samples_count_for_their_stack),
+		cmocka_unit_test(samples_that_cannot_be),
+		cmocka_unit_test(changes_of_the_mode_are_kept),
+		cmocka_unit_test(histories_that_lie),
 		cmocka_unit_test(only_a_living_thread_holds_a_reader_up),
 		cmocka_unit_test(parents_that_are_no_ancestors),
 		cmocka_unit_test(blocks_of_no_stack_and_no_size),

@@ -38,7 +38,7 @@ static void check_layout(const struct wire_header *h)
 		{h->index_off, sizeof(uint64_t) << h->index_bits},
 		{h->threads_off, h->threads_cap * h->thread_stride},
 		{h->undo_off, h->undo_cap * sizeof(struct wire_undo)},
-		{h->pages_off, h->chunks_cap * WIRE_CHUNK_BYTES / 4096 / 8},
+		{h->marks_off, h->chunks_cap * WIRE_CHUNK_BYTES / 8 / 8},
 		{h->level1_off, WIRE_LEVEL1_NR * sizeof(struct wire_level1)},
 		{h->dense1_off, WIRE_DENSE1_NR * sizeof(uint32_t)},
 		{h->chunks_off, h->chunks_cap * WIRE_CHUNK_BYTES},

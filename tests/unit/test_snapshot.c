@@ -36,7 +36,8 @@ static void test_sums(void **state)
 	snapshot_init(&s);
 	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks,
 		   ((struct stack){0, 1, 2, 200, 10, 1000, 3, 1, 2}));
-	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks, ((struct stack){0, 2, 1, 7, 1, 7, 0, 3, 4}));
+	ARRAY_PUSH(s.stacks, s.nr_stacks, s.cap_stacks,
+		   ((struct stack){0, 2, 1, 7, 1, 7, 0, 3, 4}));
 	snapshot_sum(&s);
 	assert_int_equal(s.totals.live_blocks, 3);
 	assert_int_equal(s.totals.live_bytes, 207);

@@ -1,0 +1,10 @@
+/* --mode of the commands that begin a recording. */
+#ifndef SEEP_CMD_MODE_OPTION_H
+#define SEEP_CMD_MODE_OPTION_H
+
+#include "target/mode.h"
+
+/* text NULL: not given, lite. EXIT_DONE, or EXIT_USAGE after an explanation. */
+int mode_option(const char *command, const char *text, struct mode *ret);
+
+#endif
