@@ -139,9 +139,8 @@ static int refuse_samples(const struct view *v, struct error *e)
 
 	if (!l->after->totals.total_samples && !(l->before && l->before->totals.total_samples))
 		return 0;
-	error_set(
-		e, -EINVAL, EXIT_USAGE,
-		"cannot write samples in UMDH's format: it has no place to say what they stand for");
+	error_set(e, -EINVAL, EXIT_USAGE,
+		  "cannot write samples in UMDH's format, which has no estimates");
 	error_hint(e, "--format text, json and csv say it");
 	return -EINVAL;
 }

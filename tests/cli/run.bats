@@ -139,7 +139,7 @@ needs_root() {
     [[ $out =~ ^([0-9]+)\ 3:[0-9]+:([0-9]+):0: ]]
     [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
     both "$SEEP" run -q --follow -- sh -c 'echo "$SEEP_REC"'
-    [[ $out =~ ^2:[0-9]+:[0-9]+:1: ]]
+    [[ $out =~ ^3:[0-9]+:[0-9]+:1: ]]
 }
 
 @test "LD_PRELOAD is handed on, and does not grow inside itself" {
