@@ -73,8 +73,8 @@ static bool thread_is_in_vfork(int dir, int32_t tid)
 	return vforks;
 }
 
-/* What one look at all threads shows. waiting_tid is the first that waits. */
-static int look(int dir, struct condition *c)
+/* What one look at all threads shows. waiting_tid is the first that waits; how often it has. */
+static int look(int dir, struct condition *c, uint64_t *ret_waits)
 {
 	struct str text = STR_INIT;
 	bool any_runs = false;
@@ -101,8 +101,10 @@ static int look(int dir, struct condition *c)
 			c->stopped = true;
 		else if (state != 'Z' && state != 'X')
 			any_runs = true;
-		if (state == 'D' && !c->waiting_tid)
+		if (state == 'D' && !c->waiting_tid) {
 			c->waiting_tid = tids[i];
+			*ret_waits = value_or_0(text.data, "voluntary_ctxt_switches");
+		}
 		mode = (unsigned int)value_or_0(text.data, "Seccomp");
 		if (mode > c->seccomp)
 			c->seccomp = mode;
@@ -120,25 +122,29 @@ static int look(int dir, struct condition *c)
 	return 0;
 }
 
-/* Waiting for a disk takes a moment, and so does a vfork() that soon calls exec. */
+/*
+ * Waiting for a disk takes a moment, and so does a vfork() that soon calls exec. A thread that has
+ * gone on in between, however briefly, is one that can be stopped.
+ */
 static int look_for_some_time(int dir, struct condition *c)
 {
 	const struct timespec between = {.tv_nsec = BETWEEN_NS};
-	int32_t first = 0;
+	uint64_t waits = 0, before = 0;
+	int32_t tid = 0;
 	int r = 0;
 
 	for (int i = 0; i < LOOKS; i++) {
 		if (i)
 			nanosleep(&between, NULL);
-		r = look(dir, c);
+		r = look(dir, c, &waits);
 		if (r < 0 || !c->waiting_tid)
 			return r;
-		/* A thread that waits now and again is none that waits all the time. */
-		if (i && c->waiting_tid != first && !c->in_vfork) {
+		if (i && !c->in_vfork && (c->waiting_tid != tid || waits != before)) {
 			c->waiting_tid = 0;
 			return 0;
 		}
-		first = c->waiting_tid;
+		tid = c->waiting_tid;
+		before = waits;
 	}
 	return r;
 }
