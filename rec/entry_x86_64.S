@@ -189,6 +189,19 @@ rec_boot_\name:
 	END	\name
 	.endm
 
+	/* exit and quick_exit: a look may be wanted before anything of it is done */
+	.macro	EXITS name
+	REAL	\name
+	FUNCTION \name
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	call	rec_before_exit
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	*rec_real_\name(%rip)
+	END	\name
+	.endm
+
 	.text
 	ALLOCATES malloc, %rdi, rec_allocated
 	ALLOCATES memalign, %rsi, rec_allocated_wrapper
@@ -226,6 +239,36 @@ rec_boot_\name:
 	PLAIN	dlclose
 	PLAIN	iconv_close
 	PLAIN	mlockall
+	EXITS	exit
+	EXITS	quick_exit
+
+	/* (main, argc, argv, init, fini, rtld_fini, stack_end): the last one stays on the stack */
+	REAL	__libc_start_main
+	FUNCTION __libc_start_main
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	push	%rdx
+	.cfi_adjust_cfa_offset 8
+	push	%rcx
+	.cfi_adjust_cfa_offset 8
+	push	%r8
+	.cfi_adjust_cfa_offset 8
+	push	%r9
+	.cfi_adjust_cfa_offset 8
+	call	rec_main_for
+	mov	%rax, %rdi
+	pop	%r9
+	.cfi_adjust_cfa_offset -8
+	pop	%r8
+	.cfi_adjust_cfa_offset -8
+	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	pop	%rdx
+	.cfi_adjust_cfa_offset -8
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	jmp	*rec_real___libc_start_main(%rip)
+	END	__libc_start_main
 
 	NEW	_Znwm
 	NEW	_Znam

@@ -233,6 +233,7 @@ int leaks_answer(const char *target, const struct leaks_options *o, struct leaks
 
 	if (look_repeatedly(target, o, &l, &e) < 0)
 		return cmd_fail(&e);
+	leaks_mark_late(&l, k);
 	if (leaks_leave_out(&l, k, &e) < 0)
 		status = cmd_fail(&e);
 	else

@@ -38,6 +38,10 @@ struct leaks_known {
 	struct leak_baseline baseline;
 	struct snapshot since;
 	bool has_suppressions, has_baseline, has_since;
+	/* What an earlier look found lost, ascending; NULL totals: there was none. */
+	const uint64_t *earlier;
+	size_t nr_earlier;
+	const struct leak_totals *earlier_totals;
 };
 
 /* One look, and the leaks that it found. */
@@ -48,7 +52,9 @@ struct leaks_look {
 	struct leak_list leaks;	   /* what is to be shown */
 	struct leak_totals totals; /* of all that was found */
 	struct leaks_left_out left_out;
-	bool is_weakened; /* what seemed to have leaked has possibly leaked */
+	const struct leak_totals *earlier; /* of an earlier look; NULL: there was none */
+	uint64_t late_blocks, late_bytes;  /* lost since then; by heads, with what hangs on them */
+	bool is_weakened;		   /* what seemed to have leaked has possibly leaked */
 };
 
 /* *l is valid, and to be released, only on success. */
@@ -67,6 +73,8 @@ void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t
  * was on its way from one place to another. It has possibly leaked, then.
  */
 void leaks_weaken(struct leaks_look *l);
+/* Marks what the earlier look did not find lost, and sums it up. */
+void leaks_mark_late(struct leaks_look *l, const struct leaks_known *k);
 /* Leaves out what --min-bytes, --age, --since, --suppressions and --baseline are about. */
 int leaks_leave_out(struct leaks_look *l, struct leaks_known *k, struct error *e);
 

@@ -140,6 +140,21 @@ void leaks_keep_repeated(struct leaks_look *l, const uint64_t *addresses, size_t
 	l->leaks.nr = kept;
 }
 
+void leaks_mark_late(struct leaks_look *l, const struct leaks_known *k)
+{
+	l->earlier = k->earlier_totals;
+	for (size_t i = 0; l->earlier && i < l->leaks.nr; i++) {
+		struct leak *leak = &l->leaks.items[i];
+
+		leak->is_late = leak->state == REACH_LEAKED &&
+				!has_address(k->earlier, k->nr_earlier, leak->addr);
+		if (!leak->is_late)
+			continue;
+		l->late_blocks += leak->members + leak->held_blocks;
+		l->late_bytes += leak_total_bytes(leak);
+	}
+}
+
 void leaks_weaken(struct leaks_look *l)
 {
 	struct leak_totals *t = &l->totals;

@@ -54,9 +54,8 @@ struct leak_namer leaks_namer(struct leaks_look *l)
 	};
 }
 
-void leaks_label(void *context, const struct leak *leak, struct str *out)
+static void label_alike(struct leaks_look *l, const struct leak *leak, struct str *out)
 {
-	struct leaks_look *l = context;
 	enum leak_group_by by = (enum leak_group_by)l->o->group;
 	struct str class_name = STR_INIT;
 
@@ -76,6 +75,13 @@ void leaks_label(void *context, const struct leak *leak, struct str *out)
 	else
 		leakview_shape(leak, class_name.data, out);
 	str_release(&class_name);
+}
+
+void leaks_label(void *context, const struct leak *leak, struct str *out)
+{
+	label_alike(context, leak, out);
+	if (leak->is_late)
+		str_add(out, ", lost at the end");
 }
 
 /* Functions and modules, no lines and no addresses: an edited file or a new build keeps them. */

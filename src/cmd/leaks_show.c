@@ -133,6 +133,13 @@ static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 			   format_bytes(t->possible_bytes).text,
 			   format_count(t->possible_blocks).text,
 			   l->o->possible ? "" : " (--possible lists them)");
+	if (l->earlier)
+		sheet_note(sheet,
+			   "Before exit handlers and destructors ran: %s in %s blocks had leaked. "
+			   "They dropped the last pointers to %s in %s more.",
+			   format_bytes(l->earlier->leaked_bytes).text,
+			   format_count(l->earlier->leaked_blocks).text,
+			   format_bytes(l->late_bytes).text, format_count(l->late_blocks).text);
 	note_left_out(l, sheet);
 	note_gaps(l, sheet);
 	if (!l->graph.source.look.snapshot.has_recorder && l->leaks.nr)
@@ -245,6 +252,12 @@ static int show_sheets(struct leaks_look *l, const struct leak_groups *groups)
 	look_done_reading(&l->graph.source.look);
 	look_totals(&l->graph.source.look, &sheet);
 	leakview_totals(&l->totals, &sheet);
+	if (l->earlier) {
+		sheet_total(&sheet, "before_blocks", CELL_COUNT, l->earlier->leaked_blocks);
+		sheet_total(&sheet, "before_bytes", CELL_BYTES, l->earlier->leaked_bytes);
+		sheet_total(&sheet, "late_blocks", CELL_COUNT, l->late_blocks);
+		sheet_total(&sheet, "late_bytes", CELL_BYTES, l->late_bytes);
+	}
 	sheet_total(&sheet, "suppressed_leaks", CELL_COUNT, l->left_out.suppressed);
 	sheet_total(&sheet, "baseline_leaks", CELL_COUNT, l->left_out.in_baseline);
 	sheet_limit(&sheet, o->limit);

@@ -81,6 +81,7 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		{0},
 		{0},
 		{0},
+		{0},
 		{OPT_GROUP, 0, "Symbols", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "symbols", "PATHS",
 		 "look for symbols in these files and folders first, separated by colons",
@@ -229,11 +230,11 @@ static void failed(const struct launched *p, void *context)
 	nothing_recorded(r);
 }
 
-static void at_exit(const struct launched *p, void *context)
+static void at_exit(const struct launched *p, enum launch_exit where, void *context)
 {
 	struct run *r = context;
 
-	run_leaks_look(&r->leaks, p);
+	run_leaks_look(&r->leaks, p, where);
 }
 
 /* ---- the whole of it ---- */
@@ -316,7 +317,7 @@ int cmd_run(int argc, char **argv)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;
 	r.launch.recorder = recorder;
-	r.launch.at_exit = r.leaks.wanted;
+	r.launch.exits = run_leaks_exits(&r.leaks);
 	r.leaks.options.look.symbols = r.take.symbols;
 	r.leaks.options.look.no_symbols = r.take.no_symbols;
 	status = run(&r);

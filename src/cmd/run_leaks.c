@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
-#include "target/launch.h"
 
 void run_leaks_init(struct run_leaks *r)
 {
@@ -23,6 +23,10 @@ void run_leaks_table(struct run_leaks *r, struct opt table[RUN_LEAKS_OPTIONS])
 		 "look for leaks when the program is about to end; the answer goes to standard "
 		 "error",
 		 &r->wanted},
+		{OPT_CHOICE, 0, "leaks-when", "after|before|both",
+		 "with --leaks: look when exit handlers and destructors have run, before they do, "
+		 "or both times (default after)",
+		 &r->when},
 		{OPT_CHOICE, 'g', "group-by", "best|site|class|size",
 		 "with --leaks: what is put together (default best)", &o->group},
 		{OPT_FLAG, 0, "list", NULL, "with --leaks: a row a leak", &o->list},
@@ -56,7 +60,7 @@ int run_leaks_prepare(struct run_leaks *r)
 	int status;
 
 	if (!r->wanted) {
-		if (o->exit_code || o->output || o->baseline || o->suppressions)
+		if (o->exit_code || o->output || o->baseline || o->suppressions || r->when)
 			return cmd_usage_error("run", "that needs --leaks");
 		return CMD_GO_ON;
 	}
@@ -67,26 +71,92 @@ int run_leaks_prepare(struct run_leaks *r)
 	return status == EXIT_DONE ? CMD_GO_ON : status;
 }
 
-void run_leaks_look(struct run_leaks *r, const struct launched *p)
+unsigned int run_leaks_exits(const struct run_leaks *r)
 {
-	struct leaks_options o = r->options;
-	char pid[16], *path = NULL;
-	int status;
+	if (!r->wanted)
+		return 0;
+	switch ((enum run_leaks_when)r->when) {
+	case RUN_LEAKS_AFTER:
+		return LAUNCH_EXIT_AFTER;
+	case RUN_LEAKS_BEFORE:
+		return LAUNCH_EXIT_BEFORE;
+	case RUN_LEAKS_BOTH:
+		break;
+	}
+	return LAUNCH_EXIT_BEFORE | LAUNCH_EXIT_AFTER;
+}
 
-	if (o.output && !p->is_first)
-		o.output = path = mem_printf("%s.%d", o.output, p->pid);
-	snprintf(pid, sizeof(pid), "%d", p->pid);
-	status = leaks_answer(pid, &o, &r->known);
+static void note_status(struct run_leaks *r, int status)
+{
 	if (status == EXIT_FOUND)
 		r->found = true;
 	else if (status != EXIT_DONE)
 		r->status = status;
+}
+
+/* The first of two looks. */
+static void keep_before(struct run_leaks *r, const struct launched *p, const char *pid)
+{
+	struct run_leaks_before before = {.pid = p->pid, .image = p->image};
+	struct leaks_look l;
+	struct error e = {0};
+
+	if (leaks_look(pid, &r->options, &l, &e) < 0) {
+		note_status(r, cmd_fail(&e));
+		return;
+	}
+	before.addresses = leaks_addresses(&l, &before.nr);
+	before.totals = l.totals;
+	leaks_look_release(&l);
+	ARRAY_PUSH(r->before, r->nr_before, r->cap_before, before);
+}
+
+static const struct run_leaks_before *find_before(const struct run_leaks *r,
+						  const struct launched *p)
+{
+	for (size_t i = r->nr_before; i-- > 0;) {
+		if (r->before[i].pid == p->pid && r->before[i].image == p->image)
+			return &r->before[i];
+	}
+	return NULL;
+}
+
+static void answer(struct run_leaks *r, const struct launched *p, const char *pid)
+{
+	const struct run_leaks_before *before = find_before(r, p);
+	struct leaks_options o = r->options;
+	char *path = NULL;
+
+	r->known.earlier = before ? before->addresses : NULL;
+	r->known.nr_earlier = before ? before->nr : 0;
+	r->known.earlier_totals = before ? &before->totals : NULL;
+	if (o.output && !p->is_first)
+		o.output = path = mem_printf("%s.%d", o.output, p->pid);
+	note_status(r, leaks_answer(pid, &o, &r->known));
+	if (r->when == RUN_LEAKS_BOTH && !before)
+		cmd_warn(
+			"%s (%d) was not looked at before its destructors: the C library ended it by "
+			"itself",
+			process_name(&p->info), p->pid);
 	free(path);
+}
+
+void run_leaks_look(struct run_leaks *r, const struct launched *p, enum launch_exit where)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", p->pid);
+	if (r->when == RUN_LEAKS_BOTH && where == LAUNCH_EXIT_BEFORE)
+		keep_before(r, p, pid);
+	else
+		answer(r, p, pid);
 }
 
 void run_leaks_ended(struct run_leaks *r, const struct launched *p)
 {
-	if (!r->wanted || !p->is_first || p->seen_at_exit)
+	unsigned int last = r->when == RUN_LEAKS_BEFORE ? LAUNCH_EXIT_BEFORE : LAUNCH_EXIT_AFTER;
+
+	if (!r->wanted || !p->is_first || p->seen & last)
 		return;
 	cmd_warn("%s (%d) was not looked at for leaks: it did not end by exit()",
 		 process_name(&p->info), p->pid);
@@ -97,5 +167,8 @@ void run_leaks_ended(struct run_leaks *r, const struct launched *p)
 
 void run_leaks_release(struct run_leaks *r)
 {
+	for (size_t i = 0; i < r->nr_before; i++)
+		free(r->before[i].addresses);
+	free(r->before);
 	leaks_known_release(&r->known);
 }

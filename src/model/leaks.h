@@ -18,6 +18,7 @@ struct str;
 struct leak {
 	enum reach_state state; /* REACH_LEAKED or REACH_POSSIBLE */
 	uint32_t members;	/* blocks that hold each other; 1: just one */
+	bool is_late;		/* an earlier look did not find it lost */
 	bool is_cycle;		/* members > 1, or a block that points to itself */
 	uint64_t addr;
 	uint64_t head;	/* its own address; of leaks_collect_all(): of the head it belongs to */

@@ -39,6 +39,7 @@ static const struct sheet_column leak_columns[] = {
 	{"class", "CLASS", CELL_TEXT, COLUMN_IF_ANY, 1},
 	{"site", "SITE", CELL_TEXT, COLUMN_IF_ANY, 0},
 	{"content", "CONTENT", CELL_TEXT, COLUMN_IF_ANY, 0},
+	{"when", "WHEN", CELL_TEXT, COLUMN_IF_ANY, 2},
 };
 
 void leakview_totals(const struct leak_totals *t, struct sheet *sheet)
@@ -147,5 +148,6 @@ void leakview_list(const struct leak_list *l, const struct leak_namer *namer, st
 		add_named(ret, namer->class_name, namer->context, leak);
 		add_named(ret, namer->site, namer->context, leak);
 		add_named(ret, namer->content, namer->context, leak);
+		sheet_text(ret, leak->is_late ? "at the end" : "");
 	}
 }

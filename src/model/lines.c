@@ -246,7 +246,8 @@ static void add_frame(struct lines *l, const struct snapshot *s, const struct fr
 /* The C library's start-up code has no names without its debug symbols. */
 static bool is_tail(const struct line *line)
 {
-	if (line->kind == LINE_STARTUP)
+	/* seep run --leaks may stand between the C library and main. */
+	if (line->kind == LINE_STARTUP || line->kind == LINE_RECORDER)
 		return true;
 	return line->function[0] == 0 && line->kind == LINE_LIBRARY &&
 	       (strncmp(path_base(line->module), "libc.so", 7) == 0 ||

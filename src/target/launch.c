@@ -290,7 +290,7 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 
 	l->epoll = l->timer = l->listener = l->signals.fd = -1;
 	l->follow = o->follow;
-	l->at_exit = o->at_exit;
+	l->exits = o->exits;
 	l->mode = o->mode;
 	r = program_open(o->argv[0], &program, e);
 	if (r < 0)
@@ -301,8 +301,8 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 		goto out;
 	}
 	r = launch_table_create(1, address_space_limit(), l->mode, &table, e);
-	if (r == 0 && l->at_exit)
-		launch_table_ask_exit(&table);
+	if (r == 0)
+		launch_table_ask_exits(&table, l->exits);
 	if (r == 0)
 		r = start_program(l, o, &program, &table, e);
 	if (r == 0 && l->follow)

@@ -23,11 +23,16 @@
 struct error;
 struct launch;
 
+enum launch_exit {
+	LAUNCH_EXIT_BEFORE = 1, /* main has returned, or exit() or quick_exit() been called */
+	LAUNCH_EXIT_AFTER = 2,	/* in the last of its destructors */
+};
+
 struct launch_options {
 	char *const *argv;    /* the program as typed, and its arguments; NULL at the end */
 	const char *recorder; /* from recorder_path() */
 	bool follow;	      /* children get tables of their own */
-	bool at_exit;	      /* the program waits at its end for events->at_exit */
+	unsigned int exits;   /* enum launch_exit: where the program waits for events->at_exit */
 	struct mode mode;     /* in which each table begins */
 };
 
@@ -38,7 +43,7 @@ struct launched {
 	bool is_first;	/* the program that was started */
 	bool ended;	/* false: still runs, but we were told to stop waiting */
 	bool failed;	/* the recorder has said so, and so have we */
-	bool seen_at_exit;	  /* events->at_exit was called for this image */
+	unsigned int seen;	  /* enum launch_exit: events->at_exit was called, of this image */
 	int wait_status;	  /* of the first, once ended: as waitpid(2) gives it */
 	struct process_info info; /* noted when the image began */
 	struct launch_table table;
@@ -59,10 +64,10 @@ struct launch_events {
 	/* Soon after the recorder found that it can record nothing in this image. */
 	void (*failed)(const struct launched *p, void *context);
 	/*
-	 * With launch_options.at_exit: it is in the last of its destructors, and stays there until
-	 * this returns. Who ends without exit() does not come by. Meanwhile nobody is served.
+	 * With launch_options.exits: it is there, and stays there until this returns. Who ends
+	 * without exit() does not come by. Meanwhile nobody is served.
 	 */
-	void (*at_exit)(const struct launched *p, void *context);
+	void (*at_exit)(const struct launched *p, enum launch_exit where, void *context);
 	void *context;
 };
 

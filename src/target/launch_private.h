@@ -27,7 +27,8 @@ enum launch_event {
 };
 
 struct launch {
-	bool follow, at_exit;
+	bool follow;
+	unsigned int exits; /* enum launch_exit */
 	struct mode mode;
 	int epoll, timer, listener;
 	bool timer_slow;

@@ -107,7 +107,7 @@ static void serve_again(struct launched *p, int s, struct launch_table *table)
 	launch_note(p);
 	p->image++;
 	p->failed = false;
-	p->seen_at_exit = false;
+	p->seen = 0;
 	launch_table_release(&p->table);
 	p->table = *table;
 	send_descriptor(s, p->table.fd);
@@ -138,8 +138,7 @@ static void answer(struct launch *l, int s)
 			launch_table_fail(&known->seen.table, e.message);
 		return;
 	}
-	if (l->at_exit)
-		launch_table_ask_exit(&table);
+	launch_table_ask_exits(&table, l->exits);
 	if (known)
 		serve_again(&known->seen, s, &table);
 	else

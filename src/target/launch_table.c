@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "target/launch.h"
 #include "wire/layout.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -192,27 +193,40 @@ void launch_table_status(const struct launch_table *t, struct launch_table_statu
 	ret->error[sizeof(ret->error) - 1] = '\0';
 }
 
-void launch_table_ask_exit(struct launch_table *t)
+static uint32_t *exit_state(const struct launch_table *t, unsigned int where)
 {
-	__atomic_store_n(&t->header->exit_state, WIRE_EXIT_ASKED, __ATOMIC_RELEASE);
+	return where == LAUNCH_EXIT_BEFORE ? &t->header->exit_before : &t->header->exit_state;
 }
 
-bool launch_table_at_exit(const struct launch_table *t)
+void launch_table_ask_exits(struct launch_table *t, unsigned int where)
 {
-	return __atomic_load_n(&t->header->exit_state, __ATOMIC_ACQUIRE) == WIRE_EXIT_WAITS;
+	static const enum launch_exit exits[] = {LAUNCH_EXIT_BEFORE, LAUNCH_EXIT_AFTER};
+
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		if (where & exits[i])
+			__atomic_store_n(exit_state(t, exits[i]), WIRE_EXIT_ASKED,
+					 __ATOMIC_RELEASE);
+	}
 }
 
-void launch_table_see_exit(struct launch_table *t, bool may_call)
+bool launch_table_at_exit(const struct launch_table *t, unsigned int where)
+{
+	return __atomic_load_n(exit_state(t, where), __ATOMIC_ACQUIRE) == WIRE_EXIT_WAITS;
+}
+
+void launch_table_see_exit(struct launch_table *t, unsigned int where, bool may_call)
 {
 	uint32_t waits = WIRE_EXIT_WAITS;
 
-	__atomic_compare_exchange_n(&t->header->exit_state, &waits,
+	__atomic_compare_exchange_n(exit_state(t, where), &waits,
 				    may_call ? WIRE_EXIT_SLEEP : WIRE_EXIT_SPIN, false,
 				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-void launch_table_end_exit(struct launch_table *t)
+void launch_table_end_exit(struct launch_table *t, unsigned int where)
 {
-	__atomic_store_n(&t->header->exit_state, WIRE_EXIT_GO, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &t->header->exit_state, FUTEX_WAKE, 1, NULL, NULL, 0);
+	uint32_t *state = exit_state(t, where);
+
+	__atomic_store_n(state, WIRE_EXIT_GO, __ATOMIC_RELEASE);
+	syscall(SYS_futex, state, FUTEX_WAKE, 1, NULL, NULL, 0);
 }

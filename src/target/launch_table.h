@@ -55,10 +55,11 @@ struct launch_table_status {
 void launch_table_status(const struct launch_table *t, struct launch_table_status *ret);
 
 /* The end of the program (enum wire_exit): it is to wait for us when it gets there. */
-void launch_table_ask_exit(struct launch_table *t);
-bool launch_table_at_exit(const struct launch_table *t); /* it is there */
+void launch_table_ask_exits(struct launch_table *t, unsigned int where);
+/* Is it there? where: one of enum launch_exit. */
+bool launch_table_at_exit(const struct launch_table *t, unsigned int where);
 /* We have come. may_call: a system call does it no harm. */
-void launch_table_see_exit(struct launch_table *t, bool may_call);
-void launch_table_end_exit(struct launch_table *t); /* it goes on */
+void launch_table_see_exit(struct launch_table *t, unsigned int where, bool may_call);
+void launch_table_end_exit(struct launch_table *t, unsigned int where); /* it goes on */
 
 #endif

@@ -61,21 +61,22 @@ static bool is_sandboxed(int32_t pid)
 	return sandboxed;
 }
 
-static void look_at_exit(struct launched *p, const struct launch_events *events)
+static void look_at_exit(struct launched *p, enum launch_exit where,
+			 const struct launch_events *events)
 {
-	if (p->ended || !events->at_exit || !launch_table_at_exit(&p->table))
+	if (p->ended || !events->at_exit || !launch_table_at_exit(&p->table, where))
 		return;
-	launch_table_see_exit(&p->table, !is_sandboxed(p->pid));
-	p->seen_at_exit = true;
-	events->at_exit(p, events->context);
-	launch_table_end_exit(&p->table);
+	launch_table_see_exit(&p->table, where, !is_sandboxed(p->pid));
+	p->seen |= where;
+	events->at_exit(p, where, events->context);
+	launch_table_end_exit(&p->table, where);
 }
 
 void launch_tick(struct launch *l, const struct launch_events *events)
 {
 	struct timespec ts;
 	uint64_t now_ns, expirations;
-	bool hurry = l->at_exit;
+	bool hurry = l->exits;
 
 	if (read(l->timer, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
@@ -84,7 +85,8 @@ void launch_tick(struct launch *l, const struct launch_events *events)
 	for (size_t i = 0; i < l->nr; i++) {
 		hurry |= launch_table_tick(&l->processes[i]->seen.table, now_ns);
 		look_for_failure(&l->processes[i]->seen, events);
-		look_at_exit(&l->processes[i]->seen, events);
+		look_at_exit(&l->processes[i]->seen, LAUNCH_EXIT_BEFORE, events);
+		look_at_exit(&l->processes[i]->seen, LAUNCH_EXIT_AFTER, events);
 	}
 	if (!hurry && !l->timer_slow)
 		set_timer(l, SLOW_NS);

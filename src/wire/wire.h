@@ -310,7 +310,10 @@ struct wire_private {
 };
 _Static_assert(sizeof(struct wire_private) == 64, "what follows is aligned");
 
-/* The end of a program that the launcher wants to look at: the recorder waits in a destructor. */
+/*
+ * The end of a program that the launcher wants to look at: the recorder waits when main has
+ * returned or exit() is called (exit_before), or in a destructor (exit_state).
+ */
 enum wire_exit {
 	WIRE_EXIT_NONE = 0,
 	WIRE_EXIT_ASKED, /* by the launcher, before the program starts */
@@ -333,7 +336,8 @@ struct wire_header {
 	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
 	uint64_t began_monotonic_ns; /* time code 0 */
 	uint32_t exit_state;	     /* enum wire_exit; written by both */
-	uint8_t pad0[52];
+	uint32_t exit_before;	     /* likewise */
+	uint8_t pad0[48];
 
 	/* control and what every call reads: one cache line */
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
