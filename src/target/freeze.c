@@ -108,6 +108,56 @@ bool freeze_in_vfork(int dir, int32_t tid)
 	       (s.call == SYS_vfork || s.call == SYS_clone || s.call == SYS_clone3);
 }
 
+/* As waitpid() would give it. */
+static int status_of_end(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return (info->si_status & 0xff) << 8;
+	return info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+/* Is it a process that seep has started itself, whose end somebody else here waits for? */
+static bool is_own_child(pid_t tid)
+{
+	struct str text = STR_INIT;
+	int dir = proc_open(tid);
+	bool known = dir >= 0 && proc_read_file(dir, "status", &text) == 0;
+	const char *group = NULL, *parent = NULL;
+	size_t len;
+	bool is_own;
+
+	if (known) {
+		group = proc_find_line(text.data, "Tgid", &len);
+		parent = proc_find_line(text.data, "PPid", &len);
+	}
+	is_own = group && parent && strtol(group, NULL, 10) == tid &&
+		 strtol(parent, NULL, 10) == getpid();
+	str_release(&text);
+	if (dir >= 0)
+		close(dir);
+	return is_own;
+}
+
+/* 1: *ret_status has what tid reports; 0: it reports nothing; or negative errno. */
+static int take_report(pid_t tid, int *ret_status)
+{
+	siginfo_t info = {.si_pid = 0};
+	pid_t got;
+
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return errno == EINTR ? 0 : -ESRCH;
+	if (!info.si_pid)
+		return 0;
+	if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED && is_own_child(tid)) {
+		*ret_status = status_of_end(&info);
+		return 1;
+	}
+	got = waitpid(tid, ret_status, __WALL | WNOHANG);
+	if (got < 0 && errno != EINTR)
+		return -ESRCH;
+	return got == tid;
+}
+
 /*
  * Not waitpid() without WNOHANG: a thread group's leader that has ended before the others never
  * reports, and a thread asleep in the kernel not for long.
@@ -117,12 +167,10 @@ int freeze_wait(pid_t tid, uint64_t deadline_ns, int *ret_status)
 	uint64_t began = freeze_now_ns(), now;
 
 	for (;;) {
-		pid_t got = waitpid(tid, ret_status, __WALL | WNOHANG);
+		int r = take_report(tid, ret_status);
 
-		if (got == tid)
-			return 0;
-		if (got < 0 && errno != EINTR)
-			return -ESRCH;
+		if (r)
+			return r < 0 ? r : 0;
 		now = freeze_now_ns();
 		if (now >= deadline_ns)
 			return -ETIMEDOUT;

@@ -64,7 +64,8 @@ void freeze_release(struct freeze *f);
 
 /*
  * Waits for a tracee to report, at most until the deadline (freeze_now_ns() time). 0, -ETIMEDOUT,
- * or -ESRCH when it is no longer ours.
+ * or -ESRCH when it is no longer ours. The end of a process that we have started stays to be
+ * collected, by who has started it.
  */
 int freeze_wait(pid_t tid, uint64_t deadline_ns, int *ret_status);
 uint64_t freeze_now_ns(void);
