@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from lab import SEEP, case, holds, refuses, run_all, same, victim
+from lab import SEEP, case, holds, need, refuses, run_all, same, victim
 
 WAYS = ('return', 'exit', 'thread', 'signal', 'err', 'leave', 'exec', 'quick')
 # The C library ends these by itself; a look before that cannot be had.
@@ -174,6 +174,38 @@ def stacks(lab):
                                                if frame.get('function') == 'main_and_look'} -
              {'recorder'}, set())
     same('rows', lines[1], lines[0])
+
+
+MUSL = '''
+#include <stdlib.h>
+static void *volatile kept;
+static void drop(void) { kept = 0; }
+int main(void)
+{
+	void *volatile mine = malloc(101);
+	kept = malloc(2001);
+	mine = 0;
+	atexit(drop);
+	return 5;
+}
+'''
+
+
+@case('with musl, whose constructors run after the program has been started')
+def musl(lab):
+    compiler, source, program = need('musl-gcc'), lab.path('m.c'), lab.path('m')
+    with open(source, 'w', encoding='utf-8') as file:
+        file.write(MUSL)
+    lab.run(compiler, '-g', source, '-o', program).must()
+    path = lab.path('leaks.json')
+    for when, want in (('before', {101}), ('both', {101, 2001})):
+        lab.seep('run', '-q', '--leaks', '--leaks-when', when, '--list', '--format', 'json', '-o',
+                 path, '--', program).must(5)
+        with open(path, encoding='utf-8') as file:
+            rows = json.load(file)['rows']
+        mine = {row['size']: row['when'] for row in rows if row['size'] in (101, 2001)}
+        same(when, set(mine), want)
+        same('late', mine.get(2001), 'at the end' if when == 'both' else None)
 
 
 @case('usage')
