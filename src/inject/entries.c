@@ -10,8 +10,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "inject/exports.h"
-#include "inject/found.h"
 #include "inject/link_order.h"
+#include "inject/module_names.h"
 #include "target/process.h"
 #include "target/target.h"
 
@@ -92,14 +92,14 @@ static void read_bytes(struct target *t, struct entry *e)
 }
 
 /* The first malloc that others can mean. */
-static void settle_allocator(struct entries *e, const struct found *f,
+static void settle_allocator(struct entries *e, const struct module_names *f,
 			     const struct target_module *m)
 {
 	for (size_t i = 0; i < f->nr && !e->allocator_addr; i++) {
-		const struct found_name *n = &f->items[i];
+		const struct module_name *n = &f->items[i];
 
 		if (n->name->function != INJECT_malloc || n->name->family != INJECT_FAMILY_C ||
-		    (n->is_local && !f->is_static) || !found_counts(f, n))
+		    (n->is_local && !f->is_static) || !module_names_counts(f, n))
 			continue;
 		e->allocator_addr = n->addr;
 		e->allocator = f->allocator;
@@ -107,23 +107,23 @@ static void settle_allocator(struct entries *e, const struct found *f,
 	}
 }
 
-static void add_entries(struct entries *e, struct target *t, const struct found *f,
+static void add_entries(struct entries *e, struct target *t, const struct module_names *f,
 			const struct target_module *m)
 {
 	size_t first = e->nr;
 
 	for (size_t i = 0; i < f->nr; i++) {
-		const struct found_name *n = &f->items[i];
+		const struct module_name *n = &f->items[i];
 		struct entry entry = {
 			.function = n->name->function,
 			.addr = n->addr,
 			.size = n->size,
 			.module = m->flags & TARGET_MODULE_MAIN ? "" : m->path,
 			.name = n->name->name,
-			.allocator = found_allocator(f, n),
+			.allocator = module_names_allocator(f, n),
 		};
 
-		if (!found_counts(f, n))
+		if (!module_names_counts(f, n))
 			continue;
 		if (n->is_chosen)
 			skip(e, n->name->name, m, "its code is chosen when the program starts");
@@ -142,7 +142,7 @@ static bool look_at_module(struct entries *e, struct target *t, const struct tar
 {
 	bool is_main = m->flags & TARGET_MODULE_MAIN, is_static, stripped;
 	struct exports x;
-	struct found f;
+	struct module_names f;
 
 	exports_open(&x, t, m);
 	if (!strcmp(m->path, "[vdso]")) {
@@ -152,7 +152,7 @@ static bool look_at_module(struct entries *e, struct target *t, const struct tar
 			e->dl_debug_state = exports_address(&x, "_dl_debug_state");
 	} else if (!text_starts_with(base_name(m->path), "libseep-rec")) {
 		is_static = is_main && !e->has_loader;
-		found_collect(t, m, &x, is_static, &f);
+		module_names_collect(t, m, &x, is_static, &f);
 		e->modules_nr++;
 		settle_allocator(e, &f, m);
 		add_entries(e, t, &f, m);
@@ -161,7 +161,7 @@ static bool look_at_module(struct entries *e, struct target *t, const struct tar
 		if (!e->dl_debug_state)
 			e->dl_debug_state = f.dl_debug_state;
 		stripped = is_static && f.stripped;
-		found_release(&f);
+		module_names_release(&f);
 		exports_release(&x);
 		return !stripped;
 	}

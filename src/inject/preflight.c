@@ -245,7 +245,10 @@ bool preflight_refuses(const struct preflight *p, struct error *e)
 {
 	if (!p->nr_refuse)
 		return false;
-	error_set(e, -EPERM, EXIT_TARGET, "%s", p->refuse[0].text);
+	/* What begins otherwise is a whole message: "no such process: 42". */
+	error_set(e, -EPERM, EXIT_TARGET, "%s%s",
+		  text_starts_with(p->refuse[0].text, "process ") ? "cannot attach: " : "",
+		  p->refuse[0].text);
 	if (*p->refuse[0].hint)
 		error_hint(e, "%s", p->refuse[0].hint);
 	return true;
@@ -268,6 +271,7 @@ void preflight_release(struct preflight *p)
 {
 	entries_release(&p->entries);
 	target_close(p->target);
+	free(p->taken);
 	free(p->refuse);
 	free(p->notes);
 	*p = (struct preflight){.entries = ENTRIES_INIT};

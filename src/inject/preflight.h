@@ -57,6 +57,9 @@ struct preflight {
 
 	struct target *target;	/* live, owned; NULL when it could not be opened */
 	struct entries entries; /* empty when none were looked for */
+	/* Of each entry: bytes of it that would be overwritten; 0: it is left alone. NULL: no
+	 * entries. */
+	uint8_t *taken;
 	size_t threads_nr, modules_nr;
 	bool filtered;	      /* a seccomp filter: ask recorder_calls_pass() once it is stopped */
 	bool suspend_seccomp; /* PTRACE_O_SUSPEND_SECCOMP may be used for calls made from outside */

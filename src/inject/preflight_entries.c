@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "inject/moved.h"
 #include "inject/preflight_private.h"
 #include "target/maps.h"
@@ -42,14 +43,15 @@ static bool frees(const struct entry *e)
 	return inject_function_shape(e->function) == INJECT_FREES_1;
 }
 
-static void check_movable(struct preflight *p, const struct entry *e)
+/* How many bytes of it are taken; 0: it cannot be moved, which has been told. */
+static uint8_t check_movable(struct preflight *p, const struct entry *e)
 {
 	struct moved m;
 	const char *why = "";
 
 	if (moved_make(e->bytes, e->bytes_nr, e->addr, e->addr + NEAR_BYTES, JUMP_BYTES, &m,
 		       &why) == 0)
-		return;
+		return m.taken;
 	if (is_needed(&p->entries, e))
 		preflight_refuse(p, PREFLIGHT_NOT_MOVABLE,
 				 "seep run records it from its start, by other means",
@@ -59,6 +61,7 @@ static void check_movable(struct preflight *p, const struct entry *e)
 		preflight_note(p, PREFLIGHT_ENTRY, "", "%s of %s is not recorded: %s%s", e->name,
 			       module_name(e->module), why,
 			       frees(e) ? "; blocks that it frees will be shown as live" : "");
+	return 0;
 }
 
 /* A module's file, opened once for all entries of it. */
@@ -116,6 +119,7 @@ void preflight_entries(struct preflight *p)
 	struct original original = {.fd = -1};
 	struct entries *all = &p->entries;
 
+	p->taken = mem_alloc(all->nr);
 	for (size_t i = 0; i < all->nr; i++) {
 		const struct entry *e = &all->items[i];
 		size_t before = p->nr_refuse;
@@ -124,7 +128,7 @@ void preflight_entries(struct preflight *p)
 			continue;
 		check_patched(p, &original, e);
 		if (p->nr_refuse == before)
-			check_movable(p, e);
+			p->taken[i] = check_movable(p, e);
 	}
 	for (size_t i = 0; i < all->nr_skipped; i++)
 		preflight_note(p, PREFLIGHT_ENTRY, "", "%s of %s is not recorded: %s",

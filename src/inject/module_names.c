@@ -1,8 +1,8 @@
 /*
- * What one module has; see found.h. A name alone proves nothing, so names count by families, each
- * with a few that such an allocator cannot be without.
+ * What one module has; see module_names.h. A name alone proves nothing, so names count by families,
+ * each with a few that such an allocator cannot be without.
  */
-#include "inject/found.h"
+#include "inject/module_names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static const char *const more_names[] = {
 struct collector {
 	struct target *target;
 	const struct target_module *module;
-	struct found *f;
+	struct module_names *f;
 	const char *inside;
 };
 
@@ -65,9 +65,9 @@ static bool is_code(const struct collector *c, uint64_t addr)
 	return m && m->prot & MAP_EXEC && addr >= c->module->start && addr < c->module->end;
 }
 
-static void add(struct collector *c, struct found_name n)
+static void add(struct collector *c, struct module_name n)
 {
-	struct found *f = c->f;
+	struct module_names *f = c->f;
 
 	if (!is_code(c, n.addr))
 		return;
@@ -88,10 +88,10 @@ static void collect_exports(struct collector *c, struct exports *x)
 
 		for (size_t j = 0; j < nr; j++) {
 			if (e[j].is_function)
-				add(c, (struct found_name){.name = name,
-							   .addr = e[j].addr,
-							   .size = e[j].size,
-							   .is_chosen = e[j].is_chosen});
+				add(c, (struct module_name){.name = name,
+							    .addr = e[j].addr,
+							    .size = e[j].size,
+							    .is_chosen = e[j].is_chosen});
 		}
 	}
 	c->f->dl_find_object = exports_address(x, "_dl_find_object");
@@ -118,11 +118,11 @@ static void add_symbol(void *arg, const struct symbol *s)
 	}
 	name = inject_name_find(s->name);
 	if (name)
-		add(c, (struct found_name){.name = name,
-					   .addr = addr,
-					   .size = s->size,
-					   .is_local = s->is_local,
-					   .is_chosen = s->is_chosen});
+		add(c, (struct module_name){.name = name,
+					    .addr = addr,
+					    .size = s->size,
+					    .is_local = s->is_local,
+					    .is_chosen = s->is_chosen});
 }
 
 static void collect_symbols(struct collector *c)
@@ -135,7 +135,7 @@ static void collect_symbols(struct collector *c)
 }
 
 /* locals: do those count that only the module itself can mean? */
-static bool has(const struct found *f, const char *name, bool locals)
+static bool has(const struct module_names *f, const char *name, bool locals)
 {
 	for (size_t i = 0; i < f->nr; i++) {
 		if ((locals || !f->items[i].is_local) && !strcmp(f->items[i].name->name, name))
@@ -151,7 +151,7 @@ static bool names_are_its_own(enum inject_family family)
 }
 
 /* In a static program nothing but what is used is there, and it may be local, or free missing. */
-static void find_families(struct found *f, bool knows_libc)
+static void find_families(struct module_names *f, bool knows_libc)
 {
 	f->local_c = true;
 	for (size_t i = 0; local_c[i]; i++)
@@ -181,7 +181,7 @@ static const char *base_name(const char *path)
 static const char *name_allocator(const struct collector *c)
 {
 	const char *base = base_name(c->module->path);
-	const struct found *f = c->f;
+	const struct module_names *f = c->f;
 
 	if (c->inside && !strcmp(c->inside, "glibc"))
 		return "glibc";
@@ -197,7 +197,7 @@ static const char *name_allocator(const struct collector *c)
 }
 
 /* operator new of a C library's program is libstdc++'s, and comes down to malloc. */
-static bool supplies_new(const struct found *f)
+static bool supplies_new(const struct module_names *f)
 {
 	bool c = f->families[INJECT_FAMILY_C] && strcmp(f->allocator, "glibc") != 0 &&
 		 strcmp(f->allocator, "musl") != 0;
@@ -205,12 +205,12 @@ static bool supplies_new(const struct found *f)
 	return c || f->families[INJECT_FAMILY_JEMALLOC];
 }
 
-void found_collect(struct target *t, const struct target_module *m, struct exports *x,
-		   bool is_static, struct found *ret)
+void module_names_collect(struct target *t, const struct target_module *m, struct exports *x,
+			  bool is_static, struct module_names *ret)
 {
 	struct collector c = {.target = t, .module = m, .f = ret};
 
-	*ret = (struct found){.is_static = is_static};
+	*ret = (struct module_names){.is_static = is_static};
 	collect_exports(&c, x);
 	collect_symbols(&c);
 	find_families(ret, c.inside != NULL);
@@ -219,13 +219,13 @@ void found_collect(struct target *t, const struct target_module *m, struct expor
 	ret->families[INJECT_FAMILY_LOADER] = is_static || !(m->flags & TARGET_MODULE_MAIN);
 }
 
-void found_release(struct found *f)
+void module_names_release(struct module_names *f)
 {
 	free(f->items);
-	*f = (struct found){.items = NULL};
+	*f = (struct module_names){.items = NULL};
 }
 
-bool found_counts(const struct found *f, const struct found_name *n)
+bool module_names_counts(const struct module_names *f, const struct module_name *n)
 {
 	enum inject_family family = n->name->family;
 
@@ -235,7 +235,7 @@ bool found_counts(const struct found *f, const struct found_name *n)
 	       (f->local_c && family != INJECT_FAMILY_LOADER);
 }
 
-const char *found_allocator(const struct found *f, const struct found_name *n)
+const char *module_names_allocator(const struct module_names *f, const struct module_name *n)
 {
 	switch (n->name->family) {
 	case INJECT_FAMILY_LOADER:
