@@ -298,3 +298,25 @@ int parse_count(const char *text, uint64_t *ret_n)
 	*ret_n = d.whole;
 	return 0;
 }
+
+int parse_hex(const char *text, uint64_t *ret_addr)
+{
+	uint64_t value = 0;
+	const char *p = text;
+
+	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))
+		p += 2;
+	if (!*p)
+		return -EINVAL;
+	for (; *p; p++) {
+		if (!isxdigit((unsigned char)*p))
+			return -EINVAL;
+		if (value >> 60)
+			return -ERANGE;
+		value = value << 4 |
+			(unsigned int)(isdigit((unsigned char)*p) ? *p - '0'
+								  : (*p | 0x20) - 'a' + 10);
+	}
+	*ret_addr = value;
+	return 0;
+}

@@ -36,5 +36,7 @@ int parse_size(const char *text, uint64_t *ret_bytes);
 int parse_duration(const char *text, uint64_t *ret_ns);
 /* A decimal number and nothing else. Same errors. */
 int parse_count(const char *text, uint64_t *ret_n);
+/* An address: hexadecimal, with "0x" before it or without, and nothing else. Same errors. */
+int parse_hex(const char *text, uint64_t *ret_addr);
 
 #endif

@@ -1,5 +1,4 @@
 /* seep blocks --at: the block that holds an address, its header, its neighbours, who made it. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +12,6 @@
 #include "model/lines.h"
 #include "model/sheet.h"
 #include "model/snapshot.h"
-
-static bool parse_address(const char *text, uint64_t *ret)
-{
-	const char *digits = text;
-	char *end;
-
-	if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
-		digits += 2;
-	if (!isxdigit((unsigned char)*digits))
-		return false;
-	errno = 0;
-	*ret = strtoull(digits, &end, 16);
-	return *end == 0 && errno == 0;
-}
 
 /* Where an address is that is in no block. */
 static int tell_nowhere(const struct blocks_source *s, uint64_t addr)
@@ -188,7 +173,7 @@ int blocks_at(const struct blocks_command *c)
 	uint64_t addr;
 	int status, err;
 
-	if (!parse_address(c->at, &addr))
+	if (parse_hex(c->at, &addr) < 0)
 		return cmd_usage_error("blocks", "--at: '%s' is not an address", c->at);
 	if (blocks_open(&s, c->target, &c->look, &wants, &e) < 0)
 		return cmd_fail(&e);

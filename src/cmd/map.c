@@ -102,19 +102,6 @@ static int read_options(struct map_command *m, int argc, char **argv, int *ret_f
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
-static int parse_address(const char *text, uint64_t *ret)
-{
-	const char *digits = text;
-
-	if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
-		digits += 2;
-	if (!*digits || strspn(digits, "0123456789abcdefABCDEF") != strlen(digits) ||
-	    strlen(digits) > 16)
-		return cmd_usage_error("map", "'%s' is not an address", text);
-	*ret = strtoull(digits, NULL, 16);
-	return EXIT_DONE;
-}
-
 static int check_options(struct map_command *m, int nr_targets)
 {
 	struct error e = {0};
@@ -130,7 +117,9 @@ static int check_options(struct map_command *m, int nr_targets)
 	m->view.limit = m->limit;
 	m->view.group = (enum map_group)m->group;
 	m->view.all_columns = m->format != SHOW_TEXT || m->view.sort;
-	return m->at_text ? parse_address(m->at_text, &m->at) : EXIT_DONE;
+	if (m->at_text && parse_hex(m->at_text, &m->at) < 0)
+		return cmd_usage_error("map", "'%s' is not an address", m->at_text);
+	return EXIT_DONE;
 }
 
 /* What is left of the terminal for the last column when all others that matter stand before it. */

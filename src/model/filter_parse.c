@@ -157,17 +157,6 @@ static int take_value(struct parser *p, struct str *value)
 	return value->len ? 0 : fail(p, start, "a value is missing");
 }
 
-/* "0x" and hexadecimal digits, nothing else. */
-static bool parse_hex(const char *text, uint64_t *ret)
-{
-	size_t digits = strspn(text + 2, "0123456789abcdefABCDEF");
-
-	if (digits == 0 || digits > 16 || text[2 + digits])
-		return false;
-	*ret = strtoull(text, NULL, 16);
-	return true;
-}
-
 static bool is_hex(const char *text)
 {
 	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
@@ -181,7 +170,7 @@ static bool parse_number(enum filter_value kind, const char *text, int64_t *ret)
 	if (*text == '-' || *text == '+')
 		text++;
 	if (is_hex(text))
-		read = parse_hex(text, &value);
+		read = parse_hex(text, &value) == 0;
 	else if (kind == FILTER_DURATION)
 		read = parse_duration(text, &value) == 0;
 	else
@@ -218,7 +207,7 @@ static int set_text(struct parser *p, struct filter_node *n, const char *at, con
 	int rc;
 
 	if (p->filter->grammar == &block_grammar && n->field == FIELD_HEAP && is_hex(text) &&
-	    parse_hex(text, &address))
+	    parse_hex(text, &address) == 0)
 		n->number = (int64_t)address;
 	/* A plain text needs no regex machine: strstr is ten times as fast. */
 	if (n->op == OP_SEARCH && n->field != FILTER_ANY && strpbrk(text, "\\^$.[]|()*+?{}")) {

@@ -140,13 +140,34 @@ static void plain_counts_are_read(void **state)
 	assert_int_equal(n, 20);
 }
 
+static void addresses_are_read(void **state)
+{
+	static const char *const bad[] = {"",	 "0x",	"0X", "x12", "0x12g",
+					  "12 ", " 12", "-1", "0x 1"};
+	uint64_t addr = 0;
+
+	(void)state;
+	assert_int_equal(parse_hex("7ffd5a3c1b20", &addr), 0);
+	assert_true(addr == 0x7ffd5a3c1b20);
+	assert_int_equal(parse_hex("0XABCdef0123456789", &addr), 0);
+	assert_true(addr == 0xabcdef0123456789);
+	assert_int_equal(parse_hex("0", &addr), 0);
+	assert_true(addr == 0);
+	assert_int_equal(parse_hex("0x00000000000000000000ff", &addr), 0);
+	assert_true(addr == 0xff);
+	assert_int_equal(parse_hex("10000000000000000", &addr), -ERANGE);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_hex(bad[i], &addr), -EINVAL);
+	assert_true(addr == 0xff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_read_well),	 cmocka_unit_test(rates_read_well),
 		cmocka_unit_test(counts_read_well),	 cmocka_unit_test(durations_read_well),
 		cmocka_unit_test(sizes_are_read),	 cmocka_unit_test(durations_are_read),
-		cmocka_unit_test(plain_counts_are_read),
+		cmocka_unit_test(plain_counts_are_read), cmocka_unit_test(addresses_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
