@@ -5,6 +5,7 @@
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
+#   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks, beside reading their bytes
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
 #   scripts/bench.sh leaks [MILLIONS]       leaks of so many random blocks, beside LeakSanitizer
 #   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks against reading their bytes
@@ -26,6 +27,10 @@ fi
 if [ "${1:-}" = look ]; then
 	shift
 	exec python3 -B "$here/../bench/look_pause.py" --build "$build" "$@"
+fi
+if [ "${1:-}" = walk ]; then
+	shift
+	exec python3 -B "$here/../bench/heap_walk.py" "$build" "$@"
 fi
 if [ "${1:-}" = map ]; then
 	shift
