@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "held_blocks.h"
+
 #define THREADS_MAX 64
 #define SLOTS 2000
 
@@ -39,50 +41,10 @@ static unsigned int nr_threads = 4, rounds = 20000;
 static void *shared[256];
 static void *big[6];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
-static char out[1 << 16];
-static size_t used;
-
-static void flush(void)
-{
-	for (size_t at = 0; at < used;) {
-		ssize_t n = write(STDOUT_FILENO, out + at, used - at);
-
-		if (n <= 0)
-			_exit(1);
-		at += (size_t)n;
-	}
-	used = 0;
-}
-
-static void put(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (used + len > sizeof(out))
-		flush();
-	memcpy(out + used, text, len);
-	used += len;
-}
-
-static void put_number(uint64_t n, unsigned int base)
-{
-	char digits[24];
-	size_t at = sizeof(digits) - 1;
-
-	digits[at] = '\0';
-	do {
-		digits[--at] = "0123456789abcdef"[n % base];
-		n /= base;
-	} while (n);
-	put(digits + at);
-}
 
 static uint64_t next(struct worker *w)
 {
-	w->seed ^= w->seed << 13;
-	w->seed ^= w->seed >> 7;
-	w->seed ^= w->seed << 17;
-	return w->seed;
+	return held_dice(&w->seed);
 }
 
 /* Mostly small, some large, a few beyond the size from which blocks are mapped. */
@@ -185,11 +147,7 @@ static void free_many(struct worker *w)
 		if (i % 3)
 			free(blocks[i]);
 	for (size_t i = 0; i < 20000; i += 3) {
-		put("0x");
-		put_number((uintptr_t)blocks[i], 16);
-		put(" ");
-		put_number(malloc_usable_size(blocks[i]), 10);
-		put("\n");
+		held_print(blocks[i]);
 	}
 }
 
@@ -197,11 +155,7 @@ static void print_block(void *p)
 {
 	if (!p)
 		return;
-	put("0x");
-	put_number((uintptr_t)p, 16);
-	put(" ");
-	put_number(malloc_usable_size(p), 10);
-	put("\n");
+	held_print(p);
 }
 
 static void print_blocks(void)
@@ -337,10 +291,7 @@ int main(int argc, char **argv)
 		pthread_create(&spinners[i].thread, NULL, spin, &spinners[i]);
 	}
 	print_blocks();
-	put("ready ");
-	put_number((uint64_t)getpid(), 10);
-	put("\n");
-	flush();
+	held_ready();
 	while (read(STDIN_FILENO, line, sizeof(line)) > 0)
 		continue;
 	return 0;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "held_blocks.h"
+
 #define THREADS_MAX 16
 #define SLOTS 3000
 
@@ -24,52 +26,10 @@ struct worker {
 
 static struct worker workers[THREADS_MAX + 1];
 static pthread_barrier_t done;
-static char out[1 << 16];
-static size_t used;
-
-static void flush(void)
-{
-	size_t at = 0;
-
-	while (at < used) {
-		ssize_t n = write(STDOUT_FILENO, out + at, used - at);
-
-		if (n <= 0)
-			_exit(1);
-		at += (size_t)n;
-	}
-	used = 0;
-}
-
-static void put(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (used + len > sizeof(out))
-		flush();
-	memcpy(out + used, text, len);
-	used += len;
-}
-
-static void put_number(uint64_t n, unsigned int base)
-{
-	char digits[24];
-	size_t at = sizeof(digits) - 1;
-
-	digits[at] = '\0';
-	do {
-		digits[--at] = "0123456789abcdef"[n % base];
-		n /= base;
-	} while (n);
-	put(digits + at);
-}
 
 static uint64_t next(struct worker *w)
 {
-	w->seed ^= w->seed << 13;
-	w->seed ^= w->seed >> 7;
-	w->seed ^= w->seed << 17;
-	return w->seed;
+	return held_dice(&w->seed);
 }
 
 /* Mostly small, some of every order up to a megabyte. */
@@ -144,17 +104,10 @@ static void print_all(unsigned int nr)
 
 			if (!p)
 				continue;
-			put("0x");
-			put_number((uintptr_t)p, 16);
-			put(" ");
-			put_number(malloc_usable_size(p), 10);
-			put("\n");
+			held_print(p);
 		}
 	}
-	put("ready ");
-	put_number((uint64_t)getpid(), 10);
-	put("\n");
-	flush();
+	held_ready();
 }
 
 int main(int argc, char **argv)
