@@ -364,7 +364,9 @@ static void je_describe(struct heaps *h, void *state, const struct heap_block *b
 		   x.state < 4 ? states[x.state] : "changing", (unsigned long long)x.record);
 	if (x.state != JE_ACTIVE)
 		return;
-	if (x.slab)
+	if (x.slab && x.index >= in->sizes.small)
+		str_printf(out, "slab of size class %u, which cannot be\n", x.index);
+	else if (x.slab)
 		str_printf(out, "slab of %u regions of %llu bytes, %u free; this is region %llu\n",
 			   je_regions(in, &x), (unsigned long long)in->sizes.bytes[x.index],
 			   x.nr_free,

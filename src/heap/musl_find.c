@@ -177,12 +177,28 @@ static int compare_addresses(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* Of a list that led back into itself: each area, and what is in it, once. Both are sorted. */
+static void drop_twins(struct musl *m)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->nr_areas; i++)
+		if (kept == 0 || m->areas[kept - 1] != m->areas[i])
+			m->areas[kept++] = m->areas[i];
+	m->nr_areas = kept;
+	kept = 0;
+	for (size_t i = 0; i < m->nr_groups; i++)
+		if (kept == 0 || m->groups[kept - 1].record != m->groups[i].record)
+			m->groups[kept++] = m->groups[i];
+	m->nr_groups = kept;
+}
+
 void musl_collect(struct musl *m, struct scatter *p)
 {
 	unsigned int slots = m->word == 8 ? 24 : 16, each = m->word == 8 ? 40 : 24;
 	struct places plain = places_of(m->word, false), moved = places_of(m->word, true);
 	uint8_t page[MUSL_AREA];
-	uint64_t area;
+	uint64_t area, mark = 0; /* of a circle: an area that comes again, at the latest here */
 
 	if (!scatter_word(p, m->context + plain.head, &area) ||
 	    !is_area(p, area, m->secret, m->word))
@@ -192,14 +208,17 @@ void musl_collect(struct musl *m, struct scatter *p)
 		ARRAY_PUSH(m->areas, m->nr_areas, m->cap_areas, area);
 		for (unsigned int at = slots; at + each <= MUSL_AREA; at += each)
 			add_group(m, p, area + at, page + at);
+		if ((m->nr_areas & (m->nr_areas - 1)) == 0)
+			mark = area;
 		area = load(page + 8, m->word);
-		if (m->nr_areas > 1 && area == m->areas[0])
+		if (area == mark)
 			break;
 	}
 	if (m->nr_groups)
 		qsort(m->groups, m->nr_groups, sizeof(*m->groups), compare_groups);
 	if (m->nr_areas)
 		qsort(m->areas, m->nr_areas, sizeof(*m->areas), compare_addresses);
+	drop_twins(m);
 }
 
 /*

@@ -111,7 +111,7 @@ static inline void musl_make(struct musl_image *m, unsigned int word, bool has_p
 	m->inner = m->group + 16 + 192 * MUSL_INNER;
 	m->t = fake_target_new(word, word == 8 ? EM_X86_64 : EM_386);
 	fake_target_map(m->t, m->data, 0x2000, rw, "");
-	fake_target_map(m->t, m->area, 4096, rw, "[heap]");
+	fake_target_map(m->t, m->area, 8192, rw, "[heap]");
 	fake_target_map(m->t, m->group, 4096, rw, "");
 	fake_target_map(m->t, m->direct, 40 * 4096, rw, "");
 	fake_target_module(m->t, "/lib/ld-musl-forged.so.1", m->data, m->data + 0x2000, 0);

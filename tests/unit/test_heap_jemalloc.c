@@ -217,13 +217,37 @@ static void described(void **state)
 	target_close(m.t);
 }
 
+/* A slab whose size class is none: it is in the walk as what it is, and can be asked about. */
+static void no_such_class(void **state)
+{
+	struct str text = STR_INIT;
+	struct heap_block b;
+	struct image m;
+	struct heaps *h;
+
+	(void)state;
+	image_make(&m, &kinds[3]);
+	for (unsigned int i = 0; i < 130; i++)
+		image_extent(&m, true, 0, kinds[3].of_32, 1);
+	image_word(&m, IMAGE_RECORDS + IMAGE_RECORD_BYTES,
+		   image_first_word(&kinds[3], true, 0, 255, 7));
+	assert_int_equal(heaps_find_with(m.t, only_jemalloc, &h, NULL), 0);
+	assert_int_equal(heaps_find_block(h, m.slab48 + 48 * 2 + 5, &b), 0);
+	assert_int_equal(b.state, BLOCK_OVERHEAD);
+	heaps_describe(h, &b, &text);
+	assert_non_null(strstr(text.data, "size class 255, which cannot be"));
+	str_release(&text);
+	heaps_free(h);
+	target_close(m.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_layout), cmocka_unit_test(wrong_count),
 		cmocka_unit_test(no_layout),	cmocka_unit_test(bad_cache),
 		cmocka_unit_test(no_cache),	cmocka_unit_test(described),
-		cmocka_unit_test(huge_extent),
+		cmocka_unit_test(huge_extent),	cmocka_unit_test(no_such_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,12 +153,39 @@ static void none(void **state)
 	target_close(m.t);
 }
 
+/* The list of areas leads back into itself, past its beginning: each area counts once. */
+static void areas_in_a_circle(void **state)
+{
+	struct musl_image m;
+	struct heaps *h;
+	uint64_t second;
+	size_t nr;
+	const struct heap_verdict *v;
+
+	(void)state;
+	musl_make(&m, 8, false);
+	second = m.area + 4096;
+	memcpy(fake_target_at(m.t, second), fake_target_at(m.t, m.area), 24);
+	musl_put(&m, m.area + 8, second, 8);
+	musl_put(&m, second + 8, second, 8);
+	assert_int_equal(heaps_find_with(m.t, only_musl, &h, NULL), 0);
+	assert_int_equal(heaps_nr(h), 2);
+	assert_int_equal(heaps_get(h, 0)->spans[0].end - m.area, 2 * 4096);
+	assert_int_equal(heaps_walk(h, HEAP_ALL, NULL, NULL, NULL), 0);
+	v = heaps_verdicts(h, &nr);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(v[i].expected, v[i].found);
+	heaps_free(h);
+	target_close(m.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wide),	       cmocka_unit_test(narrow),
 		cmocka_unit_test(described),   cmocka_unit_test(damaged),
-		cmocka_unit_test(lost_groups), cmocka_unit_test(none),
+		cmocka_unit_test(lost_groups), cmocka_unit_test(areas_in_a_circle),
+		cmocka_unit_test(none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
