@@ -45,6 +45,19 @@ static inline uint64_t arch_stack_pointer(void)
 }
 
 /*
+ * The caller of a function that has a frame pointer (__builtin_frame_address() makes it have one),
+ * as it will be after the return; System V ABI AMD64, figure 3.3.
+ */
+struct arch_caller {
+	uint64_t pc, sp, bp;
+};
+#define ARCH_CALLER()                                                                              \
+	({                                                                                         \
+		const uint64_t *frame_ = __builtin_frame_address(0);                               \
+		(struct arch_caller){frame_[1], (uint64_t)(frame_ + 2), frame_[0]};                \
+	})
+
+/*
  * Collects in what four words differ; offsets as in struct word_group. There is no branch for each:
  * those, and loads, are what the processor runs out of while it waits for memory.
  */

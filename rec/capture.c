@@ -234,14 +234,24 @@ static bool needs_bp(const struct frame *f, bool caller_bp_live)
 	return true;
 }
 
+/* The node that an outermost frame hangs on, given how the walk ended. */
+static inline uint32_t root_node(const struct thread *t, struct wire_header *h, uint32_t end)
+{
+	if (likely(t->root == WIRE_NODE_ROOT))
+		return end;
+	return end == WIRE_NODE_ROOT ? t->root : tree_child(h, t->root, end);
+}
+
 /* Moves the fresh frames over the joined ones; returns the innermost node. */
 static uint32_t push_fresh(struct capture *c)
 {
 	struct thread *t = c->t;
-	uint32_t n = (uint32_t)(c->join + 1), node = c->root, end = 0;
+	uint32_t n = (uint32_t)(c->join + 1), node, end = 0;
 	bool live = false;
 
-	if (n) {
+	if (!n) {
+		node = root_node(t, c->h, c->root);
+	} else {
 		node = t->frames[n - 1].node;
 		live = t->frames[n - 1].bp_live;
 		end = t->frames[n - 1].words_end;
@@ -287,8 +297,9 @@ uint32_t capture_stack(struct thread *t, struct wire_header *h, uint64_t pc, uin
 	};
 	uint32_t node;
 
-	if (unlikely(t->epoch != h->epoch)) {
+	if (unlikely(t->epoch != h->epoch || t->frames_root != t->root)) {
 		t->epoch = h->epoch;
+		t->frames_root = t->root;
 		t->frames_nr = 0;
 	}
 	walk_fresh(&c);
@@ -342,7 +353,7 @@ uint32_t capture_uncached(struct thread *t, struct wire_header *h, int level, ui
 	}
 	t->stack_low = low;
 	t->stack_high = high;
-	node = c.root;
+	node = root_node(t, h, c.root);
 	while (nr)
 		node = tree_child(h, node, pcs[--nr]);
 	return node;

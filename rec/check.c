@@ -73,6 +73,14 @@ static void complain(struct wire_header *h, const struct trace *t, int from, int
 			describe("seep  ", i, rec_places.nodes[node].pc & WIRE_PC_MASK);
 }
 
+/* Not a tag, nor what says why a stack ends. */
+static bool is_code(uint32_t node)
+{
+	uint64_t pc = rec_places.nodes[node].pc;
+
+	return pc >= WIRE_NODE_FIRST && !wire_pc_is_tag(pc);
+}
+
 void check_stack(struct wire_header *h, uint64_t pc, uint32_t node)
 {
 	struct trace *t = mine;
@@ -90,7 +98,7 @@ void check_stack(struct wire_header *h, uint64_t pc, uint32_t node)
 	_Unwind_Backtrace(collect, t);
 	while (from < t->nr && t->pc[from] != pc)
 		from++;
-	for (k = 0; n >= WIRE_NODE_FIRST && from + k < t->nr; k++, n = rec_places.nodes[n].parent)
+	for (k = 0; is_code(n) && from + k < t->nr; k++, n = rec_places.nodes[n].parent)
 		if ((rec_places.nodes[n].pc & WIRE_PC_MASK) != t->pc[from + k])
 			break;
 	__atomic_fetch_add(&h->checked_stacks, 1, __ATOMIC_RELAXED);
@@ -99,7 +107,8 @@ void check_stack(struct wire_header *h, uint64_t pc, uint32_t node)
 	while (t->nr > from + k && t->pc[t->nr - 1] <= 1)
 		t->nr--;
 	/* A cut stack ends early by design; any other must end where libgcc's does. */
-	if (n >= WIRE_NODE_FIRST || (n != WIRE_NODE_CUT && from + k < t->nr) || from == t->nr)
+	if (is_code(n) || (rec_places.nodes[n].pc != WIRE_NODE_CUT && from + k < t->nr) ||
+	    from == t->nr)
 		complain(h, t, from, k, node);
 out:
 	depth = 0;

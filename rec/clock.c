@@ -5,10 +5,12 @@
 
 #include "bytes.h"
 #include "elf_image.h"
+#include "wire/marks.h"
 
 static int (*ask)(int clock, struct timespec *ret);
+static uint32_t is_ours;
 
-void clock_start(void)
+void clock_find(void)
 {
 	for (struct link_map *lm = elf_link_maps(); lm; lm = lm->l_next)
 		if (lm->l_name && text_starts(lm->l_name, "linux-vdso"))
@@ -16,17 +18,36 @@ void clock_start(void)
 									  "__vdso_clock_gettime");
 }
 
-void clock_tick(struct wire_header *h)
+void clock_start(void)
+{
+	is_ours = 1;
+}
+
+static uint64_t now_ns(int clock)
 {
 	struct timespec ts;
-	uint64_t ns;
 
-	if (!ask || ask(CLOCK_MONOTONIC_COARSE, &ts))
-		return;
-	ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (!ask || ask(clock, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t clock_now_ns(const struct wire_header *h)
+{
+	uint64_t ns = now_ns(CLOCK_MONOTONIC);
+	uint32_t code, marks = wire_marks_nr(h);
+
+	if (ns)
+		return ns;
+	code = (uint32_t)(__atomic_load_n(&h->time_bits, __ATOMIC_RELAXED) >> WIRE_SLOT_TIME_SHIFT);
+	code = code > marks ? code - marks : 0;
+	return h->began_monotonic_ns + wire_time_decode_ms(code) * 1000000;
+}
+
+void clock_tick(struct wire_header *h)
+{
+	uint64_t ns = is_ours ? now_ns(CLOCK_MONOTONIC_COARSE) : 0;
+
 	if (ns > h->began_monotonic_ns)
-		__atomic_store_n(&h->time_bits,
-				 (uint64_t)wire_time_encode((ns - h->began_monotonic_ns) / 1000000)
-					 << WIRE_SLOT_TIME_SHIFT,
-				 __ATOMIC_RELAXED);
+		wire_clock_set(h, (ns - h->began_monotonic_ns) / 1000000);
 }

@@ -13,36 +13,35 @@
 
 unsigned char rec_new_records, rec_delete_records;
 
-/*
- * Brackets a change of the table that is not part of rec_allocated/rec_freed, maybe inside another
- * hook, which has decided for itself whether it is noted. NULL: not recording.
- */
-static struct wire_thread *begin(struct wire_header **ret_h, uint64_t sp, bool *ret_outer_logs)
+bool hook_begin(struct hook *k, uint64_t sp)
 {
-	bool logs;
 	struct wire_header *h = rec_gate.header;
 	struct wire_thread *w = rec_self.wire;
+	bool logs;
 
+	k->w = NULL;
 	if (!h || (!w && !(w = thread_get(h))))
-		return NULL;
-	if (!w->busy)
+		return false;
+	k->outer = w->busy;
+	if (!k->outer)
 		w->hook_sp = sp;
 	w->busy++;
 	barrier();
 	logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
-	*ret_outer_logs = thread_private(w)->logs;
+	k->outer_logs = thread_private(w)->logs;
 	thread_private(w)->logs = logs;
 	if (logs && w->busy == 1)
 		w->passes++;
-	*ret_h = h;
-	return w;
+	k->h = h;
+	k->w = w;
+	return true;
 }
 
-static void end(struct wire_thread *w, bool outer_logs)
+void hook_end(struct hook *k)
 {
-	thread_private(w)->logs = outer_logs;
+	thread_private(k->w)->logs = k->outer_logs;
 	barrier();
-	w->busy--;
+	k->w->busy--;
 }
 
 /*
@@ -51,25 +50,25 @@ static void end(struct wire_thread *w, bool outer_logs)
  */
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
-	bool seen = false, outer_logs = false;
+	bool seen = false;
+	struct hook k = {0};
 	struct wire_header *h = NULL;
-	struct wire_thread *w = old ? begin(&h, sp, &outer_logs) : NULL;
 	uint64_t *slot = NULL, marked = 0;
 	void *p;
 
-	if (w) {
+	if (old && hook_begin(&k, sp)) {
+		h = k.h;
 		marked = table_mark_moving(h, (uint64_t)old, &slot);
-		w->last_block = 0;
-		end(w, outer_logs);
+		k.w->last_block = 0;
+		hook_end(&k);
 	}
 	p = REAL(realloc, void *(*)(void *, size_t))(old, size);
-	w = h && rec_gate.header == h ? begin(&h, sp, &outer_logs) : NULL;
-	if (w) {
+	if (h && rec_gate.header == h && hook_begin(&k, sp)) {
 		if (p || size == 0) {
-			bool counts = mode_counts_free(h, w, (uint64_t)old, marked);
+			bool counts = mode_counts_free(h, k.w, (uint64_t)old, marked);
 
 			if (counts)
-				record_free_counted(h, w);
+				record_free_counted(h, k.w);
 			if (marked && (!p || p != old || table_slot_for(h, p, size) != slot))
 				table_moved(h, slot, marked);
 			else if (!marked && counts && h->dense_below)
@@ -80,7 +79,7 @@ HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64
 		/* A realloc that calls malloc and free by their symbols: they have been seen. */
 		if (p && p != old && table_find(h, (uint64_t)p))
 			seen = true;
-		end(w, outer_logs);
+		hook_end(&k);
 	}
 	return seen ? p : rec_allocated_wrapper(p, size, pc, sp, bp);
 }

@@ -168,6 +168,8 @@ static COLD void add_module(struct wire_header *h, const struct elf_found *f)
 	struct mark mark = mark_of(f);
 	uint32_t i;
 
+	if (f->link_map)
+		told_by_module(f->link_map);
 	if (revive(h, &mark))
 		return;
 	i = __atomic_load_n(&h->modules_nr, __ATOMIC_RELAXED);

@@ -18,6 +18,7 @@
  *   thread.c           per-thread state
  *   modules.c          which module was where, and what an unload invalidates
  *   stackmap.c         which memory is stack
+ *   told.c             what the program tells by include/seep/seep.h: marks.c, tags.c, pools.c
  *   session.c, elf.c   start: environment, shared mapping, the real functions
  *   at_exit.c          the end, where the launcher wants to see it
  */
@@ -63,6 +64,9 @@ struct cfi_scratch;
 /* Private part of a thread's state; the shared part (struct wire_thread) is at *wire. */
 struct thread {
 	struct wire_thread *wire;
+	uint32_t root;	      /* of its stacks: WIRE_NODE_ROOT, or the node of its innermost tag */
+	uint32_t frames_root; /* the same, of the cached stack */
+	struct tags *tags;    /* NULL: it never had any */
 	uint32_t scratch_temps;		  /* counted here, it counts for nobody */
 	uint32_t nested_nr;		  /* hooks inside a hook since anything else happened */
 	bool logs;			  /* the hook under way notes what it changes */
@@ -73,7 +77,8 @@ struct thread {
 	uint32_t sample_bits;		/* the mean that sample_left was drawn with */
 	uint64_t stack_low, stack_high; /* mapping that held the stack last */
 	uint8_t *arena, *arena_end;	/* for the words of records */
-	struct record_index *index;
+	struct record_index *index;	/* in use: its own, or that of its innermost tag */
+	struct record_index *own_index;
 	uint32_t records_nr; /* of wire->records, the empty one included */
 	uint32_t shapes_nr;
 	uint32_t epoch; /* of the cached stack */
@@ -114,8 +119,11 @@ struct places {
 	uint32_t *dense1; /* number + 1 of the dense chunk, by addr >> 24 */
 	struct wire_module *modules;
 	struct wire_undo *undo;
-	uint64_t *marks; /* a bit a slot, see table_known() */
+	uint64_t *known; /* a bit a slot, see table_known() */
 	uint64_t chunks; /* address of the first slot */
+	struct wire_mark *marks;
+	struct wire_tag *tags;
+	struct wire_pool_row *pools;
 	uint32_t nodes_cap;
 };
 extern struct places rec_places;
@@ -173,7 +181,8 @@ void tree_count_temps(struct wire_header *h, uint32_t node, uint64_t temps);
 uint32_t tree_sample_child(struct wire_header *h, uint32_t node, uint32_t bits);
 void tree_count_sample(struct wire_header *h, uint32_t node, uint64_t size, uint32_t bits);
 void tree_count_sample_temp(struct wire_header *h, uint32_t node, uint64_t size);
-void tree_flush_record(struct wire_header *h, struct wire_record *r);
+/* w: whose record it is, the calling thread. */
+void tree_flush_record(struct wire_header *h, struct wire_thread *w, struct wire_record *r);
 
 /* table.c; all expect the caller to own the block */
 void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
@@ -208,6 +217,18 @@ extern uint64_t rec_allocator_addr;
 
 /* mappings.c: mlock of every mapping but ours; false: not all of it was allowed */
 bool rec_lock_mappings(void);
+
+/* told.c: what the program tells by include/seep/seep.h */
+struct link_map;
+void told_start(void); /* from now on modules that want to tell something can */
+void told_by_module(struct link_map *lm);
+
+/* tags.c: forgets what it knew of the nodes of tags, and which are open */
+void tags_forget(struct thread *t);
+/* Number of this name in the table of tags; UINT32_MAX: no room. */
+uint32_t tags_number(struct wire_header *h, const char *name);
+/* All of a thread's indexes, one after the other: begins with *i = 0, ends with NULL. */
+struct record_index *tags_next_index(struct thread *t, uint32_t *i);
 
 /* undo.c */
 bool undo_log(struct wire_header *h, uint64_t key, uint64_t value); /* false: the log is full */

@@ -74,13 +74,16 @@ static void set_last_block(struct wire_thread *w, uint64_t addr)
 	w->last_block = addr;
 }
 
-/* While a snapshot is taken, counters stand still and its reader adds what the log says afterwards.
- */
-static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, uint32_t node)
+void record_count(struct wire_header *h, uint32_t node, uint64_t size)
 {
 	if (!hook_logs(h) ||
 	    !undo_log(h, (uint64_t)WIRE_UNDO_COUNT << WIRE_UNDO_KIND_SHIFT | node, size))
 		tree_count(h, node, size);
+}
+
+static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, uint32_t node)
+{
+	record_count(h, node, size);
 	table_insert_slow(h, addr, size, node);
 }
 
@@ -373,12 +376,12 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 	return rec_allocated(p, size, pc, sp, bp);
 }
 
-void record_free_counted(struct wire_header *h, struct wire_thread *w)
+void record_frees_counted(struct wire_header *h, struct wire_thread *w, uint64_t nr)
 {
 	if (hook_logs(h))
-		w->late_frees++;
+		w->late_frees += (uint32_t)nr;
 	else
-		w->frees++;
+		w->frees += nr;
 }
 
 /* A sampled block that nothing has happened since; while a snapshot is taken they are not counted.

@@ -133,6 +133,9 @@ static inline struct record_set *record_find_set(struct record_index *x,
 void remember_stack(struct thread *t, struct wire_header *h, uint64_t pc, uint64_t sp, uint64_t bp,
 		    uint32_t node);
 
+/* None of the other stacks in x is known any more; what they have counted stays with them. */
+void remember_no_shapes(struct thread *t, struct record_index *x);
+
 /*
  * Notes that the block at p, of `size` requested bytes, was allocated by the call that returns to
  * pc with stack pointer sp (after the return) and frame pointer bp. Returns p, which may be NULL.
@@ -145,8 +148,30 @@ void rec_freed(void *p);
 /* The same for a function that may go on to call another interposed one with p. */
 void rec_freed_wrapper(void *p);
 
-/* One more free, for finding those of unknown blocks. The caller is inside a hook. */
-void record_free_counted(struct wire_header *h, struct wire_thread *w);
+/* More frees, for finding those of unknown blocks. The caller is inside a hook. */
+void record_frees_counted(struct wire_header *h, struct wire_thread *w, uint64_t nr);
+static inline void record_free_counted(struct wire_header *h, struct wire_thread *w)
+{
+	record_frees_counted(h, w, 1);
+}
+/*
+ * Counts one more block of this node. While a snapshot is taken, counters stand still and its
+ * reader adds what the log says afterwards.
+ */
+void record_count(struct wire_header *h, uint32_t node, uint64_t size);
+
+/*
+ * Brackets a change of the tables that is not part of rec_allocated or rec_freed, maybe inside
+ * another hook, which has decided for itself whether it is noted.
+ */
+struct hook {
+	struct wire_header *h;
+	struct wire_thread *w;
+	bool outer_logs;
+	uint32_t outer; /* hooks around this one */
+};
+bool hook_begin(struct hook *k, uint64_t sp); /* false: not recording */
+void hook_end(struct hook *k);
 
 #ifdef REC_CHECK
 /* Compares the stack just recorded with libgcc's unwinder, frame by frame. */

@@ -100,19 +100,28 @@ static struct wire_record *record_new(struct thread *t, uint32_t *place)
 	if (t->records_nr >= WIRE_RECORDS_NR)
 		return NULL;
 	*place = t->records_nr++ * (uint32_t)sizeof(struct wire_record);
+	__atomic_store_n(&t->wire->records_nr, t->records_nr, __ATOMIC_RELEASE);
 	return record_at(t->wire, *place);
 }
 
 /* ---- sites ---- */
 
+void remember_no_shapes(struct thread *t, struct record_index *x)
+{
+	for (size_t i = 0; i < sizeof(x->sets) / sizeof(x->sets[0]); i++)
+		for (int k = 0; k < SET_WAYS; k++)
+			if (x->sets[i].record[k])
+				record_at(t->wire, x->sets[i].record[k])->shape = 0;
+}
+
 static uint32_t new_shape(struct thread *t)
 {
+	struct record_index *x;
+
 	/* Numbers that are used again might be in old records. */
 	if (++t->shapes_nr == 0) {
-		for (size_t i = 0; i < sizeof(t->index->sets) / sizeof(t->index->sets[0]); i++)
-			for (int k = 0; k < SET_WAYS; k++)
-				if (t->index->sets[i].record[k])
-					record_at(t->wire, t->index->sets[i].record[k])->shape = 0;
+		for (uint32_t i = 0; (x = tags_next_index(t, &i));)
+			remember_no_shapes(t, x);
 		t->shapes_nr = 1;
 	}
 	return t->shapes_nr;
@@ -133,7 +142,7 @@ static void remember_site(struct thread *t, struct wire_header *h, uint64_t pc, 
 	r->epoch = 0;
 	barrier();
 	if (r->pc != pc || r->sp != sp || r->node != node) {
-		tree_flush_record(h, r);
+		tree_flush_record(h, t->wire, r);
 		r->pc = pc;
 		r->sp = sp;
 		r->node = node;
@@ -187,7 +196,7 @@ static void take_way(struct thread *t, struct wire_header *h, struct record_set 
 	if (set->record[way]) {
 		worst->shape = 0;
 		barrier();
-		tree_flush_record(h, worst);
+		tree_flush_record(h, t->wire, worst);
 		worst->node = node;
 	}
 	set->tag[way] = tag;
@@ -218,7 +227,7 @@ static void remember_other(struct thread *t, struct wire_header *h, struct wire_
 	v->shape = 0;
 	barrier();
 	if (v->node != node)
-		tree_flush_record(h, v);
+		tree_flush_record(h, t->wire, v);
 	v->node = node;
 	if (!pack(t, v, sp, bp))
 		return;

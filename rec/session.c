@@ -338,8 +338,11 @@ static void set_places(uint8_t *base)
 		.dense1 = (uint32_t *)(base + h->dense1_off),
 		.modules = (struct wire_module *)(base + h->modules_off),
 		.undo = (struct wire_undo *)(base + h->undo_off),
-		.marks = (uint64_t *)(base + h->marks_off),
+		.known = (uint64_t *)(base + h->known_off),
 		.chunks = (uint64_t)base + h->chunks_off,
+		.marks = (struct wire_mark *)(base + h->marks_off),
+		.tags = (struct wire_tag *)(base + h->tags_off),
+		.pools = (struct wire_pool_row *)(base + h->pools_off),
 		.nodes_cap = h->nodes_cap,
 	};
 	rec_gate.level1 = (struct wire_level1 *)(base + h->level1_off);
@@ -383,6 +386,7 @@ static void open_gate(struct wire_header *h)
 	stackmap_learn_main(elf_stack_top());
 	thread_get(h);
 	__atomic_store_n(&rec_gate.header, h, __ATOMIC_RELEASE);
+	told_start();
 }
 
 static void begin(long fd)
@@ -456,6 +460,7 @@ HOOK void rec_start(void)
 	if (!ours)
 		__builtin_trap(); /* not loaded by any dynamic loader: nothing could be called */
 	resolve_all(ours);
+	clock_find();
 	rec_allocator_addr = (uint64_t)rec_real_malloc;
 	rec_new_records = rec_real__Znwm != (void *)rec_late__Znwm;
 	rec_delete_records =

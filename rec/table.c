@@ -70,7 +70,7 @@ static void mark(uint64_t slot)
 	uint64_t i = (slot - rec_places.chunks) >> 3;
 
 	if (!slot_marked(slot))
-		__atomic_fetch_or(&rec_places.marks[i >> 6], 1ull << (i & 63), __ATOMIC_RELAXED);
+		__atomic_fetch_or(&rec_places.known[i >> 6], 1ull << (i & 63), __ATOMIC_RELAXED);
 }
 
 static void unmark(uint64_t slot)
@@ -78,7 +78,7 @@ static void unmark(uint64_t slot)
 	uint64_t i = (slot - rec_places.chunks) >> 3;
 
 	if (slot_marked(slot))
-		__atomic_fetch_and(&rec_places.marks[i >> 6], ~(1ull << (i & 63)),
+		__atomic_fetch_and(&rec_places.known[i >> 6], ~(1ull << (i & 63)),
 				   __ATOMIC_RELAXED);
 }
 
@@ -320,6 +320,8 @@ static void uncount(struct wire_header *h, uint32_t node, uint64_t size)
 		return;
 	__atomic_fetch_sub(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&rec_places.extra[node].bytes, size, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&h->extra_blocks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&h->extra_bytes, size, __ATOMIC_RELAXED);
 }
 
 static void recount(struct wire_header *h, uint32_t node, uint64_t size)
@@ -329,6 +331,8 @@ static void recount(struct wire_header *h, uint32_t node, uint64_t size)
 		return;
 	__atomic_fetch_add(&rec_places.extra[node].blocks, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&rec_places.extra[node].bytes, size, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->extra_blocks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->extra_bytes, size, __ATOMIC_RELAXED);
 }
 
 bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
@@ -342,7 +346,7 @@ bool table_resize(struct wire_header *h, uint64_t addr, uint64_t size)
 	if (wire_pc_is_sample(rec_places.nodes[node].pc))
 		return true; /* chosen by the size that it was seen with first: that one counts */
 	old = table_size(*slot, addr);
-	if (rec_places.nodes[node].parent == WIRE_NODE_NO_CFI) {
+	if (rec_places.nodes[rec_places.nodes[node].parent].pc == WIRE_NODE_NO_CFI) {
 		uncount(h, node, old);
 		clear(h, slot);
 		return false;

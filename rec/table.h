@@ -62,7 +62,7 @@ static inline bool slot_marked(uint64_t slot)
 {
 	uint64_t i = (slot - rec_places.chunks) >> 3;
 
-	return rec_places.marks[i >> 6] >> (i & 63) & 1;
+	return rec_places.known[i >> 6] >> (i & 63) & 1;
 }
 
 uint64_t *table_known_dense(struct wire_header *h, uint64_t addr);
@@ -70,7 +70,7 @@ uint64_t *table_known_dense(struct wire_header *h, uint64_t addr);
 /*
  * Slot of a live block in either table, or NULL, as table_find(); but it looks only where something
  * may be: below the frontier, and into slots that are marked. Looking at a page makes the kernel
- * provide it, and is slow where it is cold; where few blocks are entered, the marks are all that is
+ * provide it, and is slow where it is cold; where few blocks are entered, the bits are all that is
  * looked at. (Of the dense table the first slot of a page has the mark of the page, which stays.)
  */
 static inline uint64_t *table_known(struct wire_header *h, uint64_t addr)

@@ -99,7 +99,7 @@ static struct thread *new_private(void)
 	p += 2 * FRAMES_MAX * sizeof(uint64_t);
 	t->scratch = (struct cfi_scratch *)p;
 	p += (2 * cfi_scratch_bytes() + 63) & ~63ul;
-	t->index = (struct record_index *)p;
+	t->index = t->own_index = (struct record_index *)p;
 	p += sizeof(struct record_index);
 	t->arena = p;
 	t->arena_end = p + ARENA_BYTES;
@@ -135,6 +135,8 @@ struct wire_thread *thread_get(struct wire_header *h)
 		return NULL;
 	t->wire = w;
 	t->frames_nr = 0;
+	tags_forget(t);
+	w->records_nr = t->records_nr;
 	t->stack_low = t->stack_high = 0;
 	t->logs = false;
 	w->private_part = (uint64_t)t;

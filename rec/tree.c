@@ -234,14 +234,16 @@ void tree_count_sample_temp(struct wire_header *h, uint32_t node, uint64_t size)
 	tree_count_temps(h, node, wire_sample_weight(size, bits));
 }
 
-void tree_flush_record(struct wire_header *h, struct wire_record *r)
+void tree_flush_record(struct wire_header *h, struct wire_thread *w, struct wire_record *r)
 {
 	if (!r->blocks)
 		return;
+	__atomic_store_n(&w->flushes_begun, w->flushes_begun + 1, __ATOMIC_SEQ_CST);
 	count(h, r->node, r->blocks, r->bytes);
 	if (r->temps)
 		tree_count_temps(h, r->node, r->temps);
 	r->bytes = 0;
 	r->blocks = 0;
 	r->temps = 0;
+	__atomic_store_n(&w->flushes_ended, w->flushes_ended + 1, __ATOMIC_RELEASE);
 }

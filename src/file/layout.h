@@ -2,8 +2,8 @@
  * Numbers of the .seep format, version 1, shared by its writer and its reader; doc/file-format.md
  * tells the same in prose. All integers in the file are little endian.
  *
- *   header | META STRS… MODS… SYMS… FRMS… NODE… STKS… HEAP… THRD… REGN… SPAN… CHCK… MODE… BLKS…
- *          | RFBL… RFED… RFOW… RFRT… RFPT… | META INDX | trailer
+ *   header | META STRS… MODS… SYMS… FRMS… NODE… STKS… MARK… GENS… HEAP… THRD… REGN… SPAN…
+ *          CHCK… MODE… BLKS… | RFBL… RFED… RFOW… RFRT… RFPT… | META INDX | trailer
  *
  * A chunk: magic type flags rows first_row raw_len packed_len | payload | checksum of these
  */

@@ -110,13 +110,15 @@ static void fill_ends(struct load *l)
 {
 	const struct snapshot *s = l->s;
 	const bool needed[TABLE_NR] = {
-		[TABLE_STRINGS] = s->nr_modules || s->nr_symbols || s->nr_threads ||
-				  s->nr_regions || s->nr_heaps || s->nr_checks || s->nr_ref_blocks,
+		[TABLE_STRINGS] = s->nr_marks || l->good_rows[TABLE_NODES] || s->nr_modules ||
+				  s->nr_symbols || s->nr_threads || s->nr_regions || s->nr_heaps ||
+				  s->nr_checks || s->nr_ref_blocks,
 		[TABLE_MODULES] = s->nr_frames || s->nr_regions,
 		[TABLE_SYMBOLS] = s->nr_frames,
 		[TABLE_FRAMES] = l->good_rows[TABLE_NODES],
 		[TABLE_NODES] = l->good_rows[TABLE_STACKS],
-		[TABLE_STACKS] = s->nr_blocks,
+		[TABLE_STACKS] = s->nr_blocks || s->nr_generations,
+		[TABLE_MARKS] = s->nr_generations,
 		[TABLE_HEAPS] = s->nr_blocks || s->nr_threads || s->nr_regions || s->nr_spans ||
 				s->nr_checks,
 		[TABLE_THREADS] = s->nr_regions,

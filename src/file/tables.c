@@ -46,6 +46,7 @@ static const struct column node_columns[] = {
 	FIELD(1, DELTA, struct stack_node, parent),
 	FIELD(2, DELTA, struct stack_node, frame),
 	FIELD(3, VARINT, struct stack_node, special),
+	LATER(4, VARINT, struct stack_node, tag, 0),
 };
 
 static const struct column stack_columns[] = {
@@ -58,6 +59,20 @@ static const struct column stack_columns[] = {
 	FIELD(7, VARINT, struct stack, temporary_blocks),
 	LATER(8, VARINT, struct stack, live_samples, 0),
 	LATER(9, VARINT, struct stack, total_samples, 0),
+};
+
+static const struct column mark_columns[] = {
+	FIELD(1, VARINT, struct mark, name),	    FIELD(2, DELTA, struct mark, monotonic_ns),
+	FIELD(3, VARINT, struct mark, counted),	    FIELD(4, VARINT, struct mark, total_blocks),
+	FIELD(5, VARINT, struct mark, total_bytes), FIELD(6, VARINT, struct mark, frees),
+};
+
+static const struct column generation_columns[] = {
+	FIELD(1, DELTA, struct generation_row, stack),
+	FIELD(2, VARINT, struct generation_row, generation),
+	FIELD(3, VARINT, struct generation_row, live_blocks),
+	FIELD(4, VARINT, struct generation_row, live_bytes),
+	FIELD(5, VARINT, struct generation_row, live_samples),
 };
 
 static const struct column thread_columns[] = {
@@ -194,6 +209,7 @@ static const struct frame blank_frame = {.module = NO_INDEX};
 static const struct symbol blank_symbol;
 static const struct stack_node blank_node = {.frame = NO_INDEX, .special = FRAME_UNKNOWN_STACK};
 static const struct stack blank_stack;
+static const struct mark blank_mark;
 static const struct heap_row blank_heap = {.parent = NO_INDEX, .kind = HEAP_UNKNOWN};
 static const struct thread_info blank_thread = {.heap = NO_INDEX};
 
@@ -222,6 +238,10 @@ const struct table tables[TABLE_NR] = {
 			      node_columns, &blank_node),
 	[TABLE_STACKS] = TABLE(FOURCC('S', 'T', 'K', 'S'), "stacks", 1u << 27, stacks,
 			       stack_columns, &blank_stack),
+	[TABLE_MARKS] = TABLE(FOURCC('M', 'A', 'R', 'K'), "marks", 1u << 20, marks, mark_columns,
+			      &blank_mark),
+	[TABLE_GENERATIONS] = TABLE(FOURCC('G', 'E', 'N', 'S'), "generations", 1u << 27,
+				    generations, generation_columns, NULL),
 	[TABLE_HEAPS] = TABLE(FOURCC('H', 'E', 'A', 'P'), "heaps", 1u << 24, heaps, heap_columns,
 			      &blank_heap),
 	[TABLE_THREADS] = TABLE(FOURCC('T', 'H', 'R', 'D'), "threads", 1u << 22, threads,
@@ -270,6 +290,7 @@ static const struct column meta_columns[] = {
 	LATER(26, VARINT, struct meta, unrecorded.blocks, 0),
 	LATER(27, VARINT, struct meta, unrecorded.bytes, 0),
 	LATER(28, VARINT, struct meta, unrecorded.frees, 0),
+	LATER(29, VARINT, struct meta, pooled_bytes, 0),
 	FIELD(32, VARINT, struct meta, losses.dropped_blocks),
 	FIELD(33, VARINT, struct meta, losses.dropped_bytes),
 	FIELD(34, VARINT, struct meta, losses.unknown_frees),
@@ -277,6 +298,8 @@ static const struct column meta_columns[] = {
 	FIELD(36, VARINT, struct meta, losses.cut_stacks),
 	FIELD(37, VARINT, struct meta, losses.stopped_stacks),
 	FIELD(38, VARINT, struct meta, losses.missing_stacks),
+	LATER(39, VARINT, struct meta, losses.lost_marks, 0),
+	LATER(40, VARINT, struct meta, losses.lost_tags, 0),
 	LATER(48, VARINT, struct meta, figures.rss, 0),
 	LATER(49, VARINT, struct meta, figures.peak_rss, 0),
 	LATER(50, VARINT, struct meta, figures.anonymous, 0),
@@ -311,6 +334,8 @@ static const struct column meta_columns[] = {
 	LATER(80, VARINT, struct meta, table_rows[TABLE_REF_ROOTS], 0),
 	LATER(81, VARINT, struct meta, table_rows[TABLE_REF_PATTERNS], 0),
 	LATER(82, VARINT, struct meta, table_rows[TABLE_MODES], 0),
+	LATER(83, VARINT, struct meta, table_rows[TABLE_MARKS], 0),
+	LATER(84, VARINT, struct meta, table_rows[TABLE_GENERATIONS], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
@@ -386,6 +411,7 @@ void meta_from_snapshot(struct meta *m, const struct snapshot *s)
 		.taken_monotonic_ns = s->taken_monotonic_ns,
 		.recording_since_ns = s->recording_since_ns,
 		.pause_ns = s->pause_ns,
+		.pooled_bytes = s->pooled_bytes,
 		.allocator = s->allocator,
 		.method = s->method,
 		.figures = s->figures,
@@ -415,6 +441,7 @@ void meta_to_snapshot(const struct meta *m, struct snapshot *s)
 	s->taken_monotonic_ns = m->taken_monotonic_ns;
 	s->recording_since_ns = m->recording_since_ns;
 	s->pause_ns = m->pause_ns;
+	s->pooled_bytes = m->pooled_bytes;
 	s->allocator = m->allocator;
 	s->method = m->method;
 	s->figures = m->figures;

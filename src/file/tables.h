@@ -18,6 +18,8 @@ enum table_id {
 	TABLE_FRAMES,
 	TABLE_NODES,
 	TABLE_STACKS,
+	TABLE_MARKS,
+	TABLE_GENERATIONS,
 	TABLE_HEAPS,
 	TABLE_THREADS,
 	TABLE_REGIONS,
@@ -74,6 +76,7 @@ enum meta_flags {
 struct meta {
 	struct identity identity;
 	uint64_t taken_realtime_ns, taken_monotonic_ns, recording_since_ns, pause_ns;
+	uint64_t pooled_bytes;
 	uint32_t allocator, method;
 	uint32_t flags; /* enum meta_flags */
 	struct process_figures figures;

@@ -9,6 +9,7 @@
 #include "model/lines.h"
 #include "model/listing.h"
 #include "model/site.h"
+#include "model/snapshot.h"
 
 static void add_numbers(struct str *out, const struct listing *l, const struct listing_row *row)
 {
@@ -22,9 +23,13 @@ static void add_numbers(struct str *out, const struct listing *l, const struct l
 		str_printf(out, ",%" PRIu64 ",%" PRIu64 ",", before->live_bytes,
 			   before->live_blocks);
 	}
-	str_printf(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%zu,",
-		   after->live_bytes, after->live_blocks, after->total_bytes, after->total_blocks,
-		   after->temporary_blocks, row->nr_changed);
+	str_printf(out, "%" PRIu64 ",%" PRIu64 ",", after->live_bytes, after->live_blocks);
+	if (l->after->survivors) /* it is not known how many there ever were */
+		str_add(out, ",,,");
+	else
+		str_printf(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", after->total_bytes,
+			   after->total_blocks, after->temporary_blocks);
+	str_printf(out, "%zu,", row->nr_changed);
 }
 
 static void add_site(struct str *out, const struct lines *lines)

@@ -12,8 +12,8 @@
 
 const char *listing_noun(enum listing_group group, uint64_t nr)
 {
-	static const char *const one[] = {"site", "stack", "module", "function"};
-	static const char *const many[] = {"sites", "stacks", "modules", "functions"};
+	static const char *const one[] = {"site", "stack", "module", "function", "tag"};
+	static const char *const many[] = {"sites", "stacks", "modules", "functions", "tags"};
 
 	return nr == 1 ? one[group] : many[group];
 }
@@ -83,6 +83,18 @@ static void add_both_ways(struct str *out, const struct listing *l)
 		   listing_noun(l->options.group, t->shrunk_rows));
 }
 
+static void add_instants(struct str *out, const struct listing *l)
+{
+	const char *from = strings_get(&l->before->strings, l->before->instant);
+	const char *to = strings_get(&l->after->strings, l->after->instant);
+
+	str_add(out, "from ");
+	text_printable(out, from, strlen(from));
+	str_add(out, " to ");
+	text_printable(out, to, strlen(to));
+	str_add(out, ": what was allocated then and is still there in the snapshot\n");
+}
+
 static void add_holdings(struct str *out, const struct snapshot *s)
 {
 	uint64_t since = s->recording_since_ns;
@@ -114,6 +126,8 @@ void headline_write(struct str *out, const struct listing *l, const struct palet
 	else
 		add_holdings(out, l->after);
 	str_printf(out, "%s\n", palette->reset);
+	if (l->before && l->after->survivors)
+		add_instants(out, l);
 	if (l->before)
 		add_both_ways(out, l);
 	else

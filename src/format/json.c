@@ -16,6 +16,7 @@
 static const char *const kind_names[] = {
 	[LINE_OWN] = "own",	      [LINE_LIBRARY] = "library", [LINE_ALLOCATOR] = "allocator",
 	[LINE_RECORDER] = "recorder", [LINE_STARTUP] = "startup", [LINE_MARK] = "mark",
+	[LINE_TAG] = "tag",
 };
 
 /* What was recorded when; figures with samples are estimates. */
@@ -45,6 +46,18 @@ static void add_modes(struct json *j, const struct snapshot *s)
 	json_close(j, ']');
 }
 
+static void add_marks(struct json *j, const struct snapshot *s)
+{
+	json_open(j, "marks", '[');
+	for (size_t i = 0; i < s->nr_marks; i++) {
+		json_open(j, NULL, '{');
+		json_text(j, "name", strings_get(&s->strings, s->marks[i].name));
+		json_count(j, "monotonic_ns", s->marks[i].monotonic_ns);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
 static void add_snapshot(struct json *j, const char *key, const struct snapshot *s,
 			 const char *file, const char *damage)
 {
@@ -61,12 +74,28 @@ static void add_snapshot(struct json *j, const char *key, const struct snapshot 
 	json_bool(j, "at_exit", s->at_exit);
 	json_count(j, "live_blocks", s->totals.live_blocks);
 	json_count(j, "live_bytes", s->totals.live_bytes);
-	json_count(j, "total_blocks", s->totals.total_blocks);
-	json_count(j, "total_bytes", s->totals.total_bytes);
+	if (s->survivors) {
+		json_text(j, "instant", strings_get(&s->strings, s->instant));
+		json_null(j, "total_blocks");
+		json_null(j, "total_bytes");
+	} else {
+		json_count(j, "total_blocks", s->totals.total_blocks);
+		json_count(j, "total_bytes", s->totals.total_bytes);
+	}
+	add_marks(j, s);
 	add_modes(j, s);
 	if (damage)
 		json_text(j, "damage", damage);
 	json_close(j, '}');
+}
+
+/* Of survivors it is not known how many there ever were. */
+static void add_ever(struct json *j, const struct listing *l, const char *key, uint64_t count)
+{
+	if (l->after->survivors)
+		json_null(j, key);
+	else
+		json_count(j, key, count);
 }
 
 static void add_diff_totals(struct json *j, const struct listing *l)
@@ -100,11 +129,12 @@ static void add_totals(struct json *j, const struct listing *l)
 	json_open(j, "totals", '{');
 	json_count(j, "live_blocks", l->after->totals.live_blocks);
 	json_count(j, "live_bytes", l->after->totals.live_bytes);
-	json_count(j, "total_blocks", l->after->totals.total_blocks);
-	json_count(j, "total_bytes", l->after->totals.total_bytes);
-	json_count(j, "freed_blocks", l->after->totals.freed_blocks);
-	json_count(j, "freed_bytes", l->after->totals.freed_bytes);
-	json_count(j, "temporary_blocks", l->after->totals.temporary_blocks);
+	add_ever(j, l, "total_blocks", l->after->totals.total_blocks);
+	add_ever(j, l, "total_bytes", l->after->totals.total_bytes);
+	add_ever(j, l, "freed_blocks", l->after->totals.freed_blocks);
+	add_ever(j, l, "freed_bytes", l->after->totals.freed_bytes);
+	add_ever(j, l, "temporary_blocks", l->after->totals.temporary_blocks);
+	json_count(j, "pooled_bytes", l->after->pooled_bytes);
 	if (l->before)
 		add_diff_totals(j, l);
 	json_count(j, "rows", l->nr_rows);
@@ -131,6 +161,8 @@ static void add_incomplete(struct json *j, const struct view *v)
 	json_count(j, "cut_stacks", losses->cut_stacks);
 	json_count(j, "stopped_stacks", losses->stopped_stacks);
 	json_count(j, "missing_stacks", losses->missing_stacks);
+	json_count(j, "lost_marks", losses->lost_marks);
+	json_count(j, "lost_tags", losses->lost_tags);
 	json_bool(j, "torn", losses->torn || (l->before && l->before->losses.torn));
 	json_bool(j, "damaged", v->before_damage || v->after_damage);
 	if (v->forced)
@@ -168,29 +200,29 @@ static void add_line(struct json *j, const char *key, const struct line *line)
 	str_release(&build_id);
 }
 
-static void add_counters(struct json *j, bool is_diff, uint64_t elapsed_ns,
-			 const struct counters *before, const struct counters *after)
+static void add_counters(struct json *j, const struct listing *l, const struct counters *before,
+			 const struct counters *after)
 {
 	int64_t bytes = change_bytes(before, after);
 
 	json_count(j, "live_blocks", after->live_blocks);
 	json_count(j, "live_bytes", after->live_bytes);
-	json_count(j, "total_blocks", after->total_blocks);
-	json_count(j, "total_bytes", after->total_bytes);
-	json_count(j, "temporary_blocks", after->temporary_blocks);
+	add_ever(j, l, "total_blocks", after->total_blocks);
+	add_ever(j, l, "total_bytes", after->total_bytes);
+	add_ever(j, l, "temporary_blocks", after->temporary_blocks);
 	json_count(j, "live_samples", after->live_samples);
-	json_count(j, "total_samples", after->total_samples);
-	if (!is_diff)
+	add_ever(j, l, "total_samples", after->total_samples);
+	if (!l->before)
 		return;
 	json_count(j, "live_blocks_before", before->live_blocks);
 	json_count(j, "live_bytes_before", before->live_bytes);
-	json_count(j, "total_blocks_before", before->total_blocks);
-	json_count(j, "total_bytes_before", before->total_bytes);
+	add_ever(j, l, "total_blocks_before", before->total_blocks);
+	add_ever(j, l, "total_bytes_before", before->total_bytes);
 	json_count(j, "live_samples_before", before->live_samples);
 	json_number(j, "delta_blocks", change_blocks(before, after));
 	json_number(j, "delta_bytes", bytes);
-	if (elapsed_ns)
-		json_real(j, "bytes_per_s", rate_of(bytes, elapsed_ns));
+	if (l->totals.elapsed_ns)
+		json_real(j, "bytes_per_s", rate_of(bytes, l->totals.elapsed_ns));
 	else
 		json_null(j, "bytes_per_s");
 }
@@ -201,7 +233,7 @@ static void add_stack(struct json *j, const struct listing *l, size_t member, st
 
 	json_open(j, NULL, '{');
 	json_count(j, "id", c->id);
-	add_counters(j, l->before != NULL, l->totals.elapsed_ns, &c->before, &c->after);
+	add_counters(j, l, &c->before, &c->after);
 	listing_lines(l, member, lines);
 	json_open(j, "frames", '[');
 	for (size_t i = 0; i < lines->nr; i++)
@@ -223,7 +255,7 @@ static void add_row(struct json *j, struct out *o, const struct listing *l, size
 	json_open(j, NULL, '{');
 	json_count(j, "rank", r + 1);
 	json_text(j, "name", name.data);
-	add_counters(j, l->before != NULL, l->totals.elapsed_ns, &row->before, &row->after);
+	add_counters(j, l, &row->before, &row->after);
 	add_line(j, "site", &lines->items[site.lead]);
 	if (site.inner != site.lead)
 		add_line(j, "through", &lines->items[site.inner]);
@@ -242,7 +274,7 @@ static void add_row(struct json *j, struct out *o, const struct listing *l, size
 int format_json(struct out *o, const struct view *v, const struct format_options *options,
 		struct error *e)
 {
-	static const char *const groups[] = {"site", "stack", "module", "function"};
+	static const char *const groups[] = {"site", "stack", "module", "function", "tag"};
 	const struct listing *l = v->listing;
 	struct lines lines;
 	struct json j;

@@ -128,6 +128,8 @@ static void note_losses(struct notes *n, const struct snapshot *s)
 		{l->unknown_frees, s->mode_changes || s->totals.total_samples
 					   ? "frees of blocks that were not recorded"
 					   : "frees of blocks older than the recording"},
+		{l->lost_marks, "marks not made, there being too many"},
+		{l->lost_tags, "scopes without their tag, there being too many names or levels"},
 	};
 
 	if (l->dropped_blocks)

@@ -144,7 +144,7 @@ static void add_fate(const struct text_view *t, const struct counters *before,
 {
 	uint64_t made = after->total_blocks - before->total_blocks, freed = 0;
 
-	if (after->total_blocks <= before->total_blocks)
+	if (after->total_blocks <= before->total_blocks || t->l->after->survivors)
 		return;
 	str_printf(t->out, "; allocated%s: %s", t->is_diff ? " meanwhile" : " ever",
 		   format_count(made).text);

@@ -53,7 +53,8 @@ void umdh_stack(struct str *out, const struct lines *lines)
 	for (size_t i = 0; i < lines->nr; i++) {
 		const struct line *line = &lines->items[i];
 
-		if (line->kind != LINE_RECORDER && line->kind != LINE_MARK)
+		if (line->kind != LINE_RECORDER && line->kind != LINE_MARK &&
+		    line->kind != LINE_TAG)
 			add_frame(out, line);
 	}
 }

@@ -109,12 +109,26 @@ void words_site(struct str *out, const struct lines *lines, const struct site *s
 	}
 }
 
+static void words_tags(struct str *out, const struct lines *lines)
+{
+	struct str tags = STR_INIT;
+
+	lines_tags(lines, &tags);
+	if (tags.len)
+		add_printable(out, tags.data);
+	else
+		str_add(out, "(no tag)");
+	str_release(&tags);
+}
+
 void words_face(struct str *out, enum listing_group group, const struct lines *lines, bool whole)
 {
 	struct site site = site_of(lines);
 	const struct line *lead = &lines->items[site.lead];
 
-	if (group == GROUP_FUNCTION)
+	if (group == GROUP_TAG)
+		words_tags(out, lines);
+	else if (group == GROUP_FUNCTION)
 		words_name(out, lead);
 	else if (group != GROUP_MODULE)
 		words_site(out, lines, &site, whole);

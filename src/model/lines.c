@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "model/snapshot.h"
 
 /* Deeper stacks than this can only come from a damaged or hostile file. */
@@ -28,6 +29,7 @@ static const char *const allocator_names[] = {
 	"pvalloc",
 	"free",
 	"cfree",
+	"seep_pool_alloc", /* include/seep/seep.h */
 	"mallocx",
 	"rallocx",
 	"xmalloc",
@@ -207,6 +209,14 @@ static void add_mark(struct lines *l, enum special_frame special)
 	line->special = (uint8_t)special;
 }
 
+static void add_tag(struct lines *l, const char *text)
+{
+	struct line *line = add_line(l);
+
+	line->kind = LINE_TAG;
+	line->function = text;
+}
+
 static void add_frame(struct lines *l, const struct snapshot *s, const struct frame *f,
 		      const struct wrapper_names *wrappers)
 {
@@ -268,6 +278,44 @@ static void find_bounds(struct lines *l)
 		l->outer--;
 }
 
+/*
+ * Tags stand together, before the start-up code that they are outside of: nobody reads that far.
+ */
+static void gather_tags(struct lines *l)
+{
+	size_t code = 0, tail;
+	struct line *tags;
+
+	for (size_t i = 0; i < l->nr; i++)
+		code += l->items[i].kind != LINE_TAG;
+	if (code == l->nr)
+		return;
+	tags = mem_alloc_array(l->nr - code, sizeof(*tags));
+	for (size_t i = 0, to = 0, t = 0; i < l->nr; i++) {
+		if (l->items[i].kind == LINE_TAG)
+			tags[t++] = l->items[i];
+		else
+			l->items[to++] = l->items[i];
+	}
+	for (tail = code; tail && is_tail(&l->items[tail - 1]);)
+		tail--;
+	memmove(&l->items[tail + l->nr - code], &l->items[tail], (code - tail) * sizeof(*tags));
+	memcpy(&l->items[tail], tags, (l->nr - code) * sizeof(*tags));
+	free(tags);
+}
+
+void lines_tags(const struct lines *l, struct str *out)
+{
+	bool any = false;
+
+	for (size_t i = l->nr; i-- > 0;) {
+		if (l->items[i].kind != LINE_TAG)
+			continue;
+		str_printf(out, "%s%s", any ? " " : "", l->items[i].function);
+		any = true;
+	}
+}
+
 void lines_of_stack(struct lines *l, const struct snapshot *s, uint32_t node,
 		    const struct wrapper_names *wrappers)
 {
@@ -275,7 +323,9 @@ void lines_of_stack(struct lines *l, const struct snapshot *s, uint32_t node,
 	while (node != 0 && node < s->nr_nodes && l->nr < LINES_MAX) {
 		const struct stack_node *n = &s->nodes[node];
 
-		if (n->special != FRAME_NONE)
+		if (n->special == FRAME_TAG)
+			add_tag(l, strings_get(&s->strings, n->tag));
+		else if (n->special != FRAME_NONE)
 			add_mark(l, n->special);
 		else if (n->frame < s->nr_frames)
 			add_frame(l, s, &s->frames[n->frame], wrappers);
@@ -285,5 +335,6 @@ void lines_of_stack(struct lines *l, const struct snapshot *s, uint32_t node,
 	}
 	if (l->nr == 0)
 		add_mark(l, FRAME_UNKNOWN_STACK);
+	gather_tags(l);
 	find_bounds(l);
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct snapshot;
+struct str;
 
 enum line_kind {
 	LINE_OWN,     /* code of the program or of its private libraries */
@@ -27,6 +28,7 @@ enum line_kind {
 	LINE_RECORDER,	/* seep's own */
 	LINE_STARTUP,	/* how every program and thread begins */
 	LINE_MARK,	/* no code: says why the stack ends here, see `special` */
+	LINE_TAG,	/* no code: a scope that the program has named; `function` is "[NAME]" */
 };
 
 struct line {
@@ -64,6 +66,9 @@ void lines_release(struct lines *l);
 /* Replaces the contents by the stack that ends at `node` of s. */
 void lines_of_stack(struct lines *l, const struct snapshot *s, uint32_t node,
 		    const struct wrapper_names *wrappers);
+
+/* Its tags, outermost first: "[request] [query]"; nothing where it has none. */
+void lines_tags(const struct lines *l, struct str *out);
 
 /* The part of a path after its last slash; "" stays "". */
 const char *path_base(const char *path);

@@ -106,6 +106,9 @@ static void group_key(const struct listing *l, size_t change, const struct lines
 	case GROUP_MODULE:
 		str_add(key, lead->module);
 		break;
+	case GROUP_TAG:
+		lines_tags(lines, key);
+		break;
 	case GROUP_FUNCTION:
 		if (lead->function[0]) {
 			str_printf(key, "%s\n%s", lead->module, lead->function);

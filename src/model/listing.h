@@ -22,7 +22,7 @@ struct filter;
 struct snapshot;
 struct suppressions;
 
-enum listing_group { GROUP_SITE, GROUP_STACK, GROUP_MODULE, GROUP_FUNCTION };
+enum listing_group { GROUP_SITE, GROUP_STACK, GROUP_MODULE, GROUP_FUNCTION, GROUP_TAG };
 /* The last two make sense in a report only. */
 enum listing_sort {
 	SORT_BYTES,

@@ -6,6 +6,8 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "model/load_told.h"
 #include "model/snapshot.h"
 #include "wire/sample.h"
 
@@ -17,11 +19,6 @@ struct loading {
 	struct map frames;	 /* recorder's pc (with its module number) -> index of frames */
 	uint64_t *live_weight;	 /* by recorder's node, of its live samples; NULL: there are none */
 };
-
-static uint64_t whole_blocks(uint64_t weights)
-{
-	return (weights >> WIRE_WEIGHT_SHIFT) + (weights >> (WIRE_WEIGHT_SHIFT - 1) & 1);
-}
 
 static bool is_system_path(const char *path)
 {
@@ -85,6 +82,8 @@ static void mark_used(const struct load_input *in, uint8_t *used)
 {
 	for (size_t i = 0; i < in->nr_blocks; i++)
 		used[in->blocks[i].node] = 1;
+	for (size_t i = 0; i < in->nr_pool_blocks; i++)
+		used[in->pool_blocks[i].node] = 1;
 	for (size_t i = in->nr_nodes; i-- > 1;) {
 		if (in->node_blocks[i] || (in->node_samples && in->node_samples[i]))
 			used[i] = 1;
@@ -93,9 +92,12 @@ static void mark_used(const struct load_input *in, uint8_t *used)
 	}
 }
 
-static uint8_t special_of(size_t node)
+/* By pc: the nodes of these kinds stand at the root, and once more below each tag. */
+static uint8_t special_of(uint64_t pc)
 {
-	switch (node) {
+	if (wire_pc_is_tag(pc))
+		return FRAME_TAG;
+	switch (pc) {
 	case WIRE_NODE_UNKNOWN:
 		return FRAME_UNKNOWN_STACK;
 	case WIRE_NODE_CUT:
@@ -106,6 +108,20 @@ static uint8_t special_of(size_t node)
 	return FRAME_NONE;
 }
 
+static uint32_t tag_text(struct loading *l, uint64_t pc)
+{
+	uint64_t number = pc & WIRE_PC_TAG_NUMBER;
+	const char *pool = (pc & WIRE_PC_TAG_POOL) == WIRE_PC_TAG_POOL ? "pool " : "";
+	const char *name = number < l->in->nr_tags ? l->in->tags[number].name : "";
+	struct str text = STR_INIT;
+	uint32_t id;
+
+	str_printf(&text, "[%s%s]", pool, name);
+	id = strings_add(&l->s->strings, text.data);
+	str_release(&text);
+	return id;
+}
+
 static void load_nodes(struct loading *l)
 {
 	const struct load_input *in = l->in;
@@ -114,11 +130,15 @@ static void load_nodes(struct loading *l)
 
 	mark_used(in, used);
 	for (size_t i = 1; i < in->nr_nodes; i++) {
-		struct stack_node n = {.special = special_of(i), .frame = NO_INDEX};
+		struct stack_node n = {.special = special_of(in->nodes[i].pc), .frame = NO_INDEX};
 
+		if (i < WIRE_NODE_FIRST)
+			n.special = special_of(i);
 		if (!used[i])
 			continue;
 		n.parent = l->node_to_node[i < WIRE_NODE_FIRST ? 0 : in->nodes[i].parent];
+		if (n.special == FRAME_TAG)
+			n.tag = tag_text(l, in->nodes[i].pc);
 		if (!n.special)
 			n.frame = frame_of(l, in->nodes[i].pc);
 		l->node_to_node[i] = (uint32_t)s->nr_nodes;
@@ -139,9 +159,9 @@ static uint32_t stack_of(struct loading *l, uint32_t node)
 	k.temporary_blocks = l->in->node_temps[node];
 	if (l->in->node_samples) {
 		k.total_samples = l->in->node_samples[node];
-		k.total_blocks += whole_blocks(l->in->sample_blocks[node]);
+		k.total_blocks += load_whole_blocks(l->in->sample_blocks[node]);
 		k.total_bytes += l->in->sample_bytes[node];
-		k.temporary_blocks += whole_blocks(l->in->sample_temps[node]);
+		k.temporary_blocks += load_whole_blocks(l->in->sample_temps[node]);
 	}
 	if (k.temporary_blocks > k.total_blocks)
 		k.temporary_blocks = k.total_blocks;
@@ -152,7 +172,9 @@ static uint32_t stack_of(struct loading *l, uint32_t node)
 
 static uint32_t age_ms(const struct load_input *in, uint32_t code)
 {
-	uint64_t since = in->header->began_monotonic_ns, ms, then = wire_time_decode_ms(code);
+	uint64_t since = in->header->began_monotonic_ns, ms;
+	uint32_t marks = load_generation(in, code);
+	uint64_t then = wire_time_decode_ms(code > marks ? code - marks : 0);
 
 	if (in->taken_monotonic_ns < since)
 		return UINT32_MAX;
@@ -161,22 +183,31 @@ static uint32_t age_ms(const struct load_input *in, uint32_t code)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
 }
 
-/* Weights are added up before they are rounded, as the recorder does: live is never above total. */
-static void add_live(struct loading *l, const struct wire_block *b, struct stack *k)
+/*
+ * One live block more; covered: bytes of it that blocks inside count. Returns its stack. Weights of
+ * samples are added up before they are rounded, as the recorder does: live is never above total.
+ */
+static uint32_t add_live(struct loading *l, struct load_generations *g, const struct wire_block *b,
+			 uint64_t covered)
 {
-	uint64_t weight;
+	uint32_t i = stack_of(l, b->node);
+	struct stack *k = &l->s->stacks[i];
+	uint64_t weight = WIRE_WEIGHT_ONE, bytes = b->size - covered;
 
-	if (!b->sampled) {
+	if (b->sampled) {
+		weight = wire_sample_weight(b->size, b->sampled - 1u);
+		bytes = wire_sample_bytes(b->size, weight);
+		if (!l->live_weight)
+			l->live_weight = mem_alloc_array(l->in->nr_nodes, sizeof(uint64_t));
+		l->live_weight[b->node] += weight;
+		k->live_samples++;
+	} else {
 		k->live_blocks++;
-		k->live_bytes += b->size;
-		return;
+		l->s->pooled_bytes += covered;
 	}
-	weight = wire_sample_weight(b->size, b->sampled - 1u);
-	if (!l->live_weight)
-		l->live_weight = mem_alloc_array(l->in->nr_nodes, sizeof(uint64_t));
-	l->live_weight[b->node] += weight;
-	k->live_bytes += wire_sample_bytes(b->size, weight);
-	k->live_samples++;
+	k->live_bytes += bytes;
+	load_generations_add(g, i, b, weight, bytes);
+	return i;
 }
 
 static void add_live_weights(struct loading *l)
@@ -184,7 +215,7 @@ static void add_live_weights(struct loading *l)
 	for (size_t i = 0; l->live_weight && i < l->in->nr_nodes; i++)
 		if (l->live_weight[i])
 			l->s->stacks[l->node_to_stack[i]].live_blocks +=
-				whole_blocks(l->live_weight[i]);
+				load_whole_blocks(l->live_weight[i]);
 }
 
 static int by_addr(const void *a, const void *b)
@@ -197,6 +228,8 @@ static int by_addr(const void *a, const void *b)
 static void load_blocks(struct loading *l)
 {
 	const struct load_input *in = l->in;
+	struct load_generations *g = load_generations_new(in);
+	uint64_t *covered = load_covered(in);
 	struct snapshot *s = l->s;
 
 	if (in->with_blocks) {
@@ -205,9 +238,8 @@ static void load_blocks(struct loading *l)
 	}
 	for (size_t i = 0; i < in->nr_blocks; i++) {
 		const struct wire_block *b = &in->blocks[i];
-		uint32_t k = stack_of(l, b->node);
+		uint32_t k = add_live(l, g, b, covered ? covered[i] : 0);
 
-		add_live(l, b, &s->stacks[k]);
 		if (in->with_blocks)
 			s->blocks[s->nr_blocks++] = (struct block){
 				.addr = b->addr,
@@ -218,10 +250,14 @@ static void load_blocks(struct loading *l)
 				.sampled = b->sampled,
 			};
 	}
+	for (size_t i = 0; i < in->nr_pool_blocks; i++)
+		add_live(l, g, &in->pool_blocks[i], covered[in->nr_blocks + i]);
 	add_live_weights(l);
 	if (in->with_blocks)
 		qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);
 	s->has_blocks = in->with_blocks;
+	load_generations_finish(g, s);
+	free(covered);
 }
 
 /* Stacks that are not whole, counted by what ends them at their outer end. */
@@ -230,7 +266,9 @@ static void count_stopped(struct snapshot *s)
 	uint8_t *root = mem_alloc(s->nr_nodes);
 
 	for (size_t i = 1; i < s->nr_nodes; i++)
-		root[i] = s->nodes[i].special ? s->nodes[i].special : root[s->nodes[i].parent];
+		root[i] = s->nodes[i].special && s->nodes[i].special != FRAME_TAG
+				  ? s->nodes[i].special
+				  : root[s->nodes[i].parent];
 	for (size_t i = 0; i < s->nr_stacks; i++) {
 		uint8_t r = root[s->stacks[i].node];
 
@@ -247,7 +285,8 @@ static uint64_t blocks_gone(const struct snapshot *s, const struct load_input *i
 
 	for (size_t i = 1; i < in->nr_nodes; i++)
 		gone += in->node_blocks[i] + (in->node_samples ? in->node_samples[i] : 0);
-	gone = gone > in->nr_blocks ? gone - in->nr_blocks : 0;
+	gone = gone > in->nr_blocks + in->nr_pool_blocks ? gone - in->nr_blocks - in->nr_pool_blocks
+							 : 0;
 	return gone > s->losses.dropped_blocks ? gone - s->losses.dropped_blocks : 0;
 }
 
@@ -307,6 +346,7 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	memset(l.node_to_stack, 0xff, in->nr_nodes * sizeof(uint32_t));
 	for (size_t i = 0; i < in->nr_modules; i++)
 		load_module(&l, &in->modules[i]);
+	load_marks(s, in);
 	load_nodes(&l);
 	load_blocks(&l);
 	for (size_t i = 1; i < in->nr_nodes; i++)
@@ -323,7 +363,7 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	load_modes(s, in);
 	count_stopped(s);
 	snapshot_sum(s);
-	s->losses.unknown_frees = unknown_frees(s, in);
+	s->losses.unknown_frees = unknown_frees(s, in) + h->unknown_pool_frees;
 	map_release(&l.frames);
 	free(l.node_to_stack);
 	free(l.node_to_node);

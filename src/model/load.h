@@ -19,6 +19,12 @@ struct load_input {
 	size_t nr_nodes;
 	const struct wire_block *blocks;
 	size_t nr_blocks;
+	const struct wire_block *pool_blocks;
+	size_t nr_pool_blocks;
+	const struct wire_mark *marks; /* ascending by code */
+	size_t nr_marks;
+	const struct wire_tag *tags;
+	size_t nr_tags;
 	const struct wire_module *modules;
 	size_t nr_modules;
 	uint64_t taken_monotonic_ns;
@@ -29,8 +35,8 @@ struct load_input {
 	int with_blocks; /* 0: counters only */
 };
 
-/* Fills modules, frames, nodes, stacks, blocks, losses and totals of an initialised, empty
- * snapshot. */
+/* Fills modules, frames, nodes, stacks, marks, generations, blocks, losses and totals of an
+ * initialised, empty snapshot. */
 void load_recording(struct snapshot *s, const struct load_input *in);
 
 #endif

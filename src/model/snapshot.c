@@ -33,6 +33,8 @@ void snapshot_release(struct snapshot *s)
 	free(s->nodes);
 	free(s->stacks);
 	free(s->blocks);
+	free(s->marks);
+	free(s->generations);
 	free(s->threads);
 	free(s->regions);
 	free(s->heaps);
@@ -77,6 +79,8 @@ void snapshot_sum(struct snapshot *s)
 	/* Blocks that were counted but found no room in the live table were not freed by that. */
 	t.freed_blocks = less(less(t.total_blocks, t.live_blocks), s->losses.dropped_blocks);
 	t.freed_bytes = less(less(t.total_bytes, t.live_bytes), s->losses.dropped_bytes);
+	/* Nor were those that a pool has handed on. */
+	t.freed_bytes = less(t.freed_bytes, s->pooled_bytes);
 	s->totals = t;
 }
 
@@ -185,5 +189,6 @@ double block_weight(const struct block *b)
 bool losses_any(const struct losses *l)
 {
 	return l->dropped_blocks || l->dropped_bytes || l->unknown_frees || l->lost_frees ||
-	       l->cut_stacks || l->stopped_stacks || l->missing_stacks || l->torn;
+	       l->cut_stacks || l->stopped_stacks || l->missing_stacks || l->lost_marks ||
+	       l->lost_tags || l->torn;
 }

@@ -15,6 +15,10 @@
  *
  *   stack[k] ── node ──▶ the innermost frame of an allocating call: counters of that stack
  *   block[b] ── stack ──▶ stack[k]            (live blocks, optional)
+ *
+ * A byte counts once: a block inside another (of a pool that the program makes of its own blocks)
+ * is taken off the live bytes of the stack of that one. Blocks of pools are in the figures of
+ * stacks and generations, not among the blocks.
  */
 #ifndef SEEP_MODEL_SNAPSHOT_H
 #define SEEP_MODEL_SNAPSHOT_H
@@ -80,17 +84,19 @@ struct symbol {
 	uint32_t offset; /* pc - start of the real function, bytes; of the outermost symbol only */
 };
 
-/* Parents come before children. Node 0 is the root. Some frames are marks, not code: */
+/* Parents come before children. Node 0 is the root. Some nodes are not code: */
 enum special_frame {
 	FRAME_NONE = 0,	     /* root */
 	FRAME_UNKNOWN_STACK, /* the recorder could not take a stack here (counted in losses) */
 	FRAME_CUT,    /* deeper frames were cut off (stack deeper than the recorder's limit) */
 	FRAME_NO_CFI, /* the unwinder had to stop: no unwind information for the caller */
+	FRAME_TAG,    /* a scope that the program has named, outside of all frames; they nest */
 };
 struct stack_node {
 	uint32_t parent; /* < own index */
 	uint32_t frame;	 /* index into frames, NO_INDEX when special != FRAME_NONE or root */
 	uint8_t special; /* enum special_frame */
+	uint32_t tag;	 /* of FRAME_TAG, string: "[request]"; else "" */
 };
 
 /*
@@ -104,6 +110,27 @@ struct stack {
 	uint64_t total_blocks, total_bytes; /* ever allocated here; realloc: a free + a new one */
 	uint64_t temporary_blocks; /* freed by the next allocator call of the same thread */
 	uint64_t live_samples, total_samples;
+};
+
+/* A named instant in a recording; what was counted until then. Marks lie in order of time. */
+struct mark {
+	uint32_t name;	 /* string */
+	uint8_t counted; /* 0: the totals are not known */
+	uint64_t monotonic_ns;
+	uint64_t total_blocks, total_bytes; /* allocated until then */
+	uint64_t frees;			    /* those of blocks never seen included */
+};
+
+/*
+ * What a stack holds of one generation: of blocks born after so many marks, and before the next.
+ * Where there are marks, the generations of a stack add up to its live figures (but for rounding,
+ * where there are samples).
+ */
+struct generation_row {
+	uint32_t stack;
+	uint32_t generation; /* 0 … nr_marks */
+	uint64_t live_blocks, live_bytes;
+	uint64_t live_samples;
 };
 
 #define SAMPLED_MAX 31 /* of struct block: a mean of 1 GiB */
@@ -176,6 +203,8 @@ struct losses {
 	uint64_t cut_stacks;	 /* deeper than the limit */
 	uint64_t stopped_stacks; /* unwinding stopped early: no unwind information */
 	uint64_t missing_stacks; /* no stack at all (tree full) */
+	uint64_t lost_marks;	 /* there was no room for them */
+	uint64_t lost_tags;	 /* scopes without a tag: too many names, or nested too deep */
 	bool torn; /* no consistent instant: counts may be off by the traffic during the copy */
 };
 
@@ -193,6 +222,8 @@ struct snapshot {
 	uint64_t taken_realtime_ns;  /* CLOCK_REALTIME */
 	uint64_t taken_monotonic_ns; /* CLOCK_MONOTONIC: the one for rates */
 	uint64_t recording_since_ns; /* CLOCK_MONOTONIC; 0: no recorder */
+	uint64_t pooled_bytes;	     /* of live blocks, what the program's pools have handed on: the
+				      * blocks there count it */
 	uint64_t pause_ns;	     /* how long the target stood still for this snapshot */
 	bool has_recorder;
 	bool has_blocks;
@@ -200,6 +231,9 @@ struct snapshot {
 	bool has_region_use; /* regions know their resident bytes */
 	bool has_references; /* ref_…: see model/references.h */
 	bool at_exit;	     /* taken when the process had ended */
+	/* Of an earlier instant, only what is still there of it (generations.h): totals are 0. */
+	bool survivors;
+	uint32_t instant; /* of survivors: string, "the beginning", "mark 'NAME'", "the snapshot" */
 	bool symbols_resolved;
 	uint32_t allocator; /* string: "glibc", "jemalloc", … "" unknown */
 	uint32_t method; /* string: how it was looked at ("frozen clone", "stopped", "live"); "" */
@@ -215,6 +249,10 @@ struct snapshot {
 	size_t nr_nodes, cap_nodes;
 	struct stack *stacks;
 	size_t nr_stacks, cap_stacks;
+	struct mark *marks;
+	size_t nr_marks, cap_marks;
+	struct generation_row *generations; /* ascending by stack, then generation */
+	size_t nr_generations, cap_generations;
 	struct block *blocks;
 	size_t nr_blocks, cap_blocks;
 	struct thread_info *threads;

@@ -60,8 +60,9 @@ static int check_strings(const struct strings *t, struct error *e)
 /* Everything that is named by a 32-bit index must leave NO_INDEX free. */
 static int check_counts(const struct snapshot *s, struct error *e)
 {
-	const size_t nrs[] = {s->strings.nr, s->nr_modules, s->nr_frames, s->nr_symbols,
-			      s->nr_nodes,   s->nr_stacks,  s->nr_heaps,  s->nr_threads};
+	const size_t nrs[] = {s->strings.nr, s->nr_modules, s->nr_frames,
+			      s->nr_symbols, s->nr_nodes,   s->nr_stacks,
+			      s->nr_heaps,   s->nr_threads, s->nr_marks};
 
 	for (size_t i = 0; i < sizeof(nrs) / sizeof(nrs[0]); i++)
 		if (nrs[i] >= NO_INDEX)
@@ -127,9 +128,11 @@ static int check_node(const struct snapshot *s, size_t i, struct error *e)
 		return error_set(e, -EINVAL, EXIT_FILE,
 				 "node %zu has parent %" PRIu32 ", which does not come before it",
 				 i, n->parent);
-	if (n->special > FRAME_NO_CFI)
+	if (n->special > FRAME_TAG)
 		return error_set(e, -EINVAL, EXIT_FILE, "node %zu is of unknown kind %u", i,
 				 n->special);
+	if (check_text(s, "node", i, n->tag, e))
+		return -EINVAL;
 	if (n->special == FRAME_NONE)
 		return check_index("node", i, "frame", n->frame, s->nr_frames, e);
 	if (n->frame != NO_INDEX)
@@ -276,6 +279,23 @@ static int check_region(const struct snapshot *s, size_t i, struct error *e)
 	return 0;
 }
 
+static int check_marks(const struct snapshot *s, struct error *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < s->nr_marks && !err; i++)
+		err = check_text(s, "mark", i, s->marks[i].name, e);
+	for (size_t i = 0; i < s->nr_generations && !err; i++) {
+		const struct generation_row *g = &s->generations[i];
+
+		err = check_index("generation", i, "stack", g->stack, s->nr_stacks, e);
+		if (!err)
+			err = check_index("generation", i, "generation", g->generation,
+					  s->nr_marks + 1, e);
+	}
+	return err;
+}
+
 static int check_memory(const struct snapshot *s, struct error *e)
 {
 	int err = 0;
@@ -307,6 +327,8 @@ int snapshot_check(const struct snapshot *s, struct error *e)
 		err = check_frames(s, e);
 	if (!err)
 		err = check_nodes(s, e);
+	if (!err)
+		err = check_marks(s, e);
 	if (!err)
 		err = check_heaps(s, e);
 	if (!err)

@@ -13,6 +13,7 @@
 #define KEY_NO_MODULE (1ULL << 32)
 #define KEY_SPECIAL (2ULL << 32)
 #define KEY_DANGLING (3ULL << 32)
+#define KEY_TAG (4ULL << 32)
 
 static struct pair_slot *find_slot(struct pair_slot *slots, size_t nr_slots, uint64_t a, uint64_t b)
 {
@@ -114,6 +115,18 @@ uint32_t *stack_ids_add_frames(struct stack_ids *t, const struct snapshot *s)
 	return ids;
 }
 
+/* What a node adds to its parent's chain. */
+static uint32_t number_of_node(struct stack_ids *t, const struct snapshot *s,
+			       const struct stack_node *node, const uint32_t *modules)
+{
+	if (node->special == FRAME_NONE)
+		return number_of_frame(t, s, node->frame, modules);
+	if (node->special == FRAME_TAG)
+		return number_of(&t->frames, KEY_TAG,
+				 strings_add(&t->modules, strings_get(&s->strings, node->tag)));
+	return number_of(&t->frames, KEY_SPECIAL, node->special);
+}
+
 uint32_t *stack_ids_add(struct stack_ids *t, const struct snapshot *s)
 {
 	uint32_t *ids = mem_alloc_array(s->nr_nodes, sizeof(*ids));
@@ -123,9 +136,7 @@ uint32_t *stack_ids_add(struct stack_ids *t, const struct snapshot *s)
 	ids[0] = number_of(&t->nodes, UINT64_MAX, 0);
 	for (size_t i = 1; i < s->nr_nodes; i++) {
 		const struct stack_node *node = &s->nodes[i];
-		uint32_t frame = node->special != FRAME_NONE
-					 ? number_of(&t->frames, KEY_SPECIAL, node->special)
-					 : number_of_frame(t, s, node->frame, modules);
+		uint32_t frame = number_of_node(t, s, node, modules);
 
 		ids[i] = number_of(&t->nodes, ids[node->parent], frame);
 	}

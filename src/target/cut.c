@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "target/cut_told.h"
 #include "target/table.h"
 #include "wire/sample.h"
 
@@ -31,6 +32,8 @@ struct reading {
 	uint32_t nr_chunks;
 	uint64_t late_frees; /* before this cut */
 	struct wire_unseen late_unseen;
+	uint32_t time_code; /* at it */
+	struct pool_rows pools;
 };
 
 static uint64_t now_ns(void)
@@ -90,6 +93,16 @@ static void settle_sample(const struct wire_header *l, struct wire_extra *extra,
 	__atomic_fetch_add(&x->samples, 1, __ATOMIC_RELAXED);
 }
 
+static void settle(struct reading *r, struct wire_extra *extra, uint64_t blocks, uint64_t bytes)
+{
+	struct wire_header *h = r->t->header;
+
+	__atomic_fetch_add(&extra->blocks, blocks, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&extra->bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->extra_blocks, blocks, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->extra_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 /* Puts right the counters of allocations that were only noted while a snapshot was under way. */
 static void settle_counts(struct reading *r)
 {
@@ -111,13 +124,10 @@ static void settle_counts(struct reading *r)
 			settle_sample(l, extra, node, size);
 		if (!(key & WIRE_UNDO_VALID) || node >= l->nodes_cap)
 			continue;
-		if (kind == WIRE_UNDO_COUNT) {
-			__atomic_fetch_add(&extra[node].blocks, 1, __ATOMIC_RELAXED);
-			__atomic_fetch_add(&extra[node].bytes, size, __ATOMIC_RELAXED);
-		} else if (kind == WIRE_UNDO_UNCOUNT) {
-			__atomic_fetch_sub(&extra[node].blocks, 1, __ATOMIC_RELAXED);
-			__atomic_fetch_sub(&extra[node].bytes, size, __ATOMIC_RELAXED);
-		}
+		if (kind == WIRE_UNDO_COUNT)
+			settle(r, &extra[node], 1, size);
+		else if (kind == WIRE_UNDO_UNCOUNT)
+			settle(r, &extra[node], (uint64_t)-1, -size);
 	}
 	munmap(extra, bytes);
 }
@@ -169,6 +179,9 @@ static void begin_cut(struct reading *r, bool ended)
 		if (!table_settle(r->t))
 			r->cut->torn = true;
 	}
+	r->time_code = (uint32_t)(__atomic_load_n(&h->time_bits, __ATOMIC_SEQ_CST) >>
+				  WIRE_SLOT_TIME_SHIFT) &
+		       WIRE_TIME_MAX;
 	r->cut->taken_monotonic_ns = now_ns();
 }
 
@@ -256,7 +269,8 @@ static void undo_slots(struct reading *r)
 
 	for (size_t i = r->nr_undo; i-- > 0;) {
 		key = r->undo[i].key;
-		if ((key & WIRE_UNDO_VALID) && key >> WIRE_UNDO_KIND_SHIFT == WIRE_UNDO_SLOT)
+		if ((key & WIRE_UNDO_VALID) && key >> WIRE_UNDO_KIND_SHIFT == WIRE_UNDO_SLOT &&
+		    (key & WIRE_UNDO_KEY_MASK) >= r->t->layout.chunks_off)
 			map_set(&before, key & WIRE_UNDO_KEY_MASK, r->undo[i].value);
 	}
 	for (size_t i = 0; i < r->nr_slots; i++) {
@@ -501,9 +515,13 @@ static int read_all(struct reading *r, struct error *e)
 	if (err == 0)
 		err = read_threads(r, e);
 	if (err == 0)
+		err = cut_read_pools(r->t, &r->pools, e);
+	if (err == 0)
 		err = read_undo(r, e);
 	if (err == 0)
 		err = read_modules(r, e);
+	if (err == 0)
+		err = cut_read_names(r->t, r->time_code, r->cut, e);
 	/* Not from the mapping: looking at a hole there would fill it. */
 	if (err == 0)
 		err = read_at(r, &r->cut->header, sizeof(r->cut->header), 0, e);
@@ -520,6 +538,7 @@ static void forget(struct reading *r)
 {
 	free(r->slots);
 	free(r->undo);
+	free(r->pools.rows);
 	cut_release(r->cut);
 	*r->cut = (struct cut){0};
 	*r = (struct reading){.t = r->t, .cut = r->cut};
@@ -540,14 +559,17 @@ int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e)
 		begin_cut(&r, ended);
 		err = read_all(&r, e);
 		complete = ended || !__atomic_load_n(&t->header->undo_lost, __ATOMIC_ACQUIRE);
-		if (!err)
+		if (!err) {
 			undo_slots(&r);
+			cut_undo_pools(t, &r.pools, r.undo, r.nr_undo);
+		}
 		end_cut(&r, ended);
 	}
 	table_unlock(t);
 	if (err == 0) {
 		cut.torn = cut.torn || !complete;
 		make_blocks(&r);
+		cut_make_pool_blocks(&r.pools, &cut);
 		cut.took_ns = now_ns() - began;
 		*ret = cut;
 	} else {
@@ -555,19 +577,6 @@ int table_cut(struct table *t, bool ended, struct cut *ret, struct error *e)
 	}
 	free(r.slots);
 	free(r.undo);
+	free(r.pools.rows);
 	return err;
-}
-
-void cut_release(struct cut *c)
-{
-	free(c->nodes);
-	free(c->node_blocks);
-	free(c->node_bytes);
-	free(c->node_temps);
-	free(c->node_samples);
-	free(c->sample_blocks);
-	free(c->sample_bytes);
-	free(c->sample_temps);
-	free(c->blocks);
-	free(c->modules);
 }

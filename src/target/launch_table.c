@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "target/launch.h"
 #include "wire/layout.h"
+#include "wire/marks.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
@@ -173,8 +174,7 @@ bool launch_table_tick(struct launch_table *t, uint64_t now_ns)
 {
 	uint64_t ms = (now_ns - t->began_ns) / 1000000;
 
-	__atomic_store_n(&t->header->time_bits,
-			 (uint64_t)wire_time_encode(ms) << WIRE_SLOT_TIME_SHIFT, __ATOMIC_RELAXED);
+	wire_clock_set(t->header, ms);
 	return ms < WIRE_MS_FINE;
 }
 

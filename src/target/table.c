@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "target/maps.h"
 #include "target/process.h"
+#include "wire/marks.h"
 
 /* Does [off, off + nr * size) lie inside the file and behind the header? */
 static bool area_fits(const struct wire_header *h, uint64_t off, uint64_t nr, uint64_t size)
@@ -36,6 +37,12 @@ static bool layout_fits(const struct wire_header *h)
 	       area_fits(h, h->extra_off, h->nodes_cap, sizeof(struct wire_extra)) &&
 	       area_fits(h, h->threads_off, h->threads_cap, h->thread_stride) &&
 	       area_fits(h, h->undo_off, h->undo_cap, sizeof(struct wire_undo)) &&
+	       h->marks_cap <= WIRE_MARKS_CAP && h->tags_cap <= WIRE_TAGS_CAP &&
+	       h->pool_levels <= WIRE_POOL_LEVELS && h->marks_off % _Alignof(uint64_t) == 0 &&
+	       area_fits(h, h->marks_off, h->marks_cap, sizeof(struct wire_mark)) &&
+	       area_fits(h, h->tags_off, h->tags_cap, sizeof(struct wire_tag)) &&
+	       area_fits(h, h->pools_off, wire_pool_first(h->pool_levels),
+			 sizeof(struct wire_pool_row)) &&
 	       area_fits(h, h->chunks_off, h->chunks_cap, WIRE_CHUNK_BYTES);
 }
 
@@ -134,11 +141,7 @@ static void set_clock(struct table *t)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	if (now_ns > t->layout.began_monotonic_ns)
-		__atomic_store_n(&t->header->time_bits,
-				 (uint64_t)wire_time_encode(
-					 (now_ns - t->layout.began_monotonic_ns) / 1000000)
-					 << WIRE_SLOT_TIME_SHIFT,
-				 __ATOMIC_RELAXED);
+		wire_clock_set(t->header, (now_ns - t->layout.began_monotonic_ns) / 1000000);
 }
 
 static int open_by_mapping(int32_t pid, const struct map *m)

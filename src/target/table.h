@@ -50,6 +50,12 @@ struct cut {
 	struct wire_unseen unseen; /* while the recording was off */
 	struct wire_block *blocks; /* live, ascending by file position; node < nr_nodes, checked */
 	size_t nr_blocks;
+	struct wire_block *pool_blocks; /* of the program's pools; maybe inside others */
+	size_t nr_pool_blocks;
+	struct wire_mark *marks; /* that were there, ascending by code, names end */
+	size_t nr_marks;
+	struct wire_tag *tags; /* names end; "" where one is not known */
+	size_t nr_tags;
 	struct wire_module *modules;
 	size_t nr_modules;
 	uint64_t broken_rows; /* left out because they made no sense */

@@ -33,7 +33,7 @@ static inline uint64_t wire_place(uint64_t *end, uint64_t bytes, uint64_t align)
 /* Everything in front of the live table, which will have at most so many chunks. */
 static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 				unsigned int index_bits, unsigned int threads, unsigned int undo,
-				uint64_t chunks)
+				unsigned int pool_levels, uint64_t chunks)
 {
 	uint64_t end = sizeof(*h);
 
@@ -51,7 +51,14 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 	h->index_off = wire_place(&end, sizeof(uint64_t) << h->index_bits, WIRE_PAGE);
 	h->threads_off = wire_place(&end, h->threads_cap * h->thread_stride, WIRE_PAGE);
 	h->undo_off = wire_place(&end, h->undo_cap * sizeof(struct wire_undo), WIRE_PAGE);
-	h->marks_off = wire_place(&end, chunks * (WIRE_CHUNK_BYTES / 8 / 8), WIRE_PAGE);
+	h->known_off = wire_place(&end, chunks * (WIRE_CHUNK_BYTES / 8 / 8), WIRE_PAGE);
+	h->marks_cap = WIRE_MARKS_CAP;
+	h->marks_off = wire_place(&end, h->marks_cap * sizeof(struct wire_mark), WIRE_PAGE);
+	h->tags_cap = WIRE_TAGS_CAP;
+	h->tags_off = wire_place(&end, h->tags_cap * sizeof(struct wire_tag), WIRE_PAGE);
+	h->pool_levels = pool_levels;
+	h->pools_off = wire_place(&end, wire_pool_first(pool_levels) * sizeof(struct wire_pool_row),
+				  WIRE_PAGE);
 	h->level1_off = wire_place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), WIRE_PAGE);
 	h->dense1_off = wire_place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), WIRE_PAGE);
 	h->chunks_off = wire_place(&end, 0, WIRE_CHUNK_BYTES);
@@ -74,13 +81,13 @@ static inline uint64_t wire_wanted_chunks(uint64_t ram_bytes)
 static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes)
 {
 	static const struct {
-		uint32_t node_bits, index_bits, threads, undo;
+		uint32_t node_bits, index_bits, threads, undo, pool_levels;
 	} caps[] = {
-		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20},
-		{22, 20, 2048, 1u << 20},
-		{20, 18, 256, 256u << 10},
-		{18, 17, 64, 128u << 10},
-		{17, 15, 16, 32u << 10},
+		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20, WIRE_POOL_LEVELS},
+		{22, 20, 2048, 1u << 20, WIRE_POOL_LEVELS - 1},
+		{20, 18, 256, 256u << 10, WIRE_POOL_LEVELS - 2},
+		{18, 17, 64, 128u << 10, WIRE_POOL_LEVELS - 4},
+		{17, 15, 16, 32u << 10, WIRE_POOL_LEVELS - 5},
 	};
 	uint64_t chunks, most = limit_bytes / WIRE_CHUNK_BYTES;
 
@@ -88,7 +95,7 @@ static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64
 		most = wire_wanted_chunks(ram_bytes);
 	for (unsigned int i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		wire_lay_out(h, caps[i].node_bits, caps[i].index_bits, caps[i].threads,
-			     caps[i].undo, most);
+			     caps[i].undo, caps[i].pool_levels, most);
 		if (h->chunks_off <= limit_bytes / 2)
 			break;
 	}

@@ -11,7 +11,10 @@
  *   index_off    uint64_t[1 << index_bits]     overflow index of the tree; the recorder's own
  *   threads_off  struct wire_thread[]          stride thread_stride; counts not yet in nodes
  *   undo_off     struct wire_undo[]            what changed since a snapshot began
- *   marks_off    uint64_t[]                    a bit a slot: see table_known(); the recorder's own
+ *   known_off    uint64_t[]                    a bit a slot: see table_known(); the recorder's own
+ *   marks_off    struct wire_mark[]            named instants (wire/marks.h)
+ *   tags_off     struct wire_tag[]             names of scopes
+ *   pools_off    struct wire_pool_row[]        pools of the program's own, and their blocks
  *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
  *   dense1_off   uint32_t[]                    [WIRE_DENSE1_NR]; dense chunk number + 1, 0 none
  *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
@@ -37,7 +40,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -62,11 +65,14 @@
 /*
  * Time codes: milliseconds since the recording began, finer when young: steps of 16 ms for the
  * first 2^17 codes (35 min), then 1 s for 2^17 (36 h), then 64 s for the rest (190 days), then
- * stuck.
+ * stuck. To that is added the number of marks so far, so that no block has the code of one on the
+ * other side of a mark; there are codes left for all of them.
  */
+#define WIRE_MARKS_CAP 4096u
 #define WIRE_TIME_FINE (1u << 17)
 #define WIRE_TIME_MIDDLE (2u << 17)
 #define WIRE_TIME_MAX ((1u << WIRE_TIME_BITS) - 1)
+#define WIRE_TIME_LAST (WIRE_TIME_MAX - 2 * WIRE_MARKS_CAP)
 #define WIRE_MS_FINE (16ull * WIRE_TIME_FINE)
 #define WIRE_MS_MIDDLE (WIRE_MS_FINE + 1000ull * (1u << 17))
 
@@ -79,7 +85,7 @@ static inline uint32_t wire_time_encode(uint64_t ms)
 	if (ms < WIRE_MS_MIDDLE)
 		return WIRE_TIME_FINE + (uint32_t)((ms - WIRE_MS_FINE) / 1000);
 	code = WIRE_TIME_MIDDLE + (ms - WIRE_MS_MIDDLE) / 64000;
-	return code > WIRE_TIME_MAX ? WIRE_TIME_MAX : (uint32_t)code;
+	return code > WIRE_TIME_LAST ? WIRE_TIME_LAST : (uint32_t)code;
 }
 
 static inline uint64_t wire_time_decode_ms(uint32_t code)
@@ -103,6 +109,21 @@ enum wire_special {
 
 #define WIRE_PC_BITS 48
 #define WIRE_PC_MASK ((1ull << WIRE_PC_BITS) - 1)
+
+/*
+ * A node of this pc and a number in its lower bits is no code but a tag: see struct wire_tag. Tags
+ * of scopes are children of the root or of each other, and below them WIRE_NODE_CUT and
+ * WIRE_NODE_NO_CFI have nodes of their own, with the same pc. The tag of a pool that has a name
+ * stands at the inner end of the stacks of its blocks.
+ */
+#define WIRE_PC_TAG (0xfffeull << WIRE_PC_BITS)
+#define WIRE_PC_TAG_POOL (WIRE_PC_TAG | 1ull << 32)
+#define WIRE_PC_TAG_NUMBER ((1ull << 32) - 1)
+
+static inline int wire_pc_is_tag(uint64_t pc)
+{
+	return pc >> WIRE_PC_BITS == WIRE_PC_TAG >> WIRE_PC_BITS;
+}
 
 /*
  * pc: return address; bits 48 … 63: 0 while its module is loaded, else 1 + index of the (unloaded)
@@ -201,6 +222,72 @@ struct wire_record {
 };
 _Static_assert(sizeof(struct wire_record) == 64, "one cache line");
 
+enum wire_entry_state {
+	WIRE_ENTRY_EMPTY = 0,
+	WIRE_ENTRY_WRITING,
+	WIRE_ENTRY_DONE,
+};
+
+/*
+ * A named instant. Blocks of its code and above are younger, those below are older. What was
+ * allocated and freed before it is known unless a snapshot or an unruly thread was in the way.
+ */
+#define WIRE_MARK_NAME_MAX 80
+struct wire_mark {
+	uint32_t state; /* enum wire_entry_state */
+	uint32_t code;	/* see wire_clock_mark() */
+	uint64_t monotonic_ns;
+	uint64_t blocks, bytes, frees; /* of which never seen blocks are not told apart */
+	char name[WIRE_MARK_NAME_MAX];
+	uint32_t counted; /* 0: blocks, bytes and frees are not known */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct wire_mark) == 128, "no holes");
+
+/* A name: of scopes, or of pools. */
+#define WIRE_TAGS_CAP 1024u
+struct wire_tag {
+	uint32_t state; /* enum wire_entry_state */
+	char name[60];
+};
+_Static_assert(sizeof(struct wire_tag) == 64, "no holes");
+
+/*
+ * Pools: a hash table in levels, each four times as large as the one before, of buckets. A row
+ * that is looked for is in the bucket of its address on one of the levels in use; a new one goes
+ * into the first of these with room.
+ *
+ *   key    address, and which kind of row; 0 free
+ *   block: size, stack and time as in a slot, owner: number of the pool's row << 40 | its
+ *          generation. The pool being reset or gone, its generation is no more, nor is the block.
+ *   pool:  owner: generation, never the same twice; stack: number of its name's tag + 1, or 0;
+ *          size: blocks that it has
+ */
+#define WIRE_POOL_LEVELS 7
+#define WIRE_POOL_FIRST_BITS 10
+#define WIRE_POOL_STEP_BITS 2
+#define WIRE_POOL_BUCKET 8
+#define WIRE_POOL_GENERATION_BITS 40
+#define WIRE_POOL_GENERATION_MASK ((1ull << WIRE_POOL_GENERATION_BITS) - 1)
+#define WIRE_POOL_KEY_BLOCK (1ull << 62)
+#define WIRE_POOL_KEY_POOL (2ull << 62)
+#define WIRE_POOL_KEY_KIND (3ull << 62)
+#define WIRE_POOL_KEY_WRITING 1ull
+struct wire_pool_row {
+	uint64_t key, stack, size, owner;
+};
+_Static_assert(sizeof(struct wire_pool_row) == 32, "no holes");
+
+/* Number of the first row of a level. */
+static inline uint64_t wire_pool_first(unsigned int level)
+{
+	uint64_t first = 0;
+
+	for (unsigned int i = 0; i < level; i++)
+		first += 1ull << (WIRE_POOL_FIRST_BITS + i * WIRE_POOL_STEP_BITS);
+	return first;
+}
+
 #define WIRE_THREADS_MAX 8192
 #define WIRE_CHUNKS_MAX 16384
 /* Handed out in this order; the first one stays empty. See rec/record.h. */
@@ -216,7 +303,7 @@ struct wire_unseen {
 
 /*
  * One thread's state. A reader looks at tid, busy, passes, pending_*, frees, unseen and records;
- * the rest is the recorder's.
+ * who makes a mark, at records_nr and flushes_*, too; the rest is the recorder's.
  *
  * frees and late_frees count frees where the table is cleared without looking (dense_below is 0);
  * late ones came while a snapshot was under way. All frees less all blocks that are gone were of
@@ -235,11 +322,15 @@ struct wire_thread {
 	uint64_t last_temps;   /* recorder's address: counter to bump if the next call frees it */
 	uint64_t hook_sp;      /* stack pointer of the hook that set busy */
 	uint64_t private_part; /* recorder's address */
+	/* a line that a plain malloc or free does not touch */
+	uint32_t records_nr;		       /* of those below that may hold counts */
+	uint32_t flushes_begun, flushes_ended; /* equal unless counts are on their way to a node */
+	uint8_t pad[52];
 	struct wire_record records[WIRE_RECORDS_NR];
 	struct wire_unseen unseen[2];
 	uint64_t unused[2];
 };
-_Static_assert(sizeof(struct wire_thread) == 128 + 64 * WIRE_RECORDS_NR, "no holes");
+_Static_assert(sizeof(struct wire_thread) == 192 + 64 * WIRE_RECORDS_NR, "no holes");
 
 /*
  * Where the recorder has mapped the chunk of a 64 MiB stretch of addresses. Pages of slots below
@@ -329,20 +420,21 @@ struct wire_header {
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
 	uint64_t modules_off, nodes_off, counts_off, extra_off, index_off, threads_off, undo_off;
-	uint64_t marks_off, level1_off, dense1_off, chunks_off;
+	uint64_t known_off, marks_off, tags_off, pools_off, level1_off, dense1_off, chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
+	uint32_t marks_cap, tags_cap, pool_levels, reserved;
 	uint64_t thread_stride;
 	int32_t launcher_pid;
 	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
 	uint64_t began_monotonic_ns; /* time code 0 */
 	uint32_t exit_state;	     /* enum wire_exit; written by both */
 	uint32_t exit_before;	     /* likewise */
-	uint8_t pad0[48];
+	uint8_t pad0[8];
 
 	/* control and what every call reads: one cache line */
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
 	uint32_t epoch;		    /* of unwinding rules; never 0 */
-	uint64_t time_bits;	    /* time code << WIRE_SLOT_TIME_SHIFT; written by the launcher */
+	uint64_t time_bits;	    /* time code << WIRE_SLOT_TIME_SHIFT; see wire/marks.h */
 	uint64_t dense_below;	    /* requested sizes below this go into the dense table */
 	uint64_t ordinary_sizes;    /* WIRE_SIZE_ESCAPE - dense_below */
 	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
@@ -355,7 +447,11 @@ struct wire_header {
 	uint32_t undo_nr, undo_lost;
 	uint32_t index_nr; /* entries of the overflow index */
 	uint32_t counts_nr;
-	uint8_t pad2[32];
+	uint32_t marks_nr, marks_lost; /* lost: there was no room, or the name was taken away */
+	uint32_t tags_nr, tags_lost;
+	uint32_t pool_depth; /* levels in use */
+	uint32_t pad2;
+	uint64_t pool_generation;
 
 	/* modes: written by whoever changes them, one at a time (the lock of snapshots) */
 	_Alignas(64) uint32_t changes_nr; /* ever; change i is in changes[i % WIRE_CHANGES_MAX] */
@@ -368,6 +464,8 @@ struct wire_header {
 	int32_t pid;
 	uint64_t dropped_blocks, dropped_bytes;
 	uint64_t unknown_frees; /* where dense_below is not 0; else see struct wire_thread */
+	uint64_t unknown_pool_frees;
+	uint64_t extra_blocks, extra_bytes; /* sums of what is in struct wire_extra */
 	uint64_t lost_frees;
 	uint64_t cut_stacks, stopped_stacks, missing_stacks;
 	uint64_t checked_stacks, differing_stacks; /* check build only */

@@ -30,6 +30,9 @@ static uint64_t area_start(const struct wire_header *h, uint8_t area)
 		h->threads_off + offsetof(struct wire_thread, records),
 		h->chunks_off,
 		h->chunks_off + WIRE_CHUNK_BYTES,
+		h->marks_off,
+		h->tags_off,
+		h->pools_off,
 	};
 
 	return starts[area % (sizeof(starts) / sizeof(starts[0]))];

@@ -4,6 +4,8 @@
  *   nodes   4 <- 5 <- 6, with 5 and 1 blocks ever at 5 and 6, one of them in a thread's records,
  * one in the extra counters; 6 lies in a module that is gone blocks  100 bytes at node 5; a
  * megabyte at node 6; 16 bytes at node 6 in a dense chunk
+ *   pools   one with 64 bytes at node 5 inside the megabyte, and 8 bytes from before a reset
+ *   marks   "first", younger than the 100 bytes; "second", younger than all but the pool's block
  */
 #ifndef FORGE_TABLE_H
 #define FORGE_TABLE_H
@@ -97,6 +99,12 @@ static inline uint64_t forged_layout(struct wire_header *h)
 	h->index_off = forged_place(&end, 1u << h->index_bits, sizeof(uint64_t));
 	h->threads_off = forged_place(&end, h->threads_cap, h->thread_stride);
 	h->undo_off = forged_place(&end, h->undo_cap, sizeof(struct wire_undo));
+	h->marks_cap = 4;
+	h->marks_off = forged_place(&end, h->marks_cap, sizeof(struct wire_mark));
+	h->tags_cap = 2;
+	h->tags_off = forged_place(&end, h->tags_cap, sizeof(struct wire_tag));
+	h->pool_levels = 1;
+	h->pools_off = forged_place(&end, wire_pool_first(1), sizeof(struct wire_pool_row));
 	h->level1_off = h->dense1_off = end;
 	h->chunks_off = forged_place(&end, h->chunks_cap, WIRE_CHUNK_BYTES);
 	h->file_bytes = end;
@@ -141,6 +149,49 @@ static inline void forged_fill_tree(const struct forged *f)
 	t->records[7] = (struct wire_record){.node = 5, .blocks = 1, .bytes = 10, .temps = 1};
 }
 
+static inline struct wire_mark *forged_marks(const struct forged *f)
+{
+	return (struct wire_mark *)(f->file + forged_header(f)->marks_off);
+}
+
+static inline struct wire_pool_row *forged_pools(const struct forged *f)
+{
+	return (struct wire_pool_row *)(f->file + forged_header(f)->pools_off);
+}
+
+#define FORGED_POOL_BLOCK (FORGED_BASE + 20 * 32 + 100)
+
+static inline void forged_fill_told(const struct forged *f)
+{
+	struct wire_header *h = forged_header(f);
+	struct wire_pool_row *pools = forged_pools(f);
+
+	forged_marks(f)[0] = (struct wire_mark){
+		.state = WIRE_ENTRY_DONE, .code = 9, .monotonic_ns = 2000, .name = "second"};
+	forged_marks(f)[1] = (struct wire_mark){.state = WIRE_ENTRY_DONE,
+						.code = 5,
+						.monotonic_ns = 1000,
+						.name = "first",
+						.counted = 1,
+						.blocks = 1,
+						.bytes = 100};
+	forged_marks(f)[2] = (struct wire_mark){.state = WIRE_ENTRY_WRITING, .code = 7};
+	forged_marks(f)[3] =
+		(struct wire_mark){.state = WIRE_ENTRY_DONE, .code = 4000, .name = "not yet"};
+	h->marks_nr = 4;
+	h->time_bits = 3000ull << WIRE_SLOT_TIME_SHIFT;
+	pools[7] = (struct wire_pool_row){.key = WIRE_POOL_KEY_POOL | 0x5000 << 1, .owner = 3};
+	pools[8] = (struct wire_pool_row){.key = WIRE_POOL_KEY_BLOCK | FORGED_POOL_BLOCK << 1,
+					  .stack = 5ull << WIRE_SLOT_NODE_SHIFT |
+						   10ull << WIRE_SLOT_TIME_SHIFT,
+					  .size = 64,
+					  .owner = 7ull << WIRE_POOL_GENERATION_BITS | 3};
+	pools[9] = pools[8];
+	pools[9].key += 256 << 1;
+	pools[9].owner--;
+	h->pool_depth = 1;
+}
+
 static inline void forged_fill_blocks(const struct forged *f)
 {
 	struct wire_header *h = forged_header(f);
@@ -149,9 +200,10 @@ static inline void forged_fill_blocks(const struct forged *f)
 	h->chunk_base[0] = FORGED_BASE | 2;
 	h->chunk_base[1] = FORGED_DENSE_BASE | 1;
 	ordinary[10] = 5ull << WIRE_SLOT_NODE_SHIFT | 100;
-	ordinary[20] = 6ull << WIRE_SLOT_NODE_SHIFT | WIRE_SIZE_ESCAPE;
+	ordinary[20] =
+		6ull << WIRE_SLOT_NODE_SHIFT | 5ull << WIRE_SLOT_TIME_SHIFT | WIRE_SIZE_ESCAPE;
 	ordinary[21] = FORGED_BIG_BYTES;
-	dense[3] = 6ull << WIRE_SLOT_NODE_SHIFT | 16;
+	dense[3] = 6ull << WIRE_SLOT_NODE_SHIFT | 8ull << WIRE_SLOT_TIME_SHIFT | 16;
 }
 
 /* False: no memory for it. */
@@ -178,6 +230,7 @@ static inline bool forged_init(struct forged *f)
 		forged_header(f)->chunks_nr = 2;
 		forged_fill_tree(f);
 		forged_fill_blocks(f);
+		forged_fill_told(f);
 	}
 	free(layout);
 	return f->file != MAP_FAILED;
@@ -206,6 +259,12 @@ static inline void forged_load(const struct cut *c, struct snapshot *ret)
 				    .nr_nodes = c->nr_nodes,
 				    .blocks = c->blocks,
 				    .nr_blocks = c->nr_blocks,
+				    .pool_blocks = c->pool_blocks,
+				    .nr_pool_blocks = c->nr_pool_blocks,
+				    .marks = c->marks,
+				    .nr_marks = c->nr_marks,
+				    .tags = c->tags,
+				    .nr_tags = c->nr_tags,
 				    .modules = c->modules,
 				    .nr_modules = c->nr_modules,
 				    .taken_monotonic_ns = c->taken_monotonic_ns,
@@ -232,6 +291,9 @@ static inline bool forged_is_sound(const struct snapshot *s)
 		good = good && s->stacks[i].node < s->nr_nodes;
 	for (size_t i = 0; i < s->nr_blocks; i++)
 		good = good && s->blocks[i].stack < s->nr_stacks;
+	for (size_t i = 0; i < s->nr_generations; i++)
+		good = good && s->generations[i].stack < s->nr_stacks &&
+		       s->generations[i].generation <= s->nr_marks;
 	for (size_t i = 0; i < s->nr_modules; i++)
 		good = good && s->modules[i].build_id_len <= BUILD_ID_MAX;
 	return good;

@@ -49,12 +49,13 @@ static inline void sample_identity(struct snapshot *s)
 	s->taken_monotonic_ns = 987654321012ull;
 	s->recording_since_ns = 900000000000ull;
 	s->pause_ns = 1234567;
+	s->pooled_bytes = 7654321;
 	s->has_recorder = s->has_blocks = s->at_exit = s->symbols_resolved = true;
 	s->has_heaps = s->has_region_use = true;
 	s->method = strings_add(&s->strings, "frozen clone");
 	s->figures = (struct process_figures){11, 12, 13, 14, 15, 16, UINT64_MAX};
 	s->allocator = strings_add(&s->strings, "glibc");
-	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, true};
+	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, 8, 9, true};
 }
 
 static inline void sample_code(struct snapshot *s, size_t modules, size_t frames, uint64_t *rnd)
@@ -96,6 +97,10 @@ static inline void sample_stacks(struct snapshot *s, size_t nodes, size_t stacks
 		if (i <= 3) {
 			n.frame = NO_INDEX;
 			n.special = (uint8_t)i;
+		} else if (i == 4) {
+			n.frame = NO_INDEX;
+			n.special = FRAME_TAG;
+			n.tag = strings_add(&s->strings, "[request]");
 		}
 		ARRAY_PUSH(s->nodes, s->nr_nodes, s->cap_nodes, n);
 	}
@@ -111,6 +116,24 @@ static inline void sample_stacks(struct snapshot *s, size_t nodes, size_t stacks
 					   .total_bytes = live * 4800,
 					   .temporary_blocks = live % 10}));
 	}
+}
+
+static inline void sample_marks(struct snapshot *s)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		ARRAY_PUSH(s->marks, s->nr_marks, s->cap_marks,
+			   ((struct mark){.name = sample_text(s, "mark", i),
+					  .counted = i != 1,
+					  .monotonic_ns = 900000000000ull + i * 1000,
+					  .total_blocks = i * 10,
+					  .total_bytes = i * 1000,
+					  .frees = UINT64_MAX - i}));
+	for (uint32_t i = 0; i < s->nr_stacks * 2; i++)
+		ARRAY_PUSH(s->generations, s->nr_generations, s->cap_generations,
+			   ((struct generation_row){.stack = i / 2,
+						    .generation = i % 2 * 3,
+						    .live_blocks = i,
+						    .live_bytes = i * 100}));
 }
 
 /* Every figure another number. */
@@ -249,6 +272,7 @@ static inline void sample_make(struct snapshot *s, size_t frames, size_t stacks,
 	sample_identity(s);
 	sample_code(s, frames < 6 ? 1 : 6, frames, &rnd);
 	sample_stacks(s, frames + 3, stacks, &rnd);
+	sample_marks(s);
 	sample_heaps(s);
 	sample_memory(s, blocks, &rnd);
 	snapshot_sum(s);
@@ -275,6 +299,7 @@ static inline const char *sample_difference_meta(const struct snapshot *a, const
 	SAMPLE_SAME(a, b, taken_monotonic_ns);
 	SAMPLE_SAME(a, b, recording_since_ns);
 	SAMPLE_SAME(a, b, pause_ns);
+	SAMPLE_SAME(a, b, pooled_bytes);
 	SAMPLE_SAME(a, b, has_recorder);
 	SAMPLE_SAME(a, b, has_blocks);
 	SAMPLE_SAME(a, b, at_exit);
@@ -292,6 +317,8 @@ static inline const char *sample_difference_meta(const struct snapshot *a, const
 	SAMPLE_SAME(a, b, losses.cut_stacks);
 	SAMPLE_SAME(a, b, losses.stopped_stacks);
 	SAMPLE_SAME(a, b, losses.missing_stacks);
+	SAMPLE_SAME(a, b, losses.lost_marks);
+	SAMPLE_SAME(a, b, losses.lost_tags);
 	SAMPLE_SAME(a, b, losses.torn);
 	if (memcmp(&a->totals, &b->totals, sizeof(a->totals)) != 0)
 		return "totals";
@@ -336,6 +363,7 @@ static inline const char *sample_difference_stacks(const struct snapshot *a,
 		SAMPLE_SAME(a, b, nodes[i].parent);
 		SAMPLE_SAME(a, b, nodes[i].frame);
 		SAMPLE_SAME(a, b, nodes[i].special);
+		SAMPLE_SAME(a, b, nodes[i].tag);
 	}
 	SAMPLE_SAME(a, b, nr_stacks);
 	for (size_t i = 0; i < a->nr_stacks; i++) {
@@ -346,6 +374,22 @@ static inline const char *sample_difference_stacks(const struct snapshot *a,
 		SAMPLE_SAME(a, b, stacks[i].total_blocks);
 		SAMPLE_SAME(a, b, stacks[i].total_bytes);
 		SAMPLE_SAME(a, b, stacks[i].temporary_blocks);
+	}
+	SAMPLE_SAME(a, b, nr_marks);
+	for (size_t i = 0; i < a->nr_marks; i++) {
+		SAMPLE_SAME(a, b, marks[i].name);
+		SAMPLE_SAME(a, b, marks[i].counted);
+		SAMPLE_SAME(a, b, marks[i].monotonic_ns);
+		SAMPLE_SAME(a, b, marks[i].total_blocks);
+		SAMPLE_SAME(a, b, marks[i].total_bytes);
+		SAMPLE_SAME(a, b, marks[i].frees);
+	}
+	SAMPLE_SAME(a, b, nr_generations);
+	for (size_t i = 0; i < a->nr_generations; i++) {
+		SAMPLE_SAME(a, b, generations[i].stack);
+		SAMPLE_SAME(a, b, generations[i].generation);
+		SAMPLE_SAME(a, b, generations[i].live_blocks);
+		SAMPLE_SAME(a, b, generations[i].live_bytes);
 	}
 	return NULL;
 }

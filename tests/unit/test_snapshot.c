@@ -90,7 +90,7 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		BREAK(19, s->nodes[5].frame = (uint32_t)s->nr_frames, "node 5 refers to frame");
 		BREAK(20, s->nodes[5].frame = NO_INDEX, "node 5 refers to frame");
 		BREAK(21, s->nodes[1].frame = 0, "node 1 is a mark and has a frame");
-		BREAK(22, s->nodes[1].special = FRAME_NO_CFI + 1, "unknown kind 4");
+		BREAK(22, s->nodes[1].special = FRAME_TAG + 1, "unknown kind 5");
 		BREAK(23, s->stacks[3].node = (uint32_t)s->nr_nodes, "stack 3 refers to node");
 		BREAK(24, s->blocks[9].stack = (uint32_t)s->nr_stacks, "block 9 refers to stack");
 		BREAK(25, s->has_blocks = false, "without blocks");
@@ -126,6 +126,13 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		BREAK(54, s->regions[2].owner = 3, "region 2 refers to thread 3");
 		BREAK(55, s->regions[3].owner = 6, "region 3 refers to module 6");
 		BREAK(56, s->regions[4].owner = 0, "has an owner");
+		BREAK(57, s->nodes[4].tag = texts, "node 4 refers to text");
+		BREAK(58, s->nodes[4].frame = 0, "node 4 is a mark and has a frame");
+		BREAK(59, s->marks[2].name = texts, "mark 2 refers to text");
+		BREAK(60, s->generations[5].stack = (uint32_t)s->nr_stacks,
+		      "generation 5 refers to stack");
+		BREAK(61, s->generations[5].generation = 4,
+		      "generation 5 refers to generation 4, but there are 4");
 	default:
 		return false;
 	}
@@ -150,7 +157,7 @@ static void test_broken_promises(void **state)
 		snapshot_release(&s);
 	}
 	snapshot_release(&s);
-	assert_int_equal(nr, 57);
+	assert_int_equal(nr, 62);
 }
 
 static void test_last_symbol_is_in_range(void **state)
@@ -244,6 +251,8 @@ static void test_losses(void **state)
 	assert_true(losses_any(&(struct losses){.cut_stacks = 1}));
 	assert_true(losses_any(&(struct losses){.stopped_stacks = 1}));
 	assert_true(losses_any(&(struct losses){.missing_stacks = 1}));
+	assert_true(losses_any(&(struct losses){.lost_marks = 1}));
+	assert_true(losses_any(&(struct losses){.lost_tags = 1}));
 	assert_true(losses_any(&(struct losses){.torn = true}));
 }
 
