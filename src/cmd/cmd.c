@@ -28,6 +28,7 @@ const struct command commands[] = {
 	{"mode", "how much is recorded of a running process: all, samples, nothing", "Record",
 	 cmd_mode},
 	{"snap", "take a snapshot of a process or core", "Record", cmd_snap},
+	{"mark", "name this instant in the recording of a process", "Record", cmd_mark},
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",
 	 cmd_diff},
 	{"report", "what one snapshot holds, by the code that allocated it", "Explain", cmd_report},

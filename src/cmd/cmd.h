@@ -30,6 +30,7 @@ int command_unknown(const char *name);
 
 int cmd_run(int argc, char **argv);
 int cmd_snap(int argc, char **argv);
+int cmd_mark(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_top(int argc, char **argv);

@@ -1,10 +1,13 @@
 /* seep diff: what grew between two snapshots of one process, by the code that allocated it. */
+#include <errno.h>
 #include <stddef.h>
 
 #include "cmd/cmd.h"
 #include "cmd/explain.h"
+#include "model/generations.h"
 
-static const char *const usage[] = {"[OPTION...] OLD NEW", NULL};
+static const char *const usage[] = {"[OPTION...] OLD NEW",
+				    "[OPTION...] [--from MARK] [--to MARK] SNAPSHOT", NULL};
 static const char *const examples[] = {
 	"seep diff one.seep two.seep",
 	"which sites grew, and how fast",
@@ -12,6 +15,8 @@ static const char *const examples[] = {
 	"only stacks through files named like cache that grew by more than 1 MiB",
 	"seep diff --exit-code --max 64k --suppressions known.supp one.seep two.seep",
 	"in CI: status 1 when something unknown grew by more than 64 KiB",
+	"seep diff --from warm --to done one.seep",
+	"of what was allocated between two marks, what is still there",
 	"seep diff --format umdh -o report.txt one.seep two.seep",
 	"the report that UMDH writes, for its viewers",
 	NULL,
@@ -23,6 +28,7 @@ struct diff {
 	struct explain x;
 	bool force, exit_code;
 	uint64_t max_bytes;
+	const char *from, *to; /* marks; NULL: not given */
 	struct explain_input before, after;
 };
 
@@ -31,6 +37,10 @@ static int read_options(struct diff *d, int argc, char **argv, int *ret_first)
 	struct opt table[EXPLAIN_OPTIONS_MAX];
 	const struct opt own[] = {
 		{OPT_GROUP, 0, "Comparing", NULL, NULL, NULL},
+		{OPT_TEXT, 0, "from", "MARK",
+		 "of one snapshot, what was allocated after this mark (see seep mark)", &d->from},
+		{OPT_TEXT, 0, "to", "MARK", "of one snapshot, what was allocated before this mark",
+		 &d->to},
 		{OPT_FLAG, 0, "grown-only", NULL, "leave out what shrank", &d->x.grown_only},
 		{OPT_FLAG, 0, "exit-code", NULL,
 		 "end with status 1 when the listed rows grew by more than --max", &d->exit_code},
@@ -47,9 +57,9 @@ static int read_options(struct diff *d, int argc, char **argv, int *ret_first)
 		.options = table,
 		.examples = examples,
 		.found = "the listed rows grew by more than --max (with --exit-code)",
-		.operands_min = 2,
+		.operands_min = 1,
 		.operands_max = 2,
-		.operands = "two snapshots",
+		.operands = "two snapshots, or one and a mark",
 	};
 
 	explain_table(&d->x, sort_choices, own, table);
@@ -93,6 +103,59 @@ static int compare(struct diff *d)
 	return status;
 }
 
+/* Of one snapshot: MARK as it was, NULL as `none`. */
+static int cut_at(struct explain_input *in, const char *text, size_t none, size_t *ret_mark)
+{
+	struct error e = {0};
+
+	*ret_mark = none;
+	if (text && generations_find_mark(&in->snapshot, text, ret_mark, &e) < 0) {
+		struct error whole = {0};
+
+		error_set(&whole, -ENOENT, e.status, "'%s': %s", in->path, e.message);
+		error_hint(&whole, "%s", e.hint);
+		return cmd_fail(&whole);
+	}
+	return EXIT_DONE;
+}
+
+/* Both sides are the same snapshot, of which each keeps what is older than its mark. */
+static int load_between_marks(struct diff *d, const char *path)
+{
+	size_t from = GENERATIONS_BEGINNING, to = GENERATIONS_END;
+	int status = explain_load(path, &d->before);
+
+	if (status == EXIT_DONE)
+		status = explain_load(path, &d->after);
+	if (status == EXIT_DONE)
+		status = cut_at(&d->before, d->from, GENERATIONS_BEGINNING, &from);
+	if (status == EXIT_DONE)
+		status = cut_at(&d->after, d->to, GENERATIONS_END, &to);
+	if (status != EXIT_DONE)
+		return status;
+	if (from != GENERATIONS_BEGINNING && from >= to)
+		return cmd_usage_error("diff", "mark '%s' is not before mark '%s'", d->from, d->to);
+	generations_only_until(&d->before.snapshot, from);
+	generations_only_until(&d->after.snapshot, to);
+	return EXIT_DONE;
+}
+
+static int load_pair(struct diff *d, int nr, char **paths)
+{
+	int status;
+
+	if (d->from || d->to) {
+		if (nr != 1)
+			return cmd_usage_error("diff", "--from and --to are of one snapshot");
+		return load_between_marks(d, paths[0]);
+	}
+	if (nr != 2)
+		return cmd_usage_error("diff", "two snapshots are needed, or one and --from or "
+					       "--to");
+	status = explain_load(paths[0], &d->before);
+	return status == EXIT_DONE ? explain_load(paths[1], &d->after) : status;
+}
+
 int cmd_diff(int argc, char **argv)
 {
 	struct diff d = {0};
@@ -108,9 +171,7 @@ int cmd_diff(int argc, char **argv)
 	}
 	status = explain_prepare(&d.x);
 	if (status == EXIT_DONE)
-		status = explain_load(argv[first], &d.before);
-	if (status == EXIT_DONE)
-		status = explain_load(argv[first + 1], &d.after);
+		status = load_pair(&d, argc - first, argv + first);
 	if (status == EXIT_DONE)
 		status = compare(&d);
 out:

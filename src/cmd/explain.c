@@ -39,7 +39,7 @@ void explain_table(struct explain *x, const char *sort_choices, const struct opt
 {
 	const struct opt shared[] = {
 		{OPT_GROUP, 0, "What is listed", NULL, NULL, NULL},
-		{OPT_CHOICE, 'g', "group-by", "site|stack|module|function",
+		{OPT_CHOICE, 'g', "group-by", "site|stack|module|function|tag",
 		 "what makes one row (default site)", &x->group},
 		{OPT_CHOICE, 's', "sort", sort_choices, "order of the rows (default bytes)",
 		 &x->sort},
@@ -244,24 +244,25 @@ static int write_view(const struct explain *x, const struct view *v)
 	return rc < 0 && rc != -EPIPE ? cmd_fail(&target.e) : EXIT_DONE;
 }
 
+struct listing_options explain_listing(const struct explain *x, enum listing_sort sort)
+{
+	return (struct listing_options){
+		.group = (enum listing_group)x->group,
+		.sort = sort,
+		.min_bytes = x->min_bytes,
+		.grown_only = x->grown_only,
+		.filter = x->filter,
+		.wrappers = {.patterns = x->wrappers.items, .nr = x->wrappers.nr},
+	};
+}
+
 int explain_write(const struct explain *x, const struct explain_input *before,
 		  const struct explain_input *after, enum listing_sort sort, const char *forced,
 		  uint64_t *ret_grown_bytes)
 {
 	const struct format *format = &formats[x->format];
 	struct suppressions suppressions = x->suppressions;
-	const struct listing_options options = {
-		.group = format->by_stack ? GROUP_STACK : (enum listing_group)x->group,
-		.sort = sort,
-		.limit = x->limit != UINT64_MAX	    ? x->limit
-			 : format->shows_everything ? 0
-						    : LIMIT_TEXT,
-		.min_bytes = x->min_bytes,
-		.grown_only = x->grown_only,
-		.filter = x->filter,
-		.suppressions = suppressions.nr ? &suppressions : NULL,
-		.wrappers = {.patterns = x->wrappers.items, .nr = x->wrappers.nr},
-	};
+	struct listing_options options = explain_listing(x, sort);
 	struct listing listing;
 	struct view v = {
 		.listing = &listing,
@@ -275,6 +276,12 @@ int explain_write(const struct explain *x, const struct explain_input *before,
 	};
 	int status;
 
+	if (format->by_stack)
+		options.group = GROUP_STACK;
+	options.limit = x->limit != UINT64_MAX	   ? x->limit
+			: format->shows_everything ? 0
+						   : LIMIT_TEXT;
+	options.suppressions = suppressions.nr ? &suppressions : NULL;
 	listing_make(&listing, before ? &before->snapshot : NULL, &after->snapshot, &options);
 	if (ret_grown_bytes)
 		*ret_grown_bytes = listing.totals.grown_bytes;

@@ -59,6 +59,8 @@ int explain_load(const char *path, struct explain_input *in);
 int explain_names(const struct explain *x, struct explain_input *in,
 		  const struct explain_input *known);
 void explain_input_release(struct explain_input *in);
+/* How the command line wants a listing; the suppressions are x's own. */
+struct listing_options explain_listing(const struct explain *x, enum listing_sort sort);
 /*
  * Makes the listing and writes it where --output says. before NULL: a report. forced: why the two
  * should not be compared, or NULL. *ret_grown_bytes (may be NULL): what the listed rows grew by.

@@ -3,6 +3,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/explain.h"
+#include "cmd/report_generations.h"
 
 static const char *const usage[] = {"[OPTION...] SNAPSHOT", NULL};
 static const char *const examples[] = {
@@ -12,17 +13,29 @@ static const char *const examples[] = {
 	"sites whose blocks are freed at once: work for nothing",
 	"seep report --group-by module --format csv one.seep",
 	"a table for spreadsheets, one row a module",
+	"seep report --generations one.seep",
+	"what is still there of what was allocated after each mark",
 	"seep report --format umdh -o dump1.txt one.seep",
 	"the log that UMDH writes, one line a block",
 	NULL,
 };
+#define UMDH 3 /* among the formats */
+
 static const char sort_choices[] = "bytes|blocks|total_bytes|temporary|site";
 static const enum listing_sort sorts[] = {SORT_BYTES, SORT_BLOCKS, SORT_TOTAL_BYTES, SORT_TEMPORARY,
 					  SORT_SITE};
 
-static int read_options(struct explain *x, int argc, char **argv, int *ret_first)
+static int read_options(struct explain *x, bool *generations, int argc, char **argv, int *ret_first)
 {
 	struct opt table[EXPLAIN_OPTIONS_MAX];
+	const struct opt own[] = {
+		{OPT_GROUP, 0, "Marks", NULL, NULL, NULL},
+		{OPT_FLAG, 0, "generations", NULL,
+		 "what is live, by the marks between which it was allocated (see seep mark); "
+		 "--limit: sites of each",
+		 generations},
+		{0},
+	};
 	const struct cmd_spec spec = {
 		.name = "report",
 		.usage = usage,
@@ -35,7 +48,7 @@ static int read_options(struct explain *x, int argc, char **argv, int *ret_first
 		.operands = "a snapshot",
 	};
 
-	explain_table(x, sort_choices, NULL, table);
+	explain_table(x, sort_choices, own, table);
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
@@ -43,19 +56,25 @@ int cmd_report(int argc, char **argv)
 {
 	struct explain_input input = {0};
 	struct explain x;
+	bool generations = false;
 	int first, status;
 
 	explain_init(&x, "report");
-	status = read_options(&x, argc, argv, &first);
+	status = read_options(&x, &generations, argc, argv, &first);
 	if (status != CMD_GO_ON)
 		goto out;
+	if (generations && x.format == UMDH) {
+		status = cmd_usage_error("report", "--generations has no format umdh");
+		goto out;
+	}
 	status = explain_prepare(&x);
 	if (status == EXIT_DONE)
 		status = explain_load(argv[first], &input);
 	if (status == EXIT_DONE)
 		status = explain_names(&x, &input, NULL);
 	if (status == EXIT_DONE)
-		status = explain_write(&x, NULL, &input, sorts[x.sort], NULL, NULL);
+		status = generations ? report_generations(&x, &input)
+				     : explain_write(&x, NULL, &input, sorts[x.sort], NULL, NULL);
 out:
 	explain_input_release(&input);
 	explain_release(&x);
