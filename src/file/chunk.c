@@ -76,7 +76,7 @@ int chunk_parse(const uint8_t *data, size_t len, struct chunk *ret)
 int chunk_payload(const struct chunk *c, struct unpacker *u, struct buffer *room,
 		  const uint8_t **ret_raw)
 {
-	uint64_t most = 1024 + (uint64_t)c->rows * ROW_MAX_RAW;
+	uint64_t most = COLUMNS_MAX_RAW + (uint64_t)c->rows * ROW_MAX_RAW;
 	int err;
 
 	if (c->flags & ~CHUNK_ZSTD)

@@ -55,8 +55,9 @@ enum {
 	CHUNK_MAX_TEXT = 1 << 20, /* bytes of texts in one chunk; a longer text is cut to this */
 	INDEX_MAX_ROWS = 1 << 19,
 	CHUNK_MAX_RAW = 1 << 23,
-	ROW_MAX_RAW = 256, /* bytes that one row can need, columns of later writers included */
-	COLUMNS_MAX = 64,
+	ROW_MAX_RAW = 256,	/* bytes that one row can need, columns of later writers included */
+	COLUMNS_MAX_RAW = 4096, /* and what the columns themselves can */
+	COLUMNS_MAX = 256,
 };
 
 #define CHUNK_META FOURCC('M', 'E', 'T', 'A')

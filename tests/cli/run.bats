@@ -134,9 +134,9 @@ needs_root() {
     comm -13 bare under >more
     [ "$(wc -l <more)" -eq 2 ]
     grep -qx "LD_PRELOAD=$SEEP_BUILD/rec/libseep-rec.so" more
-    grep -qE '^SEEP_REC=3:[0-9]+:[0-9]+:0:seep-rec\.[0-9]+\.[0-9a-f]{32}$' more
+    grep -qE '^SEEP_REC=4:[0-9]+:[0-9]+:0:seep-rec\.[0-9]+\.[0-9a-f]{32}$' more
     both "$SEEP" run -q -- sh -c 'echo "$$ $SEEP_REC"'
-    [[ $out =~ ^([0-9]+)\ 3:[0-9]+:([0-9]+):0: ]]
+    [[ $out =~ ^([0-9]+)\ 4:[0-9]+:([0-9]+):0: ]]
     [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
     both "$SEEP" run -q --follow -- sh -c 'echo "$SEEP_REC"'
     [[ $out =~ ^3:[0-9]+:[0-9]+:1: ]]
