@@ -128,18 +128,20 @@ needs_root() {
 }
 
 @test "the environment has two variables more" {
+    local version=$(sed -n 's/^#define WIRE_VERSION //p' "$SEEP_SOURCE/src/wire/wire.h")
+
     env | grep -vE '^_=' | sort >bare
     "$SEEP" run -q -- env | grep -vE '^_=' | sort >under
     [ -z "$(comm -23 bare under)" ]
     comm -13 bare under >more
     [ "$(wc -l <more)" -eq 2 ]
     grep -qx "LD_PRELOAD=$SEEP_BUILD/rec/libseep-rec.so" more
-    grep -qE '^SEEP_REC=4:[0-9]+:[0-9]+:0:seep-rec\.[0-9]+\.[0-9a-f]{32}$' more
+    grep -qE "^SEEP_REC=$version:"'[0-9]+:[0-9]+:0:seep-rec\.[0-9]+\.[0-9a-f]{32}$' more
     both "$SEEP" run -q -- sh -c 'echo "$$ $SEEP_REC"'
-    [[ $out =~ ^([0-9]+)\ 4:[0-9]+:([0-9]+):0: ]]
+    [[ $out =~ ^([0-9]+)\ $version:[0-9]+:([0-9]+):0: ]]
     [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
     both "$SEEP" run -q --follow -- sh -c 'echo "$SEEP_REC"'
-    [[ $out =~ ^3:[0-9]+:[0-9]+:1: ]]
+    [[ $out =~ ^$version:[0-9]+:[0-9]+:1: ]]
 }
 
 @test "LD_PRELOAD is handed on, and does not grow inside itself" {
