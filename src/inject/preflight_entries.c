@@ -10,6 +10,7 @@
 #include "target/target.h"
 
 #define JUMP_BYTES 5
+#define PAGE_BYTES 4096
 #define NEAR_BYTES (1 << 26) /* some place near: where it will really be, the plan says */
 #define COMPARED_BYTES 16
 
@@ -47,9 +48,11 @@ static bool frees(const struct entry *e)
 static uint8_t check_movable(struct preflight *p, const struct entry *e)
 {
 	struct moved m;
-	const char *why = "";
+	const char *why = "its first bytes are on two pages";
 
-	if (moved_make(e->bytes, e->bytes_nr, e->addr, e->addr + NEAR_BYTES, JUMP_BYTES, &m,
+	/* Such a jump cannot be written at one instant. */
+	if (e->addr % PAGE_BYTES <= PAGE_BYTES - JUMP_BYTES &&
+	    moved_make(e->bytes, e->bytes_nr, e->addr, e->addr + NEAR_BYTES, JUMP_BYTES, &m,
 		       &why) == 0)
 		return m.taken;
 	if (is_needed(&p->entries, e))
