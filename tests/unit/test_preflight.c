@@ -31,69 +31,16 @@
 
 static struct inject_lab lab;
 
-/* Brings itself into the state that its argument names, then says "ready" and waits. */
-static const char victim[] =
-	"#define _GNU_SOURCE\n"
-	"#include <dlfcn.h>\n#include <fcntl.h>\n#include <linux/filter.h>\n"
-	"#include <linux/seccomp.h>\n#include <sched.h>\n#include <signal.h>\n"
-	"#include <stddef.h>\n#include <stdint.h>\n"
-	"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/mman.h>\n"
-	"#include <sys/prctl.h>\n#include <sys/resource.h>\n#include <sys/syscall.h>\n"
-	"#include <unistd.h>\n"
-	"static char stack[65536];\n"
-	"static int idle(void *p) { (void)p; prctl(PR_SET_PDEATHSIG, SIGKILL);\n"
-	"	for (;;) pause(); return 0; }\n"
-	"static void ready(void) { if (write(1, \"ready\\n\", 6) != 6) _exit(1); }\n"
-	"static void patch(const char *name, int byte) {\n"
-	"	unsigned char *f = dlsym(RTLD_DEFAULT, name);\n"
-	"	uintptr_t page = (uintptr_t)f & ~4095ul;\n"
-	"	if (mprotect((void *)page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC)) _exit(2);\n"
-	"	f[0] = byte; }\n"
-	"static void filter(unsigned nr, unsigned action) {\n"
-	"	struct sock_filter code[] = {\n"
-	"		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),\n"
-	"		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),\n"
-	"		BPF_STMT(BPF_RET | BPF_K, action),\n"
-	"		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };\n"
-	"	struct sock_fprog p = {4, code};\n"
-	"	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||\n"
-	"	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) _exit(3); }\n"
-	"int main(int argc, char **argv) {\n"
-	"	const char *mode = argc > 1 ? argv[1] : \"\"; char c;\n"
-	"	free(malloc(10));\n"
-	"	if (!strcmp(mode, \"vfork\")) {\n"
-	"		if (vfork() == 0) { ready(); read(0, &c, 1); _exit(0); }\n"
-	"	} else if (!strcmp(mode, \"shared\")) {\n"
-	"		if (clone(idle, stack + 65536, CLONE_VM | SIGCHLD, NULL) < 0) _exit(4);\n"
-	"	} else if (!strcmp(mode, \"locked\")) {\n"
-	"		if (mlockall(MCL_CURRENT | MCL_FUTURE)) _exit(5);\n"
-	"	} else if (!strcmp(mode, \"strict\")) {\n"
-	"		prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT); ready(); read(0, &c, 1);\n"
-	"		syscall(SYS_exit, 0);\n"
-	"	} else if (!strcmp(mode, \"kills\")) {\n"
-	"		filter(SYS_process_vm_readv, SECCOMP_RET_KILL_PROCESS);\n"
-	"	} else if (!strcmp(mode, \"errno\")) {\n"
-	"		filter(SYS_process_vm_readv, SECCOMP_RET_ERRNO | 1);\n"
-	"	} else if (!strcmp(mode, \"no-mmap\")) {\n"
-	"		filter(SYS_mmap, SECCOMP_RET_ERRNO | 1);\n"
-	"	} else if (!strcmp(mode, \"limited\")) {\n"
-	"		struct rlimit l = {1ul << 28, 1ul << 28}; setrlimit(RLIMIT_AS, &l);\n"
-	"	} else if (!strcmp(mode, \"undumpable\")) {\n"
-	"		prctl(PR_SET_DUMPABLE, 0);\n"
-	"	} else if (!strcmp(mode, \"probed\")) { patch(\"calloc\", 0xcc);\n"
-	"	} else if (!strcmp(mode, \"patched\")) { patch(\"malloc\", 0xe9);\n"
-	"	} else if (!strcmp(mode, \"recorded\")) {\n"
-	"		int fd = memfd_create(\"seep-rec.1.2\", 0); ftruncate(fd, 4096);\n"
-	"		mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);\n"
-	"	}\n"
-	"	ready(); while (read(0, &c, 1) < 0) {} return 0; }\n";
-
 static int setup(void **state)
 {
 	(void)state;
 	inject_lab_open(&lab);
-	inject_lab_write(&lab, "victim.c", victim);
-	return inject_lab_sh(&lab, "gcc -w -O1 -fno-builtin victim.c -o victim -ldl") ? 0 : -1;
+	return inject_lab_sh(&lab,
+			     "cp '%s/tests/victims/refuser.c' victim.c && gcc -w "
+			     "-D_GNU_SOURCE -O1 -fno-builtin victim.c -o victim -ldl",
+			     getenv("SEEP_SOURCE"))
+		       ? 0
+		       : -1;
 }
 
 static int teardown(void **state)
@@ -256,7 +203,8 @@ static void test_kernel_thread(void **state)
 static void test_other_machine(void **state)
 {
 	(void)state;
-	if (!inject_lab_sh(&lab, "gcc -w -m32 -O1 victim.c -o narrow -ldl 2>/dev/null"))
+	if (!inject_lab_sh(&lab,
+			   "gcc -w -D_GNU_SOURCE -m32 -O1 victim.c -o narrow -ldl 2>/dev/null"))
 		skip();
 	check_victim("./narrow", PREFLIGHT_MACHINE, "is no 64-bit x86 program");
 }
@@ -264,7 +212,8 @@ static void test_other_machine(void **state)
 static void test_no_allocator(void **state)
 {
 	(void)state;
-	if (!inject_lab_sh(&lab, "gcc -w -O1 -static -s victim.c -o stripped 2>/dev/null"))
+	if (!inject_lab_sh(&lab,
+			   "gcc -w -D_GNU_SOURCE -O1 -static -s victim.c -o stripped 2>/dev/null"))
 		skip();
 	check_victim("./stripped", PREFLIGHT_NO_ENTRIES, "its program is static and stripped");
 }
@@ -279,7 +228,8 @@ static void test_not_movable(void **state)
 			 ".size \\name, . - \\name\n.endm\n"
 			 "F malloc\nF free\nF calloc\nF realloc\n"
 			 ".section .note.GNU-stack,\"\",@progbits\n");
-	assert_true(inject_lab_sh(&lab, "gcc -w -O1 -fno-builtin victim.c short.S -o short -ldl"));
+	assert_true(inject_lab_sh(
+		&lab, "gcc -w -D_GNU_SOURCE -O1 -fno-builtin victim.c short.S -o short -ldl"));
 	check_victim("./short", PREFLIGHT_NOT_MOVABLE,
 		     "cannot stand before malloc of the program: it is too short");
 }
@@ -351,7 +301,7 @@ static void test_filters(void **state)
 	preflight_release(&p);
 	inject_run_stop(&run);
 	check_filter("kills", "process_vm_readv");
-	check_filter("errno", NULL);
+	check_filter("fails", NULL);
 	check_filter("no-mmap", "mmap");
 }
 
@@ -411,7 +361,7 @@ static void test_without_rights(void **state)
 	inject_run_stop(&run);
 	/* Its own process with a filter: nobody but root may see that. */
 	assert_true(inject_run_start(
-		&lab, "setpriv --reuid 65534 --regid 65534 --clear-groups ./victim errno", &run));
+		&lab, "setpriv --reuid 65534 --regid 65534 --clear-groups ./victim fails", &run));
 	as_nobody(run.pid, text, sizeof(text));
 	snprintf(expected, sizeof(expected), "%d: ", PREFLIGHT_SECCOMP);
 	assert_int_equal(strncmp(text, expected, strlen(expected)), 0);
