@@ -8,7 +8,6 @@
 #   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks, beside reading their bytes
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
 #   scripts/bench.sh leaks [MILLIONS]       leaks of so many random blocks, beside LeakSanitizer
-#   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks against reading their bytes
 # Another build folder than build: BUILD=FOLDER. Results: FOLDER/bench-results/.
 set -eu
 
@@ -39,9 +38,5 @@ fi
 if [ "${1:-}" = leaks ]; then
 	shift
 	exec python3 -B "$here/../bench/leak_speed.py" "$build" "$@"
-fi
-if [ "${1:-}" = walk ]; then
-	shift
-	exec python3 -B "$here/../bench/heap_walk.py" "$build" "$@"
 fi
 exec python3 -B "$here/../bench/bench.py" --build "$build" "$@"
