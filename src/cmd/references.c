@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd/leaks.h"
 #include "cmd/refs.h"
+#include "cmd/stack_slots.h"
 #include "heap/reference_scan.h"
 #include "model/references.h"
 
@@ -88,6 +89,7 @@ static void add_root(struct refs_run *run, size_t hit, uint32_t owner)
 	struct snapshot *s = snapshot_of(run->graph);
 	uint64_t into = refs_root_into(run, hit);
 	uint64_t addr = reach_address(g->reach, g->hits.items[hit].edge & ~REACH_WEAK);
+	struct str detail = STR_INIT;
 	struct ref_root row = {
 		.where = refs_root_address(run, hit),
 		.block = references_find(s, addr),
@@ -95,6 +97,9 @@ static void add_root(struct refs_run *run, size_t hit, uint32_t owner)
 		.owner = owner,
 	};
 
+	refs_root_detail(run, g->hits.items[hit].where, &detail);
+	row.detail = strings_add(&s->strings, detail.data);
+	str_release(&detail);
 	ARRAY_PUSH(s->ref_roots, s->nr_ref_roots, s->cap_ref_roots, row);
 }
 
@@ -104,12 +109,14 @@ static void add_roots(struct graph *g, const struct symbolize_options *names)
 	struct refs_owners owners;
 
 	run.variables = variables_open(snapshot_of(g), names);
+	run.slots = stack_slots_new(snapshot_of(g), g->source.look.target, run.variables);
 	refs_owners_find(&run, &owners);
 	for (size_t i = 0; i < owners.nr; i++)
 		add_owner(&run, &owners.items[i]);
 	for (size_t i = 0; i < g->hits.nr; i++)
 		add_root(&run, i, owners.of_hit[i]);
 	refs_owners_release(&owners);
+	stack_slots_free(run.slots);
 	variables_close(run.variables);
 }
 

@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/refs.h"
 #include "cmd/show.h"
+#include "cmd/stack_slots.h"
 #include "model/leaks.h"
 #include "model/refview.h"
 #include "model/sheet.h"
@@ -268,9 +269,13 @@ static int answer(struct refs_run *run)
 
 	if (search(run, &e) < 0)
 		return cmd_fail(&e);
-	if (graph_has_memory(run->graph))
+	if (graph_has_memory(run->graph)) {
 		run->variables = variables_open(&run->graph->source.look.snapshot, &names);
+		run->slots = stack_slots_new(&run->graph->source.look.snapshot,
+					     run->graph->source.look.target, run->variables);
+	}
 	err = run->has_addr ? fill(run, &sheet, &e) : refs_keepers(run, &sheet, &e);
+	stack_slots_free(run->slots);
 	variables_close(run->variables);
 	if (err < 0)
 		return cmd_fail(&e);

@@ -24,7 +24,8 @@ struct refs_options {
 struct refs_run {
 	const struct refs_options *o;
 	struct graph *graph;
-	struct variables *variables; /* NULL: names are in the snapshot */
+	struct variables *variables; /* NULL: names are in the snapshot, and … */
+	struct stack_slots *slots;   /* … this too */
 	bool has_addr;
 	uint64_t addr; /* as asked */
 	uint32_t id;   /* the block */
@@ -38,6 +39,9 @@ struct refs_root_text {
 };
 void refs_root_text(const struct refs_run *run, uint64_t where, struct refs_root_text *ret);
 void refs_root_text_release(struct refs_root_text *text);
+
+/* Appends what is known of its place beyond that: the call whose frame it is in, or nothing. */
+void refs_root_detail(const struct refs_run *run, uint64_t where, struct str *out);
 
 /* "global data shop_table+0x40", "stack of thread 12 (worker)"; hit: index into graph->hits. */
 void refs_describe_root(const struct refs_run *run, size_t hit, struct str *out);

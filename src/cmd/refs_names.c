@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/refs.h"
+#include "cmd/stack_slots.h"
 #include "model/lines.h"
 #include "target/process.h"
 
@@ -138,6 +139,17 @@ void refs_root_text_release(struct refs_root_text *text)
 	str_release(&text->behind);
 }
 
+void refs_root_detail(const struct refs_run *run, uint64_t where, struct str *out)
+{
+	const struct root_range *range;
+
+	if (where & (REACHABLE_WORD | REACHABLE_OWN))
+		return;
+	range = roots_find_range(&run->graph->roots, where);
+	if (range && range->kind == ROOT_STACK && range->tid)
+		stack_slots_describe(run->slots, range->tid, where, out);
+}
+
 static const struct ref_root *row_of(const struct refs_run *run, size_t hit)
 {
 	return &run->graph->source.look.snapshot.ref_roots[run->graph->hits.items[hit].where];
@@ -157,6 +169,7 @@ void refs_describe_root(const struct refs_run *run, size_t hit, struct str *out)
 	if (text.always_offset || (text.base && where != text.base))
 		str_printf(out, "+0x%llx", (unsigned long long)(where - text.base));
 	str_add(out, text.behind.data);
+	refs_root_detail(run, where, out);
 	refs_root_text_release(&text);
 }
 

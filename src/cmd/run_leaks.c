@@ -134,10 +134,9 @@ static void answer(struct run_leaks *r, const struct launched *p, const char *pi
 		o.output = path = mem_printf("%s.%d", o.output, p->pid);
 	note_status(r, leaks_answer(pid, &o, &r->known));
 	if (r->when == RUN_LEAKS_BOTH && !before)
-		cmd_warn(
-			"%s (%d) was not looked at before its destructors: the C library ended it by "
-			"itself",
-			process_name(&p->info), p->pid);
+		cmd_warn("%s (%d) was not looked at before its destructors: the C library ended "
+			 "it by itself",
+			 process_name(&p->info), p->pid);
 	free(path);
 }
 

@@ -305,6 +305,11 @@ void variables_close(struct variables *v)
 	free(v);
 }
 
+struct sym *variables_sym(struct variables *v)
+{
+	return v->sym;
+}
+
 bool variables_name(struct variables *v, uint64_t address, struct str *before, struct str *behind,
 		    uint64_t *ret_base)
 {

@@ -55,6 +55,8 @@ void symbolize_summary_release(struct symbolize_summary *summary);
 struct variables;
 struct variables *variables_open(const struct snapshot *s, const struct symbolize_options *o);
 void variables_close(struct variables *v);
+/* The symbolizer behind it; handles of modules are the rows of the snapshot. */
+struct sym *variables_sym(struct variables *v);
 /*
  * Appends what is written before and behind an offset: "name" and " (libshop.so)", the module where
  * it is not the program's own; where no variable is known, "module" and nothing. *ret_base: where

@@ -1,5 +1,5 @@
 /*
- * DWARF through elfutils' libdw and libdwfl; the only file that includes them.
+ * DWARF through elfutils' libdw and libdwfl.
  *
  *   debug ── units: range -> unit           made from all unit heads at the first look-up, because
  *             │                             .debug_aranges is missing from what clang makes
@@ -13,10 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <dwarf.h>
-#include <elfutils/libdwfl.h>
-
 #include "base/mem.h"
+#include "sym/dwfl.h"
 #include "sym/image.h"
 #include "sym/ranges.h"
 

@@ -20,6 +20,7 @@
 #include "sym/plt.h"
 #include "sym/search.h"
 #include "sym/symtab.h"
+#include "sym/unwind.h"
 #include "sym/vdso.h"
 
 struct answer {
@@ -29,7 +30,8 @@ struct answer {
 
 struct module {
 	struct sym *owner;
-	struct sym_module is; /* path and build_id are ours */
+	struct sym_module is;	/* path and build_id are ours */
+	bool looked_for, found; /* its file */
 	bool opened, has_variables;
 	struct found file; /* what the target runs, or its debug file when that is all there is */
 	struct found debug_file;
@@ -55,6 +57,7 @@ struct sym {
 	bool perfmap_read;
 	int root_fd; /* -1: the target sees what we see */
 	struct str scratch;
+	struct unwinder *unwinder; /* NULL: not needed yet */
 };
 
 static int open_root(const struct sym_options *o)
@@ -107,6 +110,7 @@ void sym_free(struct sym *s)
 	map_release(&s->jit.answers);
 	if (s->perfmap_read)
 		perfmap_release(&s->perfmap);
+	unwinder_free(s->unwinder);
 	search_release(&s->search);
 	names_release(&s->names);
 	str_release(&s->scratch);
@@ -198,6 +202,15 @@ static bool open_file(struct module *m)
 	return search_module(&m->owner->search, &m->is, &m->file, &m->why);
 }
 
+/* Once. */
+static bool find_file(struct module *m)
+{
+	if (!m->looked_for)
+		m->found = open_file(m);
+	m->looked_for = true;
+	return m->found;
+}
+
 static void open_debug_of(struct module *m)
 {
 	struct debug_options o = {
@@ -207,7 +220,7 @@ static void open_debug_of(struct module *m)
 		.arg = m,
 	};
 
-	if (open_file(m)) {
+	if (find_file(m)) {
 		o.image = m->file.image;
 		m->debug = debug_open(give_away(&m->file), m->file.path, &o);
 		if (!m->debug)
@@ -408,6 +421,24 @@ const char *sym_variable(struct sym *s, int module, uint64_t address, uint64_t *
 		return NULL;
 	*ret_offset = address - m->is.bias - start;
 	return readable_symbol(s, name);
+}
+
+/* --- calls --- */
+
+size_t sym_unwind(struct sym *s, const struct unwind_thread *t, struct unwind_frame *ret,
+		  size_t max)
+{
+	if (!s->unwinder) {
+		s->unwinder = unwinder_new();
+		for (size_t i = 0; i < s->nr_modules; i++) {
+			struct module *m = s->modules[i];
+
+			if (!m->is.unloaded && find_file(m))
+				unwinder_add(s->unwinder, give_away(&m->file), m->file.path,
+					     m->is.bias);
+		}
+	}
+	return unwinder_frames(s->unwinder, t, ret, max);
 }
 
 /* --- where it came from --- */

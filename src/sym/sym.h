@@ -65,6 +65,9 @@ enum sym_source {
 	SYM_PERF_MAP,
 };
 
+struct unwind_frame;
+struct unwind_thread;
+
 struct sym *sym_new(const struct sym_options *options);
 void sym_free(struct sym *s);
 /* Registers a module; returns its handle (>= 0). Opening is lazy. */
@@ -82,6 +85,12 @@ size_t sym_resolve(struct sym *s, int module, uint64_t address,
  * address is. NULL: none is known. Thread-local variables are not among them.
  */
 const char *sym_variable(struct sym *s, int module, uint64_t address, uint64_t *ret_offset);
+/*
+ * The calls that a thread of the target is in (unwind.h), innermost first, at most max. All modules
+ * must have been added.
+ */
+size_t sym_unwind(struct sym *s, const struct unwind_thread *t, struct unwind_frame *ret,
+		  size_t max);
 /*
  * Where module's symbols came from. *ret_why: for SYM_NONE the reason ("build-id differs: …"), else
  * "" or a reservation ("no build-id: recognised by its size only"); never NULL.

@@ -5,6 +5,7 @@
 #define SEEP_TARGET_REGISTERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct target_thread;
@@ -23,6 +24,13 @@ bool registers_read(int32_t tid, struct target_thread *thread);
  * The caller knows that no signal is pending for the thread.
  */
 void registers_hide_stop(int32_t tid);
+/*
+ * General registers of a thread by their numbers in DWARF, from 0 on, the address of the
+ * instruction where the processor's ABI has a number for it. Returns how many; 0: they are not
+ * known, or max is too small. *ret_stack: the stack pointer's number.
+ */
+size_t registers_by_dwarf(const struct target_thread *thread, uint64_t *ret, size_t max,
+			  unsigned int *ret_stack);
 /* Might registers_hide_stop() have something to do? From what registers_read() found. */
 bool registers_interrupted(const struct target_thread *thread);
 
