@@ -9,44 +9,54 @@
 #include "model/reach_path.h"
 #include "model/reach_private.h"
 
-#define FEW 50 /* children that are chosen without sorting all */
+#define FEW 50	 /* children that are chosen without sorting all */
+#define BATCH 64 /* pointers followed at once */
+#define AHEAD 32 /* pointers between asking for a line and using it */
+#define LATER ((uint32_t)1 << 31)
+
+/*
+ * A node in the forest of those that are done. Before it is done, `up` is its parent in the tree of
+ * the search, and semi the lowest of the ancestors that point to it.
+ */
+struct link {
+	uint32_t up;   /* an ancestor; what is between is accounted for in semi and the label */
+	uint32_t semi; /* the lowest semidominator of the nodes from here to below `up` */
+};
+
+/* A block to be visited, and who points to it. */
+struct step {
+	uint32_t id, parent;
+};
 
 /* Arrays are by number, unless they say otherwise. */
 struct finder {
-	const struct reach *r;
+	struct reach *r;
 	uint32_t nr_owners;
 	uint32_t *owner_first, *owner_edges; /* of owner k: from owner_first[k] to [k + 1] */
+	uint32_t *owner_number;		     /* of owner k */
 	uint32_t *number;		     /* by id; 0: not met */
 	uint32_t nr;
-	uint32_t *node;
+	uint32_t *node; /* only after `number` */
+	struct link *links;
+	uint32_t *label; /* whose semidominator the link has */
 	/*
-	 * The parent in the tree of the search; once the number is done, an ancestor in the forest
-	 * of those that are done, which compress() shortens.
+	 * Until it is done: the first of its bucket, of those whose semidominator it is; all of
+	 * them have higher numbers, so that it is empty then. While it waits in a bucket itself:
+	 * the next one in that. Then its dominator, or see LATER.
 	 */
-	uint32_t *up;
-	uint32_t *label; /* while searching: the next edge */
-	uint32_t *semi;
-	uint32_t *dom;		/* while it waits in a bucket: the next one in it */
-	uint32_t *head;		/* of the bucket */
-	uint32_t *first, *from; /* who points to n: from[first[n] … first[n + 1]) */
+	uint32_t *dom;
+	/* Who points to n and has a higher number: from[first[n] … first[n + 1]). */
+	uint32_t *first, *from;
+	struct step *steps;
+	size_t nr_steps, cap_steps;
+	uint32_t *path; /* of evaluate() */
+	size_t cap_path;
 };
 
-/* A pointer that counts; a gap, and what only chance points to, does not. */
-static bool counts(const struct finder *f, uint32_t edge)
+/* What only chance points to does not count. A gap does not either, but is never met. */
+static bool is_chance(const struct finder *f, uint32_t edge)
 {
-	uint32_t id = edge & ~REACH_WEAK;
-
-	return !bit_get(f->r->gaps, id) && (!(edge & REACH_WEAK) || !bit_get(f->r->strong, id));
-}
-
-static const uint32_t *edges_of(const struct finder *f, uint32_t node, size_t *ret_nr)
-{
-	uint32_t k = node & ~DOMINATORS_OWNER;
-
-	if (!(node & DOMINATORS_OWNER))
-		return reach_edges(f->r, node, ret_nr);
-	*ret_nr = f->owner_first[k + 1] - f->owner_first[k];
-	return f->owner_edges + f->owner_first[k];
+	return (edge & REACH_WEAK) && bit_get(f->r->strong, edge & ~REACH_WEAK);
 }
 
 /* The words of roots, by owner. */
@@ -73,97 +83,139 @@ static size_t count_reachable(const struct reach *r)
 	return nr;
 }
 
-static void add_node(struct finder *f, uint32_t node, uint32_t parent)
+static uint32_t add_node(struct finder *f, uint32_t parent)
 {
-	f->node[f->nr] = node;
-	f->up[f->nr] = parent;
-	f->nr++;
+	f->links[f->nr] = (struct link){.up = parent, .semi = parent};
+	return f->nr++;
 }
 
-/* Depth first; the way back is in up[], the next edge to follow in label[]. */
-static void number_from(struct finder *f, uint32_t owner)
+/* In reverse, so that the first is the next to be visited. */
+static void push_steps(struct finder *f, const uint64_t *seen, const uint32_t *edges, size_t nr,
+		       uint32_t parent)
 {
-	uint32_t current = f->nr;
+	while (nr-- > 0) {
+		uint32_t id = edges[nr] & ~REACH_WEAK;
 
-	add_node(f, owner | DOMINATORS_OWNER, DOMINATORS_ROOT);
-	while (current != DOMINATORS_ROOT) {
-		size_t nr;
-		const uint32_t *edges = edges_of(f, f->node[current], &nr);
-		uint32_t next = f->label[current], id = 0;
-
-		while (next < nr) {
-			id = edges[next] & ~REACH_WEAK;
-			if (f->number[id] == 0 && counts(f, edges[next]))
-				break;
-			next++;
-		}
-		if (next == nr) {
-			current = f->up[current];
+		if (bit_get(seen, id) || is_chance(f, edges[nr]))
 			continue;
-		}
-		f->label[current] = next + 1;
-		f->number[id] = f->nr;
-		add_node(f, id, current);
-		current = f->nr - 1;
+		__builtin_prefetch(&f->r->offsets[id]);
+		ARRAY_PUSH(f->steps, f->nr_steps, f->cap_steps, ((struct step){id, parent}));
+	}
+}
+
+/* Depth first: a block that is pushed again is visited from whoever pushed it last. */
+static void number_from(struct finder *f, uint64_t *seen, uint32_t owner)
+{
+	uint32_t n = add_node(f, DOMINATORS_ROOT);
+
+	f->owner_number[owner] = n;
+	push_steps(f, seen, f->owner_edges + f->owner_first[owner],
+		   f->owner_first[owner + 1] - f->owner_first[owner], n);
+	while (f->nr_steps) {
+		struct step step = f->steps[--f->nr_steps];
+		const uint32_t *edges;
+		size_t nr;
+
+		if (bit_get(seen, step.id))
+			continue;
+		bit_set(seen, step.id);
+		n = add_node(f, step.parent);
+		f->number[step.id] = n;
+		edges = reach_edges_of(f->r, step.id, &nr);
+		push_steps(f, seen, edges, nr, n);
 	}
 }
 
 static void number_all(struct finder *f)
 {
-	size_t max = count_reachable(f->r) + f->nr_owners + 1;
+	size_t words = (size_t)f->r->nr_ids / 64 + 1, max = count_reachable(f->r) + f->nr_owners;
+	uint64_t *seen = mem_alloc_array(words, sizeof(*seen));
 
+	memcpy(seen, f->r->gaps, words * sizeof(*seen));
 	f->number = mem_alloc_array(f->r->nr_ids, sizeof(*f->number));
-	f->node = mem_alloc_array(max, sizeof(*f->node));
-	f->up = mem_alloc_array(max, sizeof(*f->up));
-	f->label = mem_alloc_array(max, sizeof(*f->label));
+	f->owner_number = mem_alloc_array(f->nr_owners, sizeof(*f->owner_number));
+	f->links = mem_alloc_array(max + 1, sizeof(*f->links));
 	f->nr = 1;
 	for (uint32_t k = 0; k < f->nr_owners; k++) {
 		if (f->owner_first[k] < f->owner_first[k + 1])
-			number_from(f, k);
+			number_from(f, seen, k);
+	}
+	free(seen);
+	free(f->steps);
+	f->steps = NULL;
+}
+
+/* Pointers on their way from ids to numbers and to what is known of these. */
+struct batch {
+	uint32_t from[BATCH], to[BATCH];
+	unsigned int nr;
+	void (*take)(struct finder *f, uint32_t from, uint32_t to);
+};
+
+static void take_batch(struct finder *f, struct batch *b)
+{
+	for (unsigned int i = 0; i < b->nr; i++) {
+		b->to[i] = f->number[b->to[i]];
+		__builtin_prefetch(&f->links[b->to[i]]);
+		__builtin_prefetch(&f->first[b->to[i]]);
+	}
+	for (unsigned int i = 0; i < b->nr; i++) {
+		if (b->to[i])
+			b->take(f, b->from[i], b->to[i]);
+	}
+	b->nr = 0;
+}
+
+static void add_to_batch(struct finder *f, struct batch *b, uint32_t from, const uint32_t *edges,
+			 size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (is_chance(f, edges[i]))
+			continue;
+		b->from[b->nr] = from;
+		b->to[b->nr] = edges[i] & ~REACH_WEAK;
+		__builtin_prefetch(&f->number[b->to[b->nr]]);
+		if (++b->nr == BATCH)
+			take_batch(f, b);
 	}
 }
 
 /* Calls `take` with every pointer among nodes that counts. */
 static void each_edge(struct finder *f, void (*take)(struct finder *f, uint32_t from, uint32_t to))
 {
-	for (uint32_t n = 1; n < f->nr; n++) {
-		size_t nr;
-		const uint32_t *edges;
+	struct batch b = {.take = take};
 
-		/* Blocks in the order of their ids: so are their edges in memory. */
-		if (!(f->node[n] & DOMINATORS_OWNER))
-			continue;
-		edges = edges_of(f, f->node[n], &nr);
-		for (size_t i = 0; i < nr; i++) {
-			if (counts(f, edges[i]))
-				take(f, n, f->number[edges[i] & ~REACH_WEAK]);
-		}
-	}
+	for (uint32_t k = 0; k < f->nr_owners; k++)
+		add_to_batch(f, &b, f->owner_number[k], f->owner_edges + f->owner_first[k],
+			     f->owner_first[k + 1] - f->owner_first[k]);
 	for (uint32_t id = 0; id < f->r->nr_ids; id++) {
 		size_t nr;
 		const uint32_t *edges;
 
 		if (f->number[id] == 0)
 			continue;
-		edges = reach_edges(f->r, id, &nr);
-		for (size_t i = 0; i < nr; i++) {
-			if (counts(f, edges[i]))
-				take(f, f->number[id], f->number[edges[i] & ~REACH_WEAK]);
-		}
+		edges = reach_edges_of(f->r, id, &nr);
+		add_to_batch(f, &b, f->number[id], edges, nr);
 	}
+	take_batch(f, &b);
 }
 
+/* Who points to a higher number is an ancestor of it: of these only the lowest matters. */
 static void count_edge(struct finder *f, uint32_t from, uint32_t to)
 {
-	(void)from;
-	f->first[to]++;
+	if (from > to)
+		f->first[to]++;
+	else if (from < f->links[to].semi)
+		f->links[to].semi = from;
 }
 
 static void place_edge(struct finder *f, uint32_t from, uint32_t to)
 {
-	f->from[--f->first[to]] = from;
+	if (from > to)
+		f->from[--f->first[to]] = from;
 }
 
+/* After this the graph's own edges are not needed any more. */
 static void turn_edges_round(struct finder *f)
 {
 	uint32_t sum = 0;
@@ -176,81 +228,95 @@ static void turn_edges_round(struct finder *f)
 	}
 	f->from = mem_alloc_array(sum, sizeof(*f->from));
 	each_edge(f, place_edge);
+	reach_drop_edges(f->r);
+}
+
+static void list_nodes(struct finder *f)
+{
+	f->node = mem_alloc_array(f->nr, sizeof(*f->node));
+	for (uint32_t k = 0; k < f->nr_owners; k++)
+		f->node[f->owner_number[k]] = k | DOMINATORS_OWNER;
+	for (uint32_t id = 0; id < f->r->nr_ids; id++)
+		f->node[f->number[id]] = id;
+	f->node[DOMINATORS_ROOT] = 0;
 	free(f->number);
 	f->number = NULL;
 }
 
 /*
- * Of v and all above it that are done (numbers from `done` on), the one whose semidominator is
- * lowest. Shortens the way: up it goes with the pointers turned round, down again labelling.
+ * Makes the link of v, which is done, as all are from the number `done` on, that of it and of all
+ * above it that are done. Returns its semi.
  */
-static uint32_t lowest_above(struct finder *f, uint32_t v, uint32_t done)
+static uint32_t evaluate(struct finder *f, uint32_t v, uint32_t done)
 {
-	uint32_t x = v, below = 0, best, top;
+	struct link *links = f->links;
+	uint32_t x = v, top, label, semi;
+	size_t nr = 0;
 
-	if (v < done)
-		return v;
-	while (f->up[x] >= done) {
-		uint32_t next = f->up[x];
-
-		f->up[x] = below;
-		below = x;
-		x = next;
+	while (links[x].up >= done) {
+		ARRAY_PUSH(f->path, nr, f->cap_path, x);
+		x = links[x].up;
 	}
-	best = f->label[x];
-	top = f->up[x];
-	while (below) {
-		x = below;
-		below = f->up[x];
-		if (f->semi[best] < f->semi[f->label[x]])
-			f->label[x] = best;
-		else
-			best = f->label[x];
-		f->up[x] = top;
+	if (nr == 0)
+		return links[v].semi;
+	top = links[x].up;
+	semi = links[x].semi;
+	label = f->label[x];
+	while (nr) {
+		x = f->path[--nr];
+		if (links[x].semi <= semi) {
+			semi = links[x].semi;
+			label = f->label[x];
+		} else {
+			f->label[x] = label;
+		}
+		links[x] = (struct link){.up = top, .semi = semi};
 	}
-	return f->label[v];
+	return semi;
 }
 
-static void find_semidominator(struct finder *f, uint32_t w)
+/* Dominators of those whose semidominator is the parent of w, all below which is done. */
+static void empty_bucket(struct finder *f, uint32_t parent, uint32_t w)
 {
-	uint32_t lowest = w;
+	uint32_t v = f->dom[parent];
 
-	for (uint32_t i = f->first[w]; i < f->first[w + 1]; i++) {
-		uint32_t u = f->semi[lowest_above(f, f->from[i], w + 1)];
+	f->dom[parent] = 0;
+	while (v) {
+		uint32_t next = f->dom[v], semi = evaluate(f, v, w);
 
-		if (u < lowest)
-			lowest = u;
+		/* The label's dominator is v's too, and is found before: it is lower. */
+		f->dom[v] = semi < parent ? f->label[v] | LATER : parent;
+		v = next;
 	}
-	/* An owner: the root points to it. */
-	f->semi[w] = lowest == w ? DOMINATORS_ROOT : lowest;
 }
 
 static void find_dominators(struct finder *f)
 {
-	f->semi = mem_alloc_array(f->nr, sizeof(*f->semi));
 	f->dom = mem_alloc_array(f->nr, sizeof(*f->dom));
-	f->head = mem_alloc_array(f->nr, sizeof(*f->head));
+	f->label = mem_alloc_array(f->nr, sizeof(*f->label));
 	for (uint32_t n = 0; n < f->nr; n++)
-		f->label[n] = f->semi[n] = n;
+		f->label[n] = n;
 	for (uint32_t w = f->nr - 1; w > 0; w--) {
-		uint32_t parent = f->up[w], v;
+		uint32_t parent = f->links[w].up, semi = f->links[w].semi;
 
-		find_semidominator(f, w);
-		f->dom[w] = f->head[f->semi[w]];
-		f->head[f->semi[w]] = w;
-		v = f->head[parent];
-		f->head[parent] = 0;
-		while (v) {
-			uint32_t next = f->dom[v], u = lowest_above(f, v, w);
+		/* Downwards, as w goes: so the next ones are known early. */
+		for (uint32_t i = f->first[w + 1]; i-- > f->first[w];) {
+			uint32_t other = evaluate(f, f->from[i], w + 1);
 
-			/* u's dominator is v's too, and is found before: u < v. */
-			f->dom[v] = f->semi[u] < f->semi[v] ? u : parent;
-			v = next;
+			if (i >= AHEAD)
+				__builtin_prefetch(&f->links[f->from[i - AHEAD]]);
+			if (other < semi)
+				semi = other;
 		}
+		f->links[w].semi = semi;
+		f->dom[w] = f->dom[semi];
+		f->dom[semi] = w;
+		empty_bucket(f, parent, w);
 	}
+	f->dom[DOMINATORS_ROOT] = DOMINATORS_ROOT;
 	for (uint32_t w = 1; w < f->nr; w++) {
-		if (f->dom[w] != f->semi[w])
-			f->dom[w] = f->dom[f->dom[w]];
+		if (f->dom[w] & LATER)
+			f->dom[w] = f->dom[f->dom[w] & ~LATER];
 	}
 }
 
@@ -288,26 +354,27 @@ static void release_search(struct finder *f)
 {
 	free(f->owner_first);
 	free(f->owner_edges);
-	free(f->number);
-	free(f->up);
+	free(f->owner_number);
+	free(f->links);
 	free(f->label);
-	free(f->semi);
-	free(f->head);
 	free(f->first);
 	free(f->from);
+	free(f->path);
 }
 
-int dominators_find(const struct reach *r, const struct root_hits *hits, const uint32_t *owners,
+int dominators_find(struct reach *r, const struct root_hits *hits, const uint32_t *owners,
 		    uint32_t nr_owners, struct dominators *ret)
 {
 	struct finder f = {.r = r, .nr_owners = nr_owners};
 	struct dominators d = {.nr = 0};
 
-	if (reach_nr_edges(r) >= UINT32_MAX - hits->nr || nr_owners >= DOMINATORS_OWNER)
+	if (reach_nr_edges(r) >= UINT32_MAX - hits->nr ||
+	    count_reachable(r) + nr_owners >= LATER - 1)
 		return -EOVERFLOW;
 	sort_hits(&f, hits, owners);
 	number_all(&f);
 	turn_edges_round(&f);
+	list_nodes(&f);
 	find_dominators(&f);
 	d.nr = f.nr;
 	d.node = f.node;

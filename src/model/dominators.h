@@ -12,7 +12,8 @@
  * T. Lengauer and R. E. Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), in
  * the simple form, O(edges * log nodes) at worst, without recursion.
  *
- * Memory at its peak: 32 bytes a reachable block, 4 for each pointer among them.
+ * Memory at its peak: 24 bytes a reachable block and 4 for each pointer to a block that the search
+ * met earlier, when the graph's own edges are gone; 4 more a block where ways are long.
  */
 #ifndef SEEP_MODEL_DOMINATORS_H
 #define SEEP_MODEL_DOMINATORS_H
@@ -43,10 +44,11 @@ struct dominators {
 };
 
 /*
- * After reach_mark(). owners: for each of the hits, whose it is, below nr_owners. *ret is to be
- * released. -EOVERFLOW: more than four thousand million pointers.
+ * After reach_mark(). owners: for each of the hits, whose it is, below nr_owners. Takes the edges
+ * of r (reach_drop_edges()). *ret is to be released. -EOVERFLOW: more than four thousand million
+ * pointers, or half as many blocks.
  */
-int dominators_find(const struct reach *r, const struct root_hits *hits, const uint32_t *owners,
+int dominators_find(struct reach *r, const struct root_hits *hits, const uint32_t *owners,
 		    uint32_t nr_owners, struct dominators *ret);
 void dominators_release(struct dominators *d);
 /* Number of a block, DOMINATORS_NONE: nothing holds it. Looks at all of them. */

@@ -106,5 +106,7 @@ const uint32_t *reach_roots(const struct reach *r, size_t *ret_nr);
 #define REACH_WEAK ((uint32_t)1 << 31)
 const uint32_t *reach_edges(const struct reach *r, uint32_t id, size_t *ret_nr);
 uint64_t reach_nr_edges(const struct reach *r);
+/* Frees their memory: no block has any from then on, so nothing can be marked again. */
+void reach_drop_edges(struct reach *r);
 
 #endif

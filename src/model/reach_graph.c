@@ -15,12 +15,24 @@
 
 const uint32_t *reach_edges(const struct reach *r, uint32_t id, size_t *ret_nr)
 {
-	return reach_edges_of(r, id, ret_nr);
+	if (r->offsets)
+		return reach_edges_of(r, id, ret_nr);
+	*ret_nr = 0;
+	return NULL;
 }
 
 uint64_t reach_nr_edges(const struct reach *r)
 {
 	return r->nr_edges;
+}
+
+void reach_drop_edges(struct reach *r)
+{
+	free(r->edges);
+	r->edges = NULL;
+	r->nr_edges = r->cap_edges = 0;
+	free(r->offsets);
+	r->offsets = NULL;
 }
 
 /*
