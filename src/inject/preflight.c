@@ -12,11 +12,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/text.h"
+#include "inject/pairs.h"
 #include "target/condition.h"
 #include "target/maps.h"
 #include "target/process.h"
 #include "target/seccomp.h"
 #include "target/target.h"
+#include "wire/layout.h"
 
 #define MIB (1ull << 20)
 /* The tables grow with what the program allocates; this is a beginning. */
@@ -118,21 +120,34 @@ static void check_filters(struct preflight *p, int32_t pid, const struct conditi
 	p->filtered = c->seccomp != 0;
 }
 
-static void check_room(struct preflight *p, int32_t pid, const struct condition *c,
-		       const struct preflight_options *o)
+/* Do the smallest tables fit into what is left to it? */
+static bool tables_fit(const struct condition *c)
+{
+	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	struct wire_header *h = mem_alloc(sizeof(*h));
+	bool fit = wire_layout(h, ram, wire_room(UINT64_MAX, c->address_limit)) &&
+		   c->address_used < c->address_limit &&
+		   h->file_bytes < c->address_limit - c->address_used;
+
+	free(h);
+	return fit;
+}
+
+static void check_room(struct preflight *p, int32_t pid, const struct condition *c)
 {
 	if (c->all_locked)
 		preflight_refuse(p, PREFLIGHT_LOCKED,
 				 "the recorder's tables would be locked as well, all at once; seep "
 				 "run records such a program from its start",
 				 "process %d has locked all of its memory (mlockall)", pid);
-	if (o && o->address_bytes > c->address_room)
-		preflight_refuse(p, PREFLIGHT_ADDRESS_SPACE,
-				 "raise its limit: prlimit --as=unlimited --pid PID",
-				 "process %d may have only %llu MiB more of addresses (RLIMIT_AS), "
-				 "and %llu MiB are needed",
-				 pid, (unsigned long long)(c->address_room / MIB),
-				 (unsigned long long)(o->address_bytes / MIB));
+	if (c->address_limit != UINT64_MAX && !tables_fit(c))
+		preflight_refuse(
+			p, PREFLIGHT_ADDRESS_SPACE,
+			"raise its limit: prlimit --as=unlimited --pid PID",
+			"process %d may use only %llu MiB of addresses (RLIMIT_AS) and has "
+			"%llu MiB of them: the recorder's tables do not fit",
+			pid, (unsigned long long)(c->address_limit / MIB),
+			(unsigned long long)(c->address_used / MIB));
 	if (c->memory_room < MEMORY_BYTES)
 		preflight_refuse(p, PREFLIGHT_MEMORY,
 				 "raise the limit of the group: the recorder's tables count there",
@@ -140,7 +155,7 @@ static void check_room(struct preflight *p, int32_t pid, const struct condition 
 				 pid, (unsigned long long)(c->memory_room / MIB));
 }
 
-static void check_condition(struct preflight *p, int32_t pid, const struct preflight_options *o)
+static void check_condition(struct preflight *p, int32_t pid)
 {
 	struct condition c;
 	struct error e = {0};
@@ -161,7 +176,7 @@ static void check_condition(struct preflight *p, int32_t pid, const struct prefl
 				 "process %d has a shadow stack, which forbids how the recorder "
 				 "stands before functions",
 				 pid);
-	check_room(p, pid, &c, o);
+	check_room(p, pid, &c);
 	if (*c.confined)
 		preflight_note(p, PREFLIGHT_CONFINED, "",
 			       "a security module confines the process (%s): it may forbid new "
@@ -210,11 +225,27 @@ static void open_target(struct preflight *p, int32_t pid)
 	}
 }
 
-static void check_entries(struct preflight *p)
+/* The functions that the user names are found even where there is no allocator that is known. */
+static int find_pairs(struct preflight *p, const struct preflight_options *o, struct error *e)
+{
+	struct entries known = ENTRIES_INIT;
+	int r = entries_find(p->target, &known, e);
+
+	if (r == 0 || r == -ENOENT)
+		r = pairs_find(p->target, o->pairs, o->pairs_nr, &known, &p->entries, e);
+	entries_release(&known);
+	return r;
+}
+
+static void check_entries(struct preflight *p, const struct preflight_options *o)
 {
 	struct error e = {0};
-	int r = entries_find(p->target, &p->entries, &e);
+	int r;
 
+	if (o && o->pairs_nr)
+		r = find_pairs(p, o, &e);
+	else
+		r = entries_find(p->target, &p->entries, &e);
 	if (r < 0)
 		refuse_error(p, r == -ENOTSUP ? PREFLIGHT_MACHINE : PREFLIGHT_NO_ENTRIES, &e);
 	else
@@ -232,13 +263,13 @@ void preflight(int32_t pid, const struct preflight_options *o, struct preflight 
 	if (!ret->target)
 		return;
 	target_modules(ret->target, &ret->modules_nr);
-	check_condition(ret, pid, o);
+	check_condition(ret, pid);
 	check_recorded(ret, pid);
 	check_wine(ret);
 	ret->text_by_mem = condition_text_is_writable();
 	/* What it was patched by is known then, and the reason is that. */
 	if (!preflight_has(ret, PREFLIGHT_RECORDED))
-		check_entries(ret);
+		check_entries(ret, o);
 }
 
 bool preflight_refuses(const struct preflight *p, struct error *e)

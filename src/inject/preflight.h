@@ -16,6 +16,7 @@
 #include "inject/entries.h"
 
 struct error;
+struct pair;
 struct target;
 
 /* One kind each, so that a test or a caller can tell them apart. */
@@ -68,7 +69,9 @@ struct preflight {
 };
 
 struct preflight_options {
-	uint64_t address_bytes; /* address space that is needed at least; 0: not checked */
+	/* Instead of memory: what is acquired and released by these. */
+	const struct pair *pairs;
+	size_t pairs_nr;
 };
 
 /* Looks at a process; never fails: what it may not see is a reason to refuse. NULL: no options. */

@@ -189,23 +189,23 @@ static int32_t find_sharer(int dir, int32_t pid)
 }
 
 /* "Max address space     8589934592     unlimited     bytes": the first is the limit in force. */
-static uint64_t address_room(int dir, uint64_t used)
+static uint64_t address_limit(int dir)
 {
 	static const char name[] = "Max address space";
 	struct str text = STR_INIT;
-	uint64_t room = UINT64_MAX, limit;
+	uint64_t limit = UINT64_MAX, number;
 	const char *line;
 	char *end;
 
 	if (proc_read_file(dir, "limits", &text) == 0) {
 		line = strstr(text.data, name);
 		line = line ? line + sizeof(name) - 1 : "";
-		limit = strtoull(line, &end, 10);
+		number = strtoull(line, &end, 10);
 		if (end != line)
-			room = limit > used ? limit - used : 0;
+			limit = number;
 	}
 	str_release(&text);
-	return room;
+	return limit;
 }
 
 /* "unconfined", "kernel" and the like are no confinement; the text may end in a NUL or newline. */
@@ -252,7 +252,8 @@ int condition_read(int32_t pid, struct condition *ret)
 		read_tracer(value_or_0(status.data, "TracerPid"), &c);
 		c.all_locked = locked && locked / LOCKED_PERCENT >= size / 100;
 		c.sharer = find_sharer(dir, pid);
-		c.address_room = address_room(dir, size);
+		c.address_limit = address_limit(dir);
+		c.address_used = size;
 		c.memory_room = cgroup_memory_room(dir);
 		read_label(dir, c.confined, sizeof(c.confined));
 		*ret = c;

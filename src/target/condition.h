@@ -20,13 +20,13 @@ struct condition {
 	 */
 	int32_t waiting_tid;
 	bool in_vfork;
-	int32_t sharer;	       /* another process that uses the very same memory; 0 none was seen */
-	unsigned int seccomp;  /* greatest mode of any thread: 0, 1 strict, 2 filter */
-	bool shadow_stack;     /* of any thread */
-	bool all_locked;       /* mlockall(): new mappings may be locked, too */
-	uint64_t address_room; /* RLIMIT_AS - what it has; UINT64_MAX unlimited */
-	uint64_t memory_room;  /* of its control group; UINT64_MAX unlimited */
-	char confined[64];     /* label of a security module, or "" */
+	int32_t sharer;	      /* another process that uses the very same memory; 0 none was seen */
+	unsigned int seccomp; /* greatest mode of any thread: 0, 1 strict, 2 filter */
+	bool shadow_stack;    /* of any thread */
+	bool all_locked;      /* mlockall(): new mappings may be locked, too */
+	uint64_t address_limit, address_used; /* RLIMIT_AS, UINT64_MAX: none; of that it has … */
+	uint64_t memory_room;		      /* of its control group; UINT64_MAX unlimited */
+	char confined[64];		      /* label of a security module, or "" */
 };
 
 /*

@@ -27,7 +27,6 @@
 #include "inject_lab.h"
 
 #define NOBODY 65534
-#define MIB (1ull << 20)
 
 static struct inject_lab lab;
 
@@ -77,12 +76,11 @@ static void check_refused(const struct preflight *p, enum preflight_code code, c
 
 static void check_victim(const char *command, enum preflight_code code, const char *text)
 {
-	const struct preflight_options o = {.address_bytes = 512 * MIB};
 	struct inject_run run;
 	struct preflight p;
 
 	assert_true(inject_run_start(&lab, command, &run));
-	preflight(run.pid, &o, &p);
+	preflight(run.pid, NULL, &p);
 	check_refused(&p, code, text);
 	preflight_release(&p);
 	inject_run_stop(&run);
@@ -90,14 +88,13 @@ static void check_victim(const char *command, enum preflight_code code, const ch
 
 static void test_nothing_against_it(void **state)
 {
-	const struct preflight_options o = {.address_bytes = 512 * MIB};
 	struct inject_run run;
 	struct preflight p;
 	struct error e;
 
 	(void)state;
 	assert_true(inject_run_start(&lab, "./victim", &run));
-	preflight(run.pid, &o, &p);
+	preflight(run.pid, NULL, &p);
 	if (p.nr_refuse)
 		fail_msg("%s", p.refuse[0].text);
 	assert_false(preflight_refuses(&p, &e));
@@ -115,7 +112,7 @@ static void test_states(void **state)
 	(void)state;
 	check_victim("./victim vfork", PREFLIGHT_VFORK, "is in vfork(): a child uses its memory");
 	check_victim("./victim shared", PREFLIGHT_SHARED, "shares its memory with process");
-	check_victim("./victim limited", PREFLIGHT_ADDRESS_SPACE, "MiB more of addresses");
+	check_victim("./victim limited", PREFLIGHT_ADDRESS_SPACE, "MiB of addresses (RLIMIT_AS)");
 	check_victim("./victim recorded", PREFLIGHT_RECORDED, "is being recorded already");
 	check_victim("./victim patched", PREFLIGHT_PATCHED,
 		     "malloc of libc.so.6 was changed in memory by something else");

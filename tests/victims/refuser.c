@@ -98,7 +98,7 @@ static void recorded(void)
 
 static void limited(void)
 {
-	struct rlimit l = {1ul << 28, 1ul << 28};
+	struct rlimit l = {1ul << 26, 1ul << 26};
 
 	must(!setrlimit(RLIMIT_AS, &l));
 }
