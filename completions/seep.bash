@@ -48,7 +48,7 @@ _seep() {
     diff | report) mapfile -t COMPREPLY < <(compgen -f -X '!*.seep' -- "$current"; compgen -d -- "$current") ;;
     mode) mapfile -t COMPREPLY < <(compgen -W "lite off sample=512K $(ps -eo comm= 2>/dev/null)" -- "$current") ;;
     flags) mapfile -t COMPREPLY < <(compgen -W '+ust -ust' -- "$current"; compgen -f -- "$current") ;;
-    core | mark | snap | top) mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null)" -- "$current") ;;
+    attach | core | detach | mark | snap | top) mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null)" -- "$current") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -f -- "$current") ;;
     esac
 }

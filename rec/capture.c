@@ -154,7 +154,8 @@ static COLD bool step_other(struct capture *c, struct frame *f, uint32_t rule)
  */
 static inline bool is_outdated(struct capture *c)
 {
-	return unlikely(c->t->frames[0].rule == RULE_NONE) && modules_appeared(c->h);
+	return unlikely(c->t->frames[0].rule == RULE_NONE) &&
+	       modules_appeared(c->h, c->t->frames[0].pc);
 }
 
 /* Walks until a cached frame holds or the stack ends; fills t->fresh, innermost first. */
@@ -190,7 +191,7 @@ static void walk_fresh(struct capture *c)
 			return;
 		}
 		rule = rules_find(t, c->h, c->w.pc, 0);
-		if (unlikely(rule == RULE_NONE) && modules_appeared(c->h))
+		if (unlikely(rule == RULE_NONE) && modules_appeared(c->h, c->w.pc))
 			rule = rules_find(t, c->h, c->w.pc, 0);
 		f = &t->fresh[c->fresh_nr++];
 		*f = (struct frame){.pc = c->w.pc, .sp = c->w.sp, .bp = c->w.bp, .rule = rule};

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "elf_found.h"
+
 struct elf_image {
 	struct link_map *link_map;
 	const Elf64_Phdr *phdr;
@@ -19,15 +21,6 @@ struct elf_image {
 	uint64_t eh_frame_hdr;	   /* 0: none */
 };
 
-/* glibc's struct dl_find_object on x86-64 (dlfcn/dlfcn.h, 2.35), declared here for older headers.
- */
-struct elf_found {
-	unsigned long long flags;
-	void *map_start, *map_end;
-	struct link_map *link_map;
-	void *eh_frame_hdr;
-	unsigned long long reserved[7];
-};
 extern int elf_glibc_find_object(void *pc, struct elf_found *result) __asm__("_dl_find_object")
 	__attribute__((weak));
 

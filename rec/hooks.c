@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "modes.h"
+#include "moving.h"
 #include "record.h"
 #include "sys.h"
 
@@ -13,75 +13,14 @@
 
 unsigned char rec_new_records, rec_delete_records;
 
-bool hook_begin(struct hook *k, uint64_t sp)
-{
-	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
-	bool logs;
-
-	k->w = NULL;
-	if (!h || (!w && !(w = thread_get(h))))
-		return false;
-	k->outer = w->busy;
-	if (!k->outer)
-		w->hook_sp = sp;
-	w->busy++;
-	barrier();
-	logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
-	k->outer_logs = thread_private(w)->logs;
-	thread_private(w)->logs = logs;
-	if (logs && w->busy == 1)
-		w->passes++;
-	k->h = h;
-	k->w = w;
-	return true;
-}
-
-void hook_end(struct hook *k)
-{
-	thread_private(k->w)->logs = k->outer_logs;
-	barrier();
-	k->w->busy--;
-}
-
-/*
- * The real realloc frees the old address inside; another thread may be given it before we are back.
- * So the old block is marked first, and afterwards taken out only if the mark is still ours.
- */
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
-	bool seen = false;
-	struct hook k = {0};
-	struct wire_header *h = NULL;
-	uint64_t *slot = NULL, marked = 0;
-	void *p;
+	struct moving m = moving_begin(old, sp);
+	void *p = REAL(realloc, void *(*)(void *, size_t))(old, size);
 
-	if (old && hook_begin(&k, sp)) {
-		h = k.h;
-		marked = table_mark_moving(h, (uint64_t)old, &slot);
-		k.w->last_block = 0;
-		hook_end(&k);
-	}
-	p = REAL(realloc, void *(*)(void *, size_t))(old, size);
-	if (h && rec_gate.header == h && hook_begin(&k, sp)) {
-		if (p || size == 0) {
-			bool counts = mode_counts_free(h, k.w, (uint64_t)old, marked);
-
-			if (counts)
-				record_free_counted(h, k.w);
-			if (marked && (!p || p != old || table_slot_for(h, p, size) != slot))
-				table_moved(h, slot, marked);
-			else if (!marked && counts && h->dense_below)
-				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
-		} else if (marked) {
-			table_unmark(h, slot, marked);
-		}
-		/* A realloc that calls malloc and free by their symbols: they have been seen. */
-		if (p && p != old && table_find(h, (uint64_t)p))
-			seen = true;
-		hook_end(&k);
-	}
-	return seen ? p : rec_allocated_wrapper(p, size, pc, sp, bp);
+	if (moving_end(&m, old, p, size, size == 0))
+		return p;
+	return rec_allocated_wrapper(p, size, pc, sp, bp);
 }
 
 HOOK void *hook_reallocarray(void *old, size_t nr, size_t size, uint64_t pc, uint64_t sp,

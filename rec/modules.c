@@ -1,34 +1,15 @@
 /*
  * Modules as the recorder meets them, and what an unload invalidates.
  *
- * glibc's _dl_find_object (2.35) answers without locks and is what the C++ runtime itself relies
- * on; where it is missing we walk the loader's list. Nodes of the stack tree keep plain addresses;
- * when a module goes away its nodes are retired: the module's number goes into the upper bits of
- * their pc, so they keep their meaning and a later module at the same address gets nodes of its
- * own.
+ * Nodes of the stack tree keep plain addresses; when a module goes away its nodes are retired: the
+ * module's number goes into the upper bits of their pc, so they keep their meaning and a later
+ * module at the same address gets nodes of its own.
  */
-#include <elf.h>
-#include <link.h>
+#include "modules.h"
 
 #include "bytes.h"
 #include "cfi.h"
-#include "elf_image.h"
-#include "modules.h"
-
-static bool find_object(uint64_t addr, struct elf_found *f)
-{
-	struct elf_image image;
-
-	if (elf_glibc_find_object)
-		return elf_glibc_find_object((void *)addr, f) == 0;
-	if (!elf_image_at(addr, &image))
-		return false;
-	f->map_start = (void *)image.start;
-	f->map_end = (void *)image.end;
-	f->link_map = image.link_map;
-	f->eh_frame_hdr = (void *)image.eh_frame_hdr;
-	return true;
-}
+#include "loaded.h"
 
 static struct wire_module *find_registered(struct wire_header *h, uint64_t addr)
 {
@@ -109,67 +90,41 @@ static void new_epoch(struct wire_header *h)
 		__atomic_add_fetch(&h->epoch, 1, __ATOMIC_RELEASE);
 }
 
-static struct mark mark_of(const struct elf_found *f)
+static struct mark mark_of(const struct loaded *f)
 {
-	struct mark m = {
-		.start = (uint64_t)f->map_start,
-		.end = (uint64_t)f->map_end,
-		.bias = f->link_map ? f->link_map->l_addr : 0,
-	};
-	struct elf_image image;
+	struct mark m = {.start = f->start, .end = f->end, .bias = f->bias};
 
-	if (f->link_map && elf_image_of(f->link_map, &image))
-		m.build_id_len = elf_image_build_id(&image, m.build_id, sizeof(m.build_id));
+	m.build_id_len = loaded_build_id(f, m.build_id, sizeof(m.build_id));
 	return m;
 }
 
-static void describe(const struct elf_found *f, const struct mark *mark, struct wire_module *m)
+static void describe(const struct loaded *f, const struct mark *mark, struct wire_module *m)
 {
 	m->start = mark->start;
 	m->end = mark->end;
 	m->bias = mark->bias;
 	m->build_id_len = mark->build_id_len;
 	bytes_copy(m->build_id, mark->build_id, sizeof(m->build_id));
-	if (f->link_map && f->link_map->l_name)
-		text_copy(m->path, f->link_map->l_name, sizeof(m->path));
+	text_copy(m->path, loaded_path(f), sizeof(m->path));
 	m->is_main = !m->path[0];
 	m->is_recorder = (uint64_t)&rec_gate >= m->start && (uint64_t)&rec_gate < m->end;
 	m->is_allocator = m->start <= rec_allocator_addr && rec_allocator_addr < m->end;
 }
 
-/*
- * The end of the loader's list when we looked last; NULL: nobody needs to know. dlopen appends to
- * it. An unload may free the entry; every one that we are told of makes us look again.
- */
-static struct link_map *list_end;
-
-static void find_list_end(void)
+bool modules_appeared(struct wire_header *h, uint64_t pc)
 {
-	struct link_map *lm = elf_link_maps();
-
-	while (lm && lm->l_next)
-		lm = lm->l_next;
-	__atomic_store_n(&list_end, lm, __ATOMIC_RELEASE);
-}
-
-bool modules_appeared(struct wire_header *h)
-{
-	struct link_map *end = __atomic_load_n(&list_end, __ATOMIC_ACQUIRE);
-
-	if (end && !__atomic_load_n(&end->l_next, __ATOMIC_ACQUIRE))
+	if (!loaded_more(pc))
 		return false;
-	find_list_end();
 	new_epoch(h);
 	return true;
 }
 
-static COLD void add_module(struct wire_header *h, const struct elf_found *f)
+static COLD void add_module(struct wire_header *h, const struct loaded *f)
 {
 	struct mark mark = mark_of(f);
 	uint32_t i;
 
-	if (f->link_map)
-		told_by_module(f->link_map);
+	loaded_seen(f);
 	if (revive(h, &mark))
 		return;
 	i = __atomic_load_n(&h->modules_nr, __ATOMIC_RELAXED);
@@ -182,16 +137,20 @@ static COLD void add_module(struct wire_header *h, const struct elf_found *f)
 	__atomic_store_n(&rec_places.modules[i].state, WIRE_MODULE_LOADED, __ATOMIC_RELEASE);
 }
 
+static bool is_still(const struct wire_module *m, const struct loaded *f)
+{
+	return m->start == f->start && m->end == f->end && m->bias == f->bias;
+}
+
 const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr)
 {
-	struct elf_found f;
+	struct loaded f;
 	struct wire_module *m;
 
-	if (!find_object(addr, &f))
+	if (!loaded_find(addr, &f))
 		return NULL;
 	m = find_registered(h, addr);
-	if (m && (m->start != (uint64_t)f.map_start || m->end != (uint64_t)f.map_end ||
-		  (f.link_map && m->bias != f.link_map->l_addr))) {
+	if (m && !is_still(m, &f)) {
 		/* An unload that we were not told of (glibc unloads iconv modules by itself). */
 		retire(h, m);
 		new_epoch(h);
@@ -216,22 +175,20 @@ void modules_unloaded(struct wire_header *h)
 	uint32_t nr = __atomic_load_n(&h->modules_nr, __ATOMIC_ACQUIRE);
 	bool any = false;
 
+	loaded_less();
 	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
 		struct wire_module *m = &rec_places.modules[i];
-		struct elf_found f;
+		struct loaded f;
 
 		if (m->state != WIRE_MODULE_LOADED)
 			continue;
-		if (find_object(m->start, &f) && m->start == (uint64_t)f.map_start &&
-		    (!f.link_map || m->bias == f.link_map->l_addr))
+		if (loaded_find(m->start, &f) && m->start == f.start && m->bias == f.bias)
 			continue;
 		retire(h, m);
 		any = true;
 	}
 	if (any || nr >= h->modules_cap)
 		new_epoch(h);
-	if (list_end)
-		find_list_end();
 	if (__atomic_sub_fetch(&unloading, 1, __ATOMIC_SEQ_CST) == 0) {
 		__atomic_fetch_and(&h->slow, ~(uint32_t)WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
 		/* Somebody may have begun in between. */

@@ -7,9 +7,10 @@
 /* .eh_frame_hdr of the module that holds addr, NULL when there is none. Registers the module. */
 const uint8_t *modules_unwind_info(struct wire_header *h, uint64_t addr);
 /*
- * Has anything been loaded since this was asked last? Then all rules are forgotten. For addresses
- * that were in no module: generated code goes, and a library may come to its place.
+ * May anything have been loaded, to where pc is, since this was asked last? Then all rules are
+ * forgotten. For addresses that were in no module: generated code goes, and a library may come to
+ * its place.
  */
-bool modules_appeared(struct wire_header *h);
+bool modules_appeared(struct wire_header *h, uint64_t pc);
 
 #endif

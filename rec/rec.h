@@ -6,7 +6,8 @@
  * per thread. A fork child finds the gate wiped by the kernel and only forwards.
  *
  *   entry_x86_64.S   the interposed functions: call the real one, then
- *   hooks.c            what each of them means: allocation, free, realloc
+ *   hooks.c            what each of them means: allocation, free
+ *   moving.h           … and realloc
  *   modes.h            which blocks are entered when not all are
  *   record.h           the fast path: same stack as before? count, enter into the live table
  *   capture.c          the verified stack cache: unwinds what changed, checks what did not
@@ -17,6 +18,7 @@
  *   table.c            live table: chunks, big and dense blocks
  *   thread.c           per-thread state
  *   modules.c          which module was where, and what an unload invalidates
+ *   loaded.h           … as the loader knows it
  *   stackmap.c         which memory is stack
  *   told.c             what the program tells by include/seep/seep.h: marks.c, tags.c, pools.c
  *   session.c, elf.c   start: environment, shared mapping, the real functions
@@ -107,7 +109,42 @@ struct self {
 	struct wire_thread *wire;
 	struct record_index *index;
 };
+
+/*
+ * How a thread finds it. Preloaded: in thread-local storage. Injected, where there is none to be
+ * had: see blob_self.h.
+ */
+#ifdef REC_BLOB
+#include "blob.h"
+#include "blob_self.h"
+#else
 extern __thread struct self rec_self __attribute__((tls_model("initial-exec")));
+
+static inline struct wire_thread *self_wire(void)
+{
+	return rec_self.wire;
+}
+
+/* w: self_wire(), not NULL */
+static inline struct record_index *self_index(const struct wire_thread *w)
+{
+	(void)w;
+	return rec_self.index;
+}
+
+static inline bool self_set(struct self self)
+{
+	rec_self = self;
+	return true;
+}
+
+/* Has an outer function of the allocator called this one? Then it is not for us. */
+static inline bool self_is_inside(uint64_t sp)
+{
+	(void)sp;
+	return false;
+}
+#endif
 
 /* Where things are in this process's mapping; valid while the gate is open. */
 struct places {
@@ -150,8 +187,8 @@ bool rec_wake(void);  /* gate closed: is there anything to do? true: it is open 
 /* thread.c */
 /* Zeroed memory of our own behind a struct wire_private; NULL: none. Never given back. */
 void *thread_map_private(size_t bytes);
-struct wire_thread *thread_get(struct wire_header *h); /* sets rec_self; NULL: no room */
-static inline struct thread *thread_private(struct wire_thread *w)
+struct wire_thread *thread_get(struct wire_header *h); /* sets self; NULL: no room */
+static inline struct thread *thread_private(const struct wire_thread *w)
 {
 	return (struct thread *)w->private_part;
 }
@@ -162,8 +199,10 @@ static inline struct thread *thread_private(struct wire_thread *w)
  */
 static inline bool hook_logs(const struct wire_header *h)
 {
-	if (likely(rec_self.wire))
-		return thread_private(rec_self.wire)->logs;
+	const struct wire_thread *w = self_wire();
+
+	if (likely(w))
+		return thread_private(w)->logs;
 	return __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
 }
 
@@ -191,7 +230,6 @@ void table_insert_alone(struct wire_header *h, uint64_t addr, uint64_t size, uin
 bool table_remove_slow(struct wire_header *h, uint64_t addr);
 
 /* modules.c */
-void modules_saw(struct wire_header *h, uint64_t pc);
 void modules_unloading(struct wire_header *h);
 void modules_unloaded(struct wire_header *h);
 void modules_forget(void);
@@ -201,7 +239,12 @@ bool stackmap_find(struct thread *t, uint64_t sp, uint64_t top);
 /* The main thread's stack ends below top; it is mapped from any stack pointer in it up to there. */
 void stackmap_learn_main(uint64_t top);
 /* From sp up to here memory is mapped, certainly: to the end of the main stack, or of sp's page. */
+#ifdef REC_BLOB
+#define stackmap_main_low rec_blob.stack_low
+#define stackmap_main_high rec_blob.stack_high
+#else
 extern uint64_t stackmap_main_low, stackmap_main_high;
+#endif
 static inline uint64_t stackmap_certain(uint64_t sp)
 {
 	if (sp >= stackmap_main_low && sp < stackmap_main_high)
@@ -209,11 +252,27 @@ static inline uint64_t stackmap_certain(uint64_t sp)
 	return (sp | 4095) + 1;
 }
 
-/* glibc 2.32: true while the process has one thread only; set by pthread_create in the creator */
+/* True while the process certainly has one thread only. */
+#ifdef REC_BLOB
+static inline bool rec_single_threaded(void)
+{
+	return false;
+}
+#else
+/* glibc 2.32: set by pthread_create in the creator */
 extern char __libc_single_threaded __attribute__((weak));
+static inline bool rec_single_threaded(void)
+{
+	return __libc_single_threaded;
+}
+#endif
 
 /* session.c: where the real malloc is */
+#ifdef REC_BLOB
+#define rec_allocator_addr rec_blob.allocator_addr
+#else
 extern uint64_t rec_allocator_addr;
+#endif
 
 /* mappings.c: mlock of every mapping but ours; false: not all of it was allowed */
 bool rec_lock_mappings(void);

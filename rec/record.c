@@ -164,8 +164,10 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 
 	if (!rec_gate.header && !rec_wake())
 		return p;
+	if (self_is_inside(sp))
+		return p;
 	h = rec_gate.header;
-	w = rec_self.wire;
+	w = self_wire();
 	if (!w && !(w = thread_get(h))) {
 		without_thread(h, addr, size);
 		return p;
@@ -205,7 +207,7 @@ static __attribute__((noinline)) void *allocated_special(void *p, size_t size, u
 							 uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	bool done = mode_passes_over(h, w, (uint64_t)p, size);
 
 	leave(w);
@@ -227,7 +229,7 @@ static void use_pending_temps(struct wire_header *h, struct wire_thread *w, uint
 /* The last step where the slot cannot simply be written. */
 static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
 {
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 
 	table_insert_slow(rec_gate.header, (uint64_t)p, size, node);
 	w->last_block = (uint64_t)p;
@@ -263,7 +265,7 @@ static __attribute__((noinline)) void *allocated_walk(void *p, size_t size, uint
 						      uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	struct thread *t = thread_private(w);
 	uint32_t node;
 
@@ -291,12 +293,12 @@ static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
 						       const struct wire_record *site, uint64_t sp,
 						       uint64_t bp)
 {
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	struct record_set *set;
 	struct wire_record *v;
 	uint32_t tag, way, node;
 
-	set = record_find_set(rec_self.index, site, sp, &tag);
+	set = record_find_set(self_index(w), site, sp, &tag);
 	if (unlikely(!arch_find_tag(set->tag, tag, &way)))
 		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	v = record_at(w, set->record[way]);
@@ -317,7 +319,7 @@ static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
 						      struct wire_record *site, uint64_t sp,
 						      uint64_t bp)
 {
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	uint32_t node;
 
 	if (unlikely(record_bp_differs(site, bp) || !record_holds(site, sp))) {
@@ -336,7 +338,7 @@ static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	struct wire_record *r;
 
 	if (unlikely(!p))
@@ -346,7 +348,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	enter(w, sp);
 	if (unlikely(h->slow & ~(uint32_t)WIRE_SLOW_FREES))
 		return allocated_special(p, size, pc, sp, bp);
-	r = record_at(w, *record_site(rec_self.index, pc, sp));
+	r = record_at(w, *record_site(self_index(w), pc, sp));
 	if (unlikely(r->pc != pc || r->sp != sp || r->epoch != h->epoch))
 		return allocated_walk(p, size, pc, sp, bp);
 	if (unlikely(r->flags & WIRE_RECORD_MANY))
@@ -357,7 +359,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 
 	/*
 	 * The inner function's own hook has just recorded it, with a stack that holds ours; it may
@@ -409,9 +411,12 @@ static void remove_slow(struct wire_header *h, struct wire_thread *w, uint64_t a
 static COLD void freed_slow(uint64_t addr, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w;
 
-	if (!h || ((!w && !(w = thread_get(h)))))
+	if (!h || self_is_inside(sp))
+		return;
+	w = self_wire();
+	if (!w && !(w = thread_get(h)))
 		return;
 	if (w->busy)
 		heal_if_stale(w);
@@ -432,7 +437,7 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	bool done = mode_passes_free(h, w, addr);
 
 	leave(w);
@@ -444,7 +449,7 @@ static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
 static COLD void remove_and_leave(uint64_t addr)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	struct thread *t = thread_private(w);
 
 	record_free_counted(h, w);
@@ -464,7 +469,7 @@ static COLD void remove_and_leave(uint64_t addr)
 HOOK void rec_freed(void *p)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = rec_self.wire;
+	struct wire_thread *w = self_wire();
 	uint64_t addr = (uint64_t)p, base, sp = arch_stack_pointer();
 
 	if (unlikely(!h || !w || w->busy)) {
@@ -496,6 +501,6 @@ HOOK void rec_freed(void *p)
 HOOK void rec_freed_wrapper(void *p)
 {
 	rec_freed(p);
-	if (rec_gate.header && rec_self.wire)
-		thread_private(rec_self.wire)->last_deleted = (uint64_t)p;
+	if (rec_gate.header && self_wire())
+		thread_private(self_wire())->last_deleted = (uint64_t)p;
 }

@@ -25,6 +25,7 @@
 #include "hooks.h"
 #include "rec.h"
 #include "sys.h"
+#include "wire/allocator.h"
 
 #ifndef MADV_DONTFORK
 #define MADV_DONTFORK 10
@@ -353,20 +354,6 @@ static void set_places(uint8_t *base)
 	h->nodes_nr = WIRE_NODE_FIRST;
 }
 
-/*
- * Requested sizes below this may get blocks that stand closer than 32 bytes: glibc's never do
- * (minimal chunk); jemalloc has classes of 8 and 16 bytes, then 32; musl slots of 16 with 4 bytes
- * of its own, then 32; the others, or their next versions, may have 24 as well.
- */
-static uint32_t dense_below(const char *allocator)
-{
-	if (text_equal(allocator, "glibc"))
-		return 0;
-	if (text_equal(allocator, "jemalloc"))
-		return 17;
-	return text_equal(allocator, "musl") ? 13 : 25;
-}
-
 /* Everything is ready: from the next call on we record. */
 static void open_gate(struct wire_header *h)
 {
@@ -374,7 +361,7 @@ static void open_gate(struct wire_header *h)
 	const char *name = allocator_name(&lm);
 
 	text_copy(h->allocator, name, sizeof(h->allocator));
-	h->dense_below = dense_below(name);
+	h->dense_below = wire_dense_below(name);
 	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
 	if (h->dense_below)
 		__atomic_fetch_or(&h->slow, WIRE_SLOW_FREES, __ATOMIC_RELAXED);
@@ -489,7 +476,7 @@ static bool child_start(void)
 	if (seen == pid || !__atomic_compare_exchange_n(&child_of, &seen, pid, false,
 							__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
-	rec_self = (struct self){0};
+	self_set((struct self){0});
 	modules_forget(); /* the new table knows of none */
 	session(false);
 	return rec_gate.header != NULL;

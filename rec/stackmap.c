@@ -18,7 +18,9 @@
 /* first page:36 | pages:28 */
 static uint64_t cache[1u << CACHE_BITS];
 
+#ifndef REC_BLOB
 uint64_t stackmap_main_low, stackmap_main_high;
+#endif
 
 static bool use(struct thread *t, uint64_t range, uint64_t sp, uint64_t top)
 {

@@ -88,7 +88,7 @@ static void use(struct thread *t, uint32_t root, struct record_index *index)
 	t->root = root;
 	t->index = index;
 	barrier();
-	rec_self.index = index;
+	self_set((struct self){t->wire, index});
 }
 
 /* ---- contexts ---- */
@@ -183,7 +183,7 @@ void rec_tag_end(void)
 	struct thread *t;
 	struct tags *g;
 
-	if (!rec_gate.header || !rec_self.wire || !hook_begin(&k, arch_stack_pointer()))
+	if (!rec_gate.header || !self_wire() || !hook_begin(&k, arch_stack_pointer()))
 		return;
 	t = thread_private(k.w);
 	g = t->tags;

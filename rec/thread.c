@@ -9,7 +9,15 @@
 #include "record.h"
 #include "sys.h"
 
+#ifndef REC_BLOB
 __thread struct self rec_self __attribute__((tls_model("initial-exec")));
+#endif
+
+#ifdef REC_BLOB
+#define REC_SLOTS_BY_ADDRESS true
+#else
+#define REC_SLOTS_BY_ADDRESS false
+#endif
 
 /* Private parts, by slot; set once, kept for the next owner. */
 static struct thread *privates[WIRE_THREADS_MAX];
@@ -62,6 +70,19 @@ static struct wire_thread *new_slot(struct wire_header *h, int32_t tid, uint32_t
 	return w;
 }
 
+/* Whoever takes an injected recorder out again has to find it. */
+static void list_private(struct wire_private *p)
+{
+#ifdef REC_BLOB
+	p->next = __atomic_load_n(&rec_blob.privates, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&rec_blob.privates, &p->next, (uint64_t)p, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+#else
+	(void)p;
+#endif
+}
+
 void *thread_map_private(size_t bytes)
 {
 	size_t all = bytes + sizeof(struct wire_private);
@@ -73,6 +94,7 @@ void *thread_map_private(size_t bytes)
 	p->magic[0] = WIRE_PRIVATE_MAGIC0;
 	p->magic[1] = WIRE_PRIVATE_MAGIC1;
 	p->bytes = all;
+	list_private(p);
 	return p + 1;
 }
 
@@ -119,7 +141,9 @@ struct wire_thread *thread_get(struct wire_header *h)
 	static uint32_t scan_at = 8;
 	uint32_t nr = __atomic_load_n(&h->threads_nr, __ATOMIC_RELAXED);
 
-	if (nr >= __atomic_load_n(&scan_at, __ATOMIC_RELAXED) || nr >= h->threads_cap) {
+	/* Where slots belong to addresses, a dead owner's may be another's already. */
+	if (!REC_SLOTS_BY_ADDRESS &&
+	    (nr >= __atomic_load_n(&scan_at, __ATOMIC_RELAXED) || nr >= h->threads_cap)) {
 		w = reuse_slot(h, tid, &i);
 		if (!w)
 			__atomic_store_n(&scan_at, nr * 2, __ATOMIC_RELAXED);
@@ -142,6 +166,5 @@ struct wire_thread *thread_get(struct wire_header *h)
 	w->private_part = (uint64_t)t;
 	w->busy = 0;
 	w->last_block = 0;
-	rec_self = (struct self){w, t->index};
-	return w;
+	return self_set((struct self){w, t->index}) ? w : NULL;
 }

@@ -191,7 +191,7 @@ static void count(struct wire_header *h, uint32_t node, uint64_t blocks, uint64_
 {
 	struct wire_count *c = count_of(h, node);
 
-	if (likely(!h->threads_many && __libc_single_threaded)) {
+	if (likely(!h->threads_many && rec_single_threaded())) {
 		c->blocks += blocks;
 		c->bytes += bytes;
 	} else {

@@ -24,6 +24,8 @@ const struct command commands[] = {
 	{"core", "write the memory of a running process to a core file", "Look", cmd_core},
 	{"map", "what the address space of a process is used for", "Look", cmd_map},
 	{"run", "start a program and record who allocates its memory", "Record", cmd_run},
+	{"attach", "record a process that is running already", "Record", cmd_attach},
+	{"detach", "take the recorder out of a process again", "Record", cmd_detach},
 	{"flags", "record every next start of a program, whoever starts it", "Record", cmd_flags},
 	{"mode", "how much is recorded of a running process: all, samples, nothing", "Record",
 	 cmd_mode},

@@ -29,6 +29,8 @@ const struct command *command_find(const char *name); /* NULL: no such command *
 int command_unknown(const char *name);
 
 int cmd_run(int argc, char **argv);
+int cmd_attach(int argc, char **argv);
+int cmd_detach(int argc, char **argv);
 int cmd_snap(int argc, char **argv);
 int cmd_mark(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

@@ -162,7 +162,7 @@ static void note_vfork(struct hold *h)
 			 "a child that vfork() made runs on in its memory");
 }
 
-static int stop_outside_vfork(struct hold *h)
+int hold_stop_only(struct hold *h)
 {
 	uint64_t deadline = freeze_now_ns() + VFORK_WAIT_NS;
 	bool lasts = !wait_for_vfork(h, deadline);
@@ -196,7 +196,7 @@ static void add_thread(struct hold *h, struct frozen_thread *frozen)
 int hold_stop(struct hold *h)
 {
 	struct freeze *f = &h->freeze;
-	int r = stop_outside_vfork(h);
+	int r = hold_stop_only(h);
 
 	if (r < 0)
 		return r;

@@ -31,6 +31,8 @@ void hold_release(struct hold *h);
  * target. 0 or negative errno, with nothing stopped.
  */
 int hold_stop(struct hold *h);
+/* Stops them and asks nothing of them, for whoever has but moments. Otherwise the same. */
+int hold_stop_only(struct hold *h);
 /* Lets go, and tells the target how long it stood still. */
 void hold_go(struct hold *h);
 /*

@@ -95,30 +95,34 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+/* What a new table is for. */
+struct purpose {
+	uint32_t image;
+	int32_t owner;
+	uint64_t address_space_bytes;
+	struct mode mode;
+};
+
 /* The magic comes last: nobody takes a half-written header for a table. */
-static void fill_header(struct wire_header *h, const struct wire_header *layout, uint32_t image,
-			uint64_t began_ns, struct mode mode)
+static void fill_header(struct wire_header *h, const struct wire_header *layout,
+			const struct purpose *p, uint64_t began_ns)
 {
 	/* What is behind stays a hole of the sparse file. */
 	memcpy(h, layout, offsetof(struct wire_header, chunk_base));
 	h->version = WIRE_VERSION;
 	h->header_bytes = sizeof(*h);
-	h->launcher_pid = getpid();
-	h->image = image;
+	h->launcher_pid = p->owner;
+	h->image = p->image;
 	h->began_monotonic_ns = began_ns;
-	mode_begin(h, mode, began_ns);
+	mode_begin(h, p->mode, began_ns);
 	__atomic_store_n(&h->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
-static int create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
-		  struct wire_header *layout, struct launch_table *t)
+/* Of the memfd t->fd. */
+static int set_up(const struct purpose *p, struct wire_header *layout, struct launch_table *t)
 {
-	int r;
+	int r = set_size(t->fd, p->address_space_bytes, layout);
 
-	t->fd = open_named();
-	if (t->fd < 0)
-		return t->fd;
-	r = set_size(t->fd, address_space_bytes, layout);
 	if (r < 0)
 		return r;
 	t->header = mmap(NULL, sizeof(*t->header), PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
@@ -127,27 +131,37 @@ static int create(uint32_t image, uint64_t address_space_bytes, struct mode mode
 		return -errno;
 	}
 	t->began_ns = monotonic_ns();
-	fill_header(t->header, layout, image, t->began_ns, mode);
+	fill_header(t->header, layout, p, t->began_ns);
 	return 0;
 }
 
-int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
-			struct launch_table *ret, struct error *e)
+/* In t->fd, or where there is none in a file of our own. */
+static int create(const struct purpose *p, struct launch_table *t)
 {
 	struct wire_header *layout = mmap(NULL, sizeof(*layout), PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct launch_table t = LAUNCH_TABLE_INIT;
-	int r = -ENOMEM;
+	int r = 0;
 
-	if (layout != MAP_FAILED) {
-		r = create(image, address_space_bytes, mode, layout, &t);
-		munmap(layout, sizeof(*layout));
-	}
+	if (layout == MAP_FAILED)
+		return -ENOMEM;
+	if (t->fd < 0)
+		t->fd = r = open_named();
+	if (r >= 0)
+		r = set_up(p, layout, t);
+	munmap(layout, sizeof(*layout));
+	return r;
+}
+
+static int create_or_explain(const struct purpose *p, struct launch_table *t,
+			     struct launch_table *ret, struct error *e)
+{
+	int r = create(p, t);
+
 	if (r == 0) {
-		*ret = t;
+		*ret = *t;
 		return 0;
 	}
-	launch_table_release(&t);
+	launch_table_release(t);
 	error_set(e, r, EXIT_TARGET, "cannot create the recorder's table: %s", error_strerror(r));
 	if (r == -EFBIG)
 		error_hint(
@@ -157,6 +171,24 @@ int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mod
 	if (r == -EMFILE)
 		error_hint(e, "raise the limit on open files: ulimit -n");
 	return r;
+}
+
+int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
+			struct launch_table *ret, struct error *e)
+{
+	const struct purpose p = {image, getpid(), address_space_bytes, mode};
+	struct launch_table t = LAUNCH_TABLE_INIT;
+
+	return create_or_explain(&p, &t, ret, e);
+}
+
+int launch_table_adopt(int fd, int32_t owner, uint64_t address_space_bytes, struct mode mode,
+		       struct launch_table *ret, struct error *e)
+{
+	const struct purpose p = {1, owner, address_space_bytes, mode};
+	struct launch_table t = {.fd = fd};
+
+	return create_or_explain(&p, &t, ret, e);
 }
 
 void launch_table_release(struct launch_table *t)

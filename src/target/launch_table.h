@@ -40,6 +40,12 @@ int launch_table_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limi
  */
 int launch_table_create(uint32_t image, uint64_t address_space_bytes, struct mode mode,
 			struct launch_table *ret, struct error *e);
+/*
+ * The same in a memfd that is there already, empty: another process's, which is its own launcher.
+ * Takes fd over, also on failure.
+ */
+int launch_table_adopt(int fd, int32_t owner, uint64_t address_space_bytes, struct mode mode,
+		       struct launch_table *ret, struct error *e);
 void launch_table_release(struct launch_table *t);
 
 /* Sets the table's clock. False once a step of the clock is longer than a second: no hurry then. */

@@ -125,3 +125,18 @@ int recorder_path(const char *named, bool check, char **ret, struct error *e)
 	*ret = found;
 	return 0;
 }
+
+int recorder_blob_path(char **ret, struct error *e)
+{
+	static const char file[] = "libseep-blob.so";
+	const char *named = getenv(BLOB_VARIABLE);
+
+	if (named && *named)
+		return resolve_named(named, ret, e);
+	*ret = search(file);
+	if (*ret)
+		return 0;
+	error_set(e, -ENOENT, EXIT_TARGET, "cannot find the recorder (%s)", file);
+	error_hint(e, "install seep again, or name the file in " BLOB_VARIABLE);
+	return -ENOENT;
+}

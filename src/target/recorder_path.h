@@ -16,4 +16,9 @@ struct error;
  */
 int recorder_path(const char *named, bool check, char **ret, struct error *e);
 
+#define BLOB_VARIABLE "SEEP_BLOB"
+
+/* The same of the recorder that is put into running processes: $SEEP_BLOB, or the usual places. */
+int recorder_blob_path(char **ret, struct error *e);
+
 #endif

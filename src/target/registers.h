@@ -34,4 +34,14 @@ size_t registers_by_dwarf(const struct target_thread *thread, uint64_t *ret, siz
 /* Might registers_hide_stop() have something to do? From what registers_read() found. */
 bool registers_interrupted(const struct target_thread *thread);
 
+/* Where a stopped thread is, for whoever needs no more than that. */
+struct registers_place {
+	uint64_t pc, sp;
+	bool interrupted; /* as registers_interrupted() */
+};
+
+bool registers_get_place(int32_t tid, struct registers_place *ret);
+/* The thread goes on there. It is not in a system call. */
+bool registers_set_pc(int32_t tid, uint64_t pc);
+
 #endif

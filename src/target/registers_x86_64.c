@@ -252,3 +252,30 @@ void registers_hide_stop(int32_t tid)
 	any.regs64.rip -= 2;
 	ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
+
+bool registers_get_place(int32_t tid, struct registers_place *ret)
+{
+	union registers_any any;
+	size_t len;
+
+	if (!registers_get(tid, &any, &len) || len != sizeof(any.regs64))
+		return false;
+	*ret = (struct registers_place){
+		.pc = any.regs64.rip,
+		.sp = any.regs64.rsp,
+		.interrupted = is_interrupted(&any.regs64),
+	};
+	return true;
+}
+
+bool registers_set_pc(int32_t tid, uint64_t pc)
+{
+	union registers_any any;
+	struct iovec io = {&any, sizeof(any.regs64)};
+	size_t len;
+
+	if (!registers_get(tid, &any, &len) || len != sizeof(any.regs64))
+		return false;
+	any.regs64.rip = pc;
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
+}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include "base/error.h"
 #include "target/maps.h"
+#include "target/proc.h"
 #include "target/process.h"
 #include "wire/marks.h"
 
@@ -88,17 +90,14 @@ static bool is_mapped_file(const struct stat *st, const struct map *m)
 	       major(st->st_dev) == m->dev_major && minor(st->st_dev) == m->dev_minor;
 }
 
-/* "/memfd:seep-rec.LAUNCHER.FD": the launcher's descriptor, opened anew. -1: not there any more. */
-static int open_by_launcher(const struct map *m)
+/* The name is the target's word: nothing but the very file that it has mapped is opened. */
+static int open_number(int32_t pid, int number, const struct map *m)
 {
 	struct stat st;
 	char proc[64];
-	int launcher, number, fd;
+	int fd;
 
-	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%d.%d", &launcher, &number) != 2)
-		return -1;
-	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", launcher, number);
-	/* The name is the target's word: nothing but the very file that it has mapped is opened. */
+	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", pid, number);
 	if (stat(proc, &st) < 0 || !is_mapped_file(&st, m))
 		return -1;
 	fd = open(proc, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -109,23 +108,39 @@ static int open_by_launcher(const struct map *m)
 	return fd;
 }
 
-/* A process that nobody launched holds the descriptor itself, under the number in the name. */
+/* "/memfd:seep-rec.LAUNCHER.FD": the launcher's descriptor, opened anew. -1: not there any more. */
+static int open_by_launcher(const struct map *m)
+{
+	int launcher, number;
+
+	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%d.%d", &launcher, &number) != 2)
+		return -1;
+	return open_number(launcher, number, m);
+}
+
+/*
+ * A process that nobody launched holds the descriptor itself: under the number in the name, or
+ * (seep attach) under any.
+ */
 static int open_by_owner(int32_t pid, const struct map *m)
 {
-	struct stat st;
-	char proc[64];
-	int number, fd;
+	int number, fd = -1, dir;
+	int32_t *numbers;
+	size_t nr;
 
-	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%*d.%d", &number) != 1)
-		return -1;
-	snprintf(proc, sizeof(proc), "/proc/%d/fd/%d", pid, number);
-	if (stat(proc, &st) < 0 || !is_mapped_file(&st, m))
-		return -1;
-	fd = open(proc, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_mapped_file(&st, m))) {
-		close(fd);
+	if (sscanf(m->path, "/memfd:" WIRE_NAME ".%*d.%d", &number) == 1)
+		return open_number(pid, number, m);
+	dir = proc_open(pid);
+	if (dir < 0 || proc_list_numbers(dir, "fd", &numbers, &nr) < 0) {
+		if (dir >= 0)
+			close(dir);
 		return -1;
 	}
+	/* It was given a high one. */
+	for (size_t i = nr; i-- > 0 && fd < 0;)
+		fd = open_number(pid, numbers[i], m);
+	free(numbers);
+	close(dir);
 	return fd;
 }
 

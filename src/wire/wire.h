@@ -397,7 +397,8 @@ enum wire_state {
 struct wire_private {
 	uint64_t magic[2];
 	uint64_t bytes; /* of the mapping, this included */
-	uint64_t unused[5];
+	uint64_t next;	/* the recorder's address of another one; injected only */
+	uint64_t unused[4];
 };
 _Static_assert(sizeof(struct wire_private) == 64, "what follows is aligned");
 

@@ -1,0 +1,251 @@
+/*
+ * The functions of an allocator other than its plain malloc and free, as the injected recorder sees
+ * them. Whatever such a function calls of its allocator's own is not looked at: self_enter_real().
+ */
+#include "blob_hooks.h"
+
+#include <sys/mman.h>
+
+#include "modules.h"
+#include "moving.h"
+#include "record.h"
+#include "sys.h"
+
+static uint64_t call(uint64_t f, const struct hook_call *c)
+{
+	return blob_out(c->arg, f);
+}
+
+/* False: this call is the allocator's own affair, or nothing is recorded. */
+static bool enter(const struct hook_call *c)
+{
+	struct wire_header *h = rec_gate.header;
+	uint64_t sp = hook_call_sp(c);
+
+	if (!h || self_is_inside(sp))
+		return false;
+	if (!self_wire())
+		thread_get(h);
+	return true;
+}
+
+static uint64_t product(uint64_t a, uint64_t b)
+{
+	uint64_t bytes;
+
+	/* One that overflows fails; so does this. */
+	return __builtin_mul_overflow(a, b, &bytes) ? UINT64_MAX : bytes;
+}
+
+static uint64_t note(const struct hook_call *c, uint64_t p, uint64_t bytes)
+{
+	return (uint64_t)rec_allocated_wrapper((void *)p, bytes, c->pc, hook_call_sp(c), c->bp);
+}
+
+/* ---- allocations ---- */
+
+static uint64_t allocates(struct hook_call *c, uint64_t f, uint64_t bytes)
+{
+	uint64_t p;
+
+	if (!enter(c))
+		return call(f, c);
+	self_enter_real(hook_call_sp(c));
+	p = call(f, c);
+	self_leave_real();
+	return note(c, p, bytes);
+}
+
+HOOK uint64_t hook_allocates_1(struct hook_call *c)
+{
+	return allocates(c, c->real, c->arg[0]);
+}
+
+HOOK uint64_t hook_allocates_2(struct hook_call *c)
+{
+	return allocates(c, c->real, c->arg[1]);
+}
+
+HOOK uint64_t hook_allocates_12(struct hook_call *c)
+{
+	return allocates(c, c->real, product(c->arg[0], c->arg[1]));
+}
+
+HOOK uint64_t hook_allocates_23(struct hook_call *c)
+{
+	return allocates(c, c->real, product(c->arg[1], c->arg[2]));
+}
+
+HOOK uint64_t hook_new_1(struct hook_call *c)
+{
+	return allocates(c, c->instead, c->arg[0]);
+}
+
+HOOK uint64_t hook_fills_1_3(struct hook_call *c)
+{
+	uint64_t r;
+
+	if (!enter(c))
+		return call(c->real, c);
+	self_enter_real(hook_call_sp(c));
+	r = call(c->real, c);
+	self_leave_real();
+	if ((int)r == 0)
+		note(c, *(uint64_t *)c->arg[0], c->arg[2]);
+	return r;
+}
+
+/* ---- frees ---- */
+
+HOOK uint64_t hook_frees_1(struct hook_call *c)
+{
+	uint64_t r;
+
+	if (!c->arg[0] || !enter(c))
+		return call(c->real, c);
+	rec_freed((void *)c->arg[0]);
+	self_enter_real(hook_call_sp(c));
+	r = call(c->real, c);
+	self_leave_real();
+	return r;
+}
+
+/* Called by code that also frees what has been freed before; see struct wire_blob. */
+HOOK uint64_t hook_frees_quietly(struct hook_call *c)
+{
+	if (rec_gate.header && table_find(rec_gate.header, c->arg[0]))
+		rec_freed((void *)c->arg[0]);
+	return call(c->real, c);
+}
+
+/* ---- reallocations ---- */
+
+/* p: what a function like realloc returned for old. */
+static void moved(const struct hook_call *c, const struct moving *m, uint64_t old, uint64_t p,
+		  uint64_t bytes, bool freed)
+{
+	if (!moving_end(m, (void *)old, (void *)p, bytes, freed))
+		note(c, p, bytes);
+}
+
+/* frees: when it fails, the old block is freed all the same. */
+static uint64_t reallocs(struct hook_call *c, uint64_t old, uint64_t bytes, bool frees)
+{
+	struct moving m;
+	uint64_t p;
+
+	if (!enter(c))
+		return call(c->real, c);
+	m = moving_begin((void *)old, hook_call_sp(c));
+	self_enter_real(hook_call_sp(c));
+	p = call(c->real, c);
+	self_leave_real();
+	moved(c, &m, old, p, bytes, bytes == 0 || frees);
+	return p;
+}
+
+HOOK uint64_t hook_reallocs_1_2(struct hook_call *c)
+{
+	return reallocs(c, c->arg[0], c->arg[1], false);
+}
+
+HOOK uint64_t hook_reallocs_1_23(struct hook_call *c)
+{
+	return reallocs(c, c->arg[0], product(c->arg[1], c->arg[2]), false);
+}
+
+HOOK uint64_t hook_reallocs_2_3(struct hook_call *c)
+{
+	return reallocs(c, c->arg[1], c->arg[2], false);
+}
+
+HOOK uint64_t hook_reallocs_2_34(struct hook_call *c)
+{
+	return reallocs(c, c->arg[1], product(c->arg[2], c->arg[3]), false);
+}
+
+HOOK uint64_t hook_reallocs_or_frees_1_2(struct hook_call *c)
+{
+	return reallocs(c, c->arg[0], c->arg[1], true);
+}
+
+HOOK uint64_t hook_reallocs_or_frees_2_3(struct hook_call *c)
+{
+	return reallocs(c, c->arg[1], c->arg[2], true);
+}
+
+/* reallocarr(&block, nr, bytes): what is read from there is what the real one will read. */
+HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
+{
+	uint64_t *place = (uint64_t *)c->arg[0], old, bytes = product(c->arg[1], c->arg[2]), r;
+	struct moving m;
+	bool done;
+
+	if (!place || !enter(c))
+		return call(c->real, c);
+	old = *place;
+	m = moving_begin((void *)old, hook_call_sp(c));
+	self_enter_real(hook_call_sp(c));
+	r = call(c->real, c);
+	self_leave_real();
+	done = (int)r == 0;
+	moved(c, &m, old, done ? *place : 0, bytes, done);
+	return r;
+}
+
+/* The block stays where it is, with at least so many bytes when the real one says so. */
+HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
+{
+	struct hook k;
+	uint64_t usable;
+
+	if (!enter(c))
+		return call(c->real, c);
+	self_enter_real(hook_call_sp(c));
+	usable = call(c->real, c);
+	self_leave_real();
+	if (usable < c->arg[1])
+		return usable;
+	if (hook_begin(&k, hook_call_sp(c))) {
+		table_resize(k.h, c->arg[0], c->arg[1]);
+		hook_end(&k);
+	}
+	return usable;
+}
+
+/* ---- others ---- */
+
+/* After an unload, what was learnt of the code there is void. */
+HOOK uint64_t hook_closes_1(struct hook_call *c)
+{
+	struct wire_header *h = rec_gate.header;
+	uint64_t r;
+
+	if (h)
+		modules_unloading(h);
+	r = call(c->real, c);
+	if (h && rec_gate.header == h)
+		modules_unloaded(h);
+	return r;
+}
+
+/* See hook_mlockall() of hooks.c. */
+HOOK uint64_t hook_locks(struct hook_call *c)
+{
+	int flags = (int)c->arg[0];
+	uint64_t r;
+
+	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
+		return call(c->real, c);
+	if (flags & MCL_FUTURE) {
+		c->arg[0] = MCL_FUTURE;
+		r = call(c->real, c);
+		c->arg[0] = (uint64_t)flags;
+		if ((int)r)
+			return r;
+	}
+	if (rec_lock_mappings())
+		return 0;
+	sys0(SYS_munlockall);
+	return call(c->real, c);
+}

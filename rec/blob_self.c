@@ -1,0 +1,90 @@
+/* See blob_self.h. */
+#include "record.h"
+
+struct blob_self blob_selves[1u << BLOB_SELVES_BITS] __attribute__((aligned(64)));
+
+#define SLOTS (1u << BLOB_SELVES_BITS)
+/*
+ * A signal's frame on the stack is larger (1080 bytes with the red zone, and more with AVX), what
+ * the allocator's functions have on the stack when they call each other is smaller.
+ */
+#define INSIDE_BYTES 1024
+
+static struct blob_self nobody;
+
+/* Its own or the first free one; NULL: neither. */
+static struct blob_self *probe(uint64_t thread)
+{
+	struct blob_self *s = blob_self_first(thread);
+
+	for (uint32_t i = 0; i < SLOTS; i++, s++) {
+		uint64_t owner;
+
+		if (s == blob_selves + SLOTS)
+			s = blob_selves;
+		owner = __atomic_load_n(&s->thread, __ATOMIC_RELAXED);
+		if (!owner || owner == thread)
+			return s;
+	}
+	return NULL;
+}
+
+COLD struct blob_self *blob_self_search(uint64_t thread)
+{
+	struct blob_self *s = probe(thread);
+
+	return s && s->thread == thread ? s : &nobody;
+}
+
+bool self_set(struct self self)
+{
+	uint64_t thread = arch_thread_pointer(), none = 0;
+	struct blob_self *s;
+
+	do {
+		none = 0;
+		s = probe(thread);
+	} while (s && s->thread != thread &&
+		 !__atomic_compare_exchange_n(&s->thread, &none, thread, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	if (!s)
+		return false;
+	s->wire = self.wire;
+	return true;
+}
+
+bool blob_self_is_inside(struct blob_self *s, uint64_t sp)
+{
+	if (s->inside_sp - sp < INSIDE_BYTES)
+		return true;
+	/* Another one's call on this thread; or a jump has left the function that we waited for. */
+	s->wire = s->hidden;
+	s->hidden = NULL;
+	return false;
+}
+
+bool self_enter_real(uint64_t sp)
+{
+	struct blob_self *s = blob_self_find();
+
+	if (s->hidden && blob_self_is_inside(s, sp))
+		return false;
+	if (!s->wire)
+		return true; /* not recording; or no room, and then nested calls are so, too */
+	s->inside_sp = sp;
+	s->hidden = s->wire;
+	barrier();
+	s->wire = NULL;
+	return true;
+}
+
+void self_leave_real(void)
+{
+	struct blob_self *s = blob_self_find();
+
+	if (!s->hidden)
+		return;
+	s->wire = s->hidden;
+	barrier();
+	s->hidden = NULL;
+}

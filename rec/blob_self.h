@@ -1,0 +1,68 @@
+/*
+ * A thread's state where there is no thread-local storage: found by the thread pointer, in a table.
+ *
+ * The word at fs:0 is the thread's own address (System V ABI, ELF TLS variant II); glibc, musl and
+ * whatever else calls malloc keep it so. A slot belongs to that address and not to a thread: a new
+ * thread whose structure lies where an ended one's lay goes on with its slot, one after the other.
+ */
+#ifndef SEEP_REC_BLOB_SELF_H
+#define SEEP_REC_BLOB_SELF_H
+
+#include "arch_x86_64.h"
+
+struct blob_self {
+	_Alignas(64) uint64_t thread; /* 0: free */
+	struct wire_thread *wire;     /* NULL inside of a function of the allocator */
+	struct wire_thread *hidden;   /* … and then it is here */
+	uint64_t inside_sp;	      /* of the call that it is inside of */
+};
+
+#define BLOB_SELVES_BITS 14
+extern struct blob_self blob_selves[1u << BLOB_SELVES_BITS];
+
+static inline struct blob_self *blob_self_first(uint64_t thread)
+{
+	return &blob_selves[thread * 0x9e3779b97f4a7c15ull >> (64 - BLOB_SELVES_BITS)];
+}
+
+/* This thread's, or one that is empty and nobody's. */
+struct blob_self *blob_self_search(uint64_t thread);
+
+static inline struct blob_self *blob_self_find(void)
+{
+	uint64_t thread = arch_thread_pointer();
+	struct blob_self *s = blob_self_first(thread);
+
+	return likely(s->thread == thread) ? s : blob_self_search(thread);
+}
+
+static inline struct wire_thread *self_wire(void)
+{
+	return blob_self_find()->wire;
+}
+
+static inline struct record_index *self_index(const struct wire_thread *w)
+{
+	return ((const struct thread *)w->private_part)->index;
+}
+
+/* False: the table is full. */
+bool self_set(struct self self);
+
+/*
+ * Between these the real function runs; what it calls of its allocator's is its own affair. A
+ * signal handler in between is not: its stack pointer is farther away. False: this very call is
+ * such an inner one.
+ */
+bool self_enter_real(uint64_t sp);
+void self_leave_real(void);
+bool blob_self_is_inside(struct blob_self *s, uint64_t sp);
+
+static inline bool self_is_inside(uint64_t sp)
+{
+	struct blob_self *s = blob_self_find();
+
+	return unlikely(s->hidden) && blob_self_is_inside(s, sp);
+}
+
+#endif

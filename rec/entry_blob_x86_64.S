@@ -1,0 +1,163 @@
+/*
+ * Where the entries of an allocator's functions lead to when the recorder has been injected: r11 is
+ * what now is the real function, r10 for `new` the one that does not throw; neither register means
+ * anything at a function's entry (System V AMD64, 3.2.1, figure 3.4; r10 is for nested functions).
+ *
+ * malloc and free of allocators that have them plain are written out, as in entry_x86_64.S; all the
+ * others hand their arguments on in memory. There is a frame of ours in the stack then, but never
+ * while an exception may pass.
+ */
+#include <cet.h>
+
+#include "wire/blob_offsets.h"
+
+	.macro	FUNCTION name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.p2align 5
+\name:
+	.cfi_startproc
+	_CET_ENDBR
+	.endm
+
+	.macro	END name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+	.macro	SAVE reg
+	push	\reg
+	.cfi_adjust_cfa_offset 8
+	.endm
+
+	.macro	RESTORE reg
+	pop	\reg
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	/* struct hook_call, whose last word is the return address */
+	.macro	KEEP_CALL
+	SAVE	%r11
+	SAVE	%r10
+	SAVE	%rbp
+	SAVE	%r9
+	SAVE	%r8
+	SAVE	%rcx
+	SAVE	%rdx
+	SAVE	%rsi
+	SAVE	%rdi
+	mov	%rsp, %rdi
+	.endm
+
+	.macro	HOOK name
+	FUNCTION blob_\name
+	KEEP_CALL
+	call	hook_\name
+	add	$72, %rsp
+	.cfi_adjust_cfa_offset -72
+	ret
+	END	blob_\name
+	.endm
+
+	/* The return address that the call has left below the stack is wiped; see blob_out(). */
+	.macro	RETURNED label
+	.globl	\label
+	.hidden	\label
+\label:
+	movq	$0, -8(%rsp)
+	.endm
+
+	.text
+	FUNCTION blob_out
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	mov	%rsi, %rax
+	mov	%rdi, %r10
+	mov	(%r10), %rdi
+	mov	8(%r10), %rsi
+	mov	16(%r10), %rdx
+	mov	24(%r10), %rcx
+	mov	32(%r10), %r8
+	mov	40(%r10), %r9
+	call	*%rax
+	RETURNED blob_out_return
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	ret
+	END	blob_out
+
+	FUNCTION blob_malloc
+	SAVE	%rdi
+	call	*%r11
+	RETURNED blob_malloc_return
+	RESTORE	%rsi
+	mov	%rax, %rdi
+	mov	(%rsp), %rdx
+	lea	8(%rsp), %rcx
+	mov	%rbp, %r8
+	jmp	rec_allocated
+	END	blob_malloc
+
+	FUNCTION blob_free
+	test	%rdi, %rdi
+	je	1f
+	mov	(%rsp), %rax
+	sub	rec_blob+WIRE_BLOB_QUIET_START(%rip), %rax
+	cmp	rec_blob+WIRE_BLOB_QUIET_BYTES(%rip), %rax
+	jb	2f
+	SAVE	%rdi
+	SAVE	%r11
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	rec_freed
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	RESTORE	%r11
+	RESTORE	%rdi
+	jmp	*%r11
+1:	ret
+2:	KEEP_CALL
+	call	hook_frees_quietly
+	add	$72, %rsp
+	.cfi_adjust_cfa_offset -72
+	ret
+	END	blob_free
+
+	/* Where memory is short, the one that throws is left to do so, with our frame gone. */
+	FUNCTION blob_new_1
+	KEEP_CALL
+	call	hook_new_1
+	RESTORE	%rdi
+	RESTORE	%rsi
+	RESTORE	%rdx
+	RESTORE	%rcx
+	RESTORE	%r8
+	RESTORE	%r9
+	RESTORE	%rbp
+	RESTORE	%r10
+	RESTORE	%r11
+	test	%rax, %rax
+	je	1f
+	ret
+1:	jmp	*%r11
+	END	blob_new_1
+
+	HOOK	allocates_1
+	HOOK	allocates_2
+	HOOK	allocates_12
+	HOOK	allocates_23
+	HOOK	fills_1_3
+	HOOK	frees_1
+	HOOK	reallocs_1_2
+	HOOK	reallocs_1_23
+	HOOK	reallocs_2_3
+	HOOK	reallocs_2_34
+	HOOK	reallocs_or_frees_1_2
+	HOOK	reallocs_or_frees_2_3
+	HOOK	replaces_1_23
+	HOOK	resizes_1_2
+	HOOK	closes_1
+	HOOK	locks
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,221 @@
+/* seep attach: the recorder switched on in a process that runs. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/units.h"
+#include "cmd/attach_dry.h"
+#include "cmd/cmd.h"
+#include "format/json_writer.h"
+#include "inject/attach.h"
+#include "inject/detach.h"
+#include "inject/preflight.h"
+#include "target/mode.h"
+#include "target/process.h"
+#include "target/target.h"
+
+enum { TEXT, JSON };
+
+struct attach_command {
+	uint64_t for_ns; /* 0: until somebody detaches */
+	const char *mode_text;
+	struct mode mode;
+	int format;
+	bool dry, quiet;
+	int pid;
+};
+
+static const char *const usage[] = {"[OPTION...] TARGET", NULL};
+static const char *const examples[] = {
+	"seep attach redis-server",
+	"from now on it is recorded who allocates what",
+	"seep attach redis-server --for 5m",
+	"for five minutes; then it is as it was",
+	"seep attach redis-server --dry-run",
+	"what would be done",
+	NULL,
+};
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int sig)
+{
+	stop_signal = sig;
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction sa = {.sa_handler = on_signal}, old;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		/* Under nohup, hanging up stays ignored. */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(signals[i], &sa, NULL);
+	}
+}
+
+static int read_options(struct attach_command *c, int argc, char **argv, int *ret_first)
+{
+	const struct opt table[] = {
+		{OPT_GROUP, 0, "Recording", NULL, NULL, NULL},
+		{OPT_DURATION, 0, "for", "TIME",
+		 "record for so long (10s, 5m), then detach; Ctrl-C ends it at once", &c->for_ns},
+		{OPT_TEXT, 'm', "mode", "MODE",
+		 "how much is recorded: " MODE_CHOICES " (default lite: all)", &c->mode_text},
+		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
+		{OPT_FLAG, 'n', "dry-run", NULL, "change and stop nothing: show what would be done",
+		 &c->dry},
+		{OPT_CHOICE, 0, "format", "text|json", "how it is told what was done", &c->format},
+		{OPT_FLAG, 'q', "quiet", NULL, "do not say what was done", &c->quiet},
+		{OPT_END, 0, NULL, NULL, NULL, NULL},
+	};
+	const struct cmd_spec spec = {
+		.name = "attach",
+		.usage = usage,
+		.purpose = "Switches the recorder on in a running process, without a restart. seep "
+			   "detach takes it out again.",
+		.options = table,
+		.examples = examples,
+		.operands_min = 1,
+		.operands_max = 1,
+		.operands = "a process",
+	};
+
+	return cmd_options(&spec, argc, argv, ret_first);
+}
+
+static int say_json(const struct attach_command *c, const struct attach *a)
+{
+	struct str out = STR_INIT;
+	struct json j;
+	int status;
+
+	json_init(&j, &out);
+	json_open(&j, NULL, '{');
+	json_text(&j, "schema", "seep-attach-1");
+	json_count(&j, "pid", (uint64_t)c->pid);
+	json_text(&j, "name", process_name(target_process(a->target)));
+	json_text(&j, "allocator", a->entries->allocator);
+	json_count(&j, "threads", a->threads_nr);
+	json_count(&j, "functions", a->plan.nr_entries);
+	json_count(&j, "functions_left_out", a->plan.nr_skipped);
+	json_count(&j, "pause_ns", a->pause_ns);
+	json_close(&j, '}');
+	str_add_char(&out, '\n');
+	status = cmd_print(out.data, out.len);
+	str_release(&out);
+	return status;
+}
+
+/* The functions that were found and could not be had: what they allocate is not seen. */
+static void warn_left_out(const struct attach *a)
+{
+	for (size_t i = 0; i < a->plan.nr_skipped; i++)
+		cmd_warn("%s is not recorded: %s", a->plan.skipped[i].entry->name,
+			 a->plan.skipped[i].why);
+}
+
+static int say(const struct attach_command *c, const struct attach *a)
+{
+	if (c->format == JSON)
+		return say_json(c, a);
+	warn_left_out(a);
+	if (!c->quiet)
+		cmd_note("%s (%d): recording since now; %zu functions of %s, %zu threads; it stood "
+			 "still for %s",
+			 process_name(target_process(a->target)), c->pid, a->plan.nr_entries,
+			 a->entries->allocator, a->threads_nr, format_duration(a->pause_ns).text);
+	return EXIT_DONE;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* Until the time is over, a signal comes, or the process ends: false. */
+static bool wait_for_end(const struct attach_command *c, uint64_t start_ticks)
+{
+	const uint64_t nap_ns = 100000000;
+	uint64_t deadline = now_ns() + c->for_ns, now;
+
+	while (!stop_signal && (now = now_ns()) < deadline) {
+		uint64_t left = deadline - now;
+
+		nanosleep(&(struct timespec){.tv_nsec = (long)(left < nap_ns ? left : nap_ns)},
+			  NULL);
+		if (process_check(c->pid, start_ticks) < 0)
+			return false;
+	}
+	return true;
+}
+
+static int record_for_a_while(const struct attach_command *c, const struct attach *a)
+{
+	struct detach d = {0};
+	struct error e;
+	int r;
+
+	if (!wait_for_end(c, target_process(a->target)->start_ticks)) {
+		if (!c->quiet)
+			cmd_note("process %d has ended", c->pid);
+		return EXIT_DONE;
+	}
+	r = detach_run(a->target, a->preflight->suspend_seccomp, &d, &e);
+	if (r < 0)
+		return process_check(c->pid, target_process(a->target)->start_ticks) < 0
+			       ? EXIT_DONE
+			       : cmd_fail(&e);
+	if (!c->quiet)
+		cmd_note("%s (%d): no longer recorded; it stood still for %s",
+			 process_name(target_process(a->target)), c->pid,
+			 format_duration(d.pause_ns).text);
+	return EXIT_DONE;
+}
+
+static int attach_now(const struct attach_command *c, const struct preflight *p)
+{
+	struct attach a = {0};
+	struct error e;
+	int status, r;
+
+	if (preflight_refuses(p, &e))
+		return cmd_fail(&e);
+	r = attach_plan(p, c->mode, &a, &e);
+	if (c->for_ns)
+		catch_signals();
+	if (!r)
+		r = attach_run(&a, &e);
+	status = r < 0 ? cmd_fail(&e) : say(c, &a);
+	if (!status && c->for_ns)
+		status = record_for_a_while(c, &a);
+	attach_release(&a);
+	return status;
+}
+
+int cmd_attach(int argc, char **argv)
+{
+	struct attach_command c = {.mode_text = "lite"};
+	struct preflight p;
+	struct error e;
+	int first, status, r = read_options(&c, argc, argv, &first);
+
+	if (r != CMD_GO_ON)
+		return r;
+	if (mode_parse(c.mode_text, &c.mode, &e) < 0 ||
+	    process_find_one(argv[first], &c.pid, &e) < 0)
+		return cmd_fail(&e);
+	preflight(c.pid, NULL, &p);
+	status = c.dry ? attach_dry_show(c.pid, &p) : attach_now(&c, &p);
+	preflight_release(&p);
+	return status;
+}

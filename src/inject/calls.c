@@ -1,0 +1,115 @@
+/* See calls.h. */
+#include "inject/calls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "target/foreign_fd.h"
+#include "target/hold.h"
+#include "target/tracing.h"
+
+int calls_open(struct calls *c, struct hold *hold)
+{
+	int dir = hold->dir, r;
+
+	c->hold = hold;
+	r = maps_read_at(dir, &c->maps);
+	if (r < 0)
+		return r;
+	c->mem = foreign_memory(dir);
+	if (c->mem < 0)
+		return c->mem;
+	return remote_places_find(c->mem, &c->maps, &c->places);
+}
+
+void calls_close(struct calls *c)
+{
+	maps_release(&c->maps);
+	if (c->mem >= 0)
+		close(c->mem);
+	c->mem = -1;
+}
+
+static bool is_fit(struct calls *c, int32_t tid, enum remote_fitness least)
+{
+	return remote_fitness(tid, &c->maps) >= least;
+}
+
+/* From the best to those that are merely possible. */
+static const enum remote_fitness wishes[] = {REMOTE_FIT, REMOTE_TIMED, REMOTE_FOREIGN_STACK};
+#define WISHES_NR (sizeof(wishes) / sizeof(wishes[0]))
+
+int calls_begin(struct calls *c)
+{
+	struct freeze *f = &c->hold->freeze;
+	int r = 0;
+
+	for (size_t i = 0; i < WISHES_NR; i++) {
+		size_t at = 0;
+
+		for (;;) {
+			r = freeze_stop_one(f, &at, &c->tid);
+			if (r < 0)
+				break;
+			if (is_fit(c, c->tid, wishes[i]))
+				break;
+			freeze_go(f);
+		}
+		if (r != -ENOENT)
+			break;
+	}
+	if (r < 0) {
+		c->tid = 0;
+		return r == -ENOENT ? -EAGAIN : r;
+	}
+	if (c->suspend_seccomp)
+		tracing_suspend_seccomp(c->tid);
+	return 0;
+}
+
+int calls_choose(struct calls *c)
+{
+	const struct freeze *f = &c->hold->freeze;
+
+	for (size_t i = 0; i < WISHES_NR; i++) {
+		for (size_t k = 0; k < f->nr; k++) {
+			if (f->threads[k].state != FROZEN_STOPPED ||
+			    !is_fit(c, f->threads[k].tid, wishes[i]))
+				continue;
+			c->tid = f->threads[k].tid;
+			if (c->suspend_seccomp)
+				tracing_suspend_seccomp(c->tid);
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+void calls_end(struct calls *c)
+{
+	uint64_t before = c->hold->freeze.paused_ns;
+
+	if (c->tid) {
+		freeze_go(&c->hold->freeze);
+		c->held_ns += c->hold->freeze.paused_ns - before;
+	}
+	c->tid = 0;
+}
+
+int64_t calls_make(struct calls *c, uint64_t nr, uint64_t a, uint64_t b, uint64_t d, uint64_t e,
+		   uint64_t f, uint64_t g)
+{
+	struct remote_call call = {
+		.tid = c->tid,
+		.mem = c->mem,
+		.places = &c->places,
+		.maps = &c->maps,
+		.nr = nr,
+		.args = {a, b, d, e, f, g},
+	};
+	int r = remote_call_run(&call);
+
+	free(call.original);
+	return r < 0 ? r : call.result;
+}

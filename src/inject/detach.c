@@ -1,0 +1,385 @@
+/* See detach.h. */
+#include "inject/detach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "inject/calls.h"
+#include "inject/inside.h"
+#include "inject/lock.h"
+#include "inject/patch.h"
+#include "target/foreign_fd.h"
+#include "target/hold.h"
+#include "target/process.h"
+#include "target/target.h"
+#include "target/tracer.h"
+
+#define NAP_NS 2000000
+#define PATIENCE_NS 5000000000ull
+#define LATE_TRIES 5
+/* So long they stand still at a time while memory is unmapped. */
+#define BUDGET_NS 1500000ull
+#define PRIVATES_MAX 65536
+#define TABLE_LINK "/memfd:" WIRE_NAME " (deleted)"
+
+struct detaching {
+	struct hold *hold;
+	struct calls *calls;
+	uint64_t addr;	       /* of blob */
+	struct wire_blob blob; /* as it is there, without modules */
+	struct detach d;
+	bool clean;		  /* entries are themselves again, and nobody is inside */
+	struct thread_found last; /* who was inside last */
+	uint64_t before_ns;	  /* how long they had stood still before this stop */
+	unsigned int made;	  /* calls during it */
+	int table;		  /* a descriptor of our own; -1 none */
+	struct error *e;
+};
+
+/* ---- while all stand still ---- */
+
+/*
+ * What stays because others use it forwards, from now on. Only when nobody is inside: a hook does
+ * not expect the gate to be closed under it.
+ */
+static int close_gate(const struct detaching *g)
+{
+	const struct wire_gate closed = {0};
+
+	return inside_poke(g->calls->mem, g->blob.gate, &closed.header, sizeof(closed.header));
+}
+
+/* 0: all is as it was, and nobody is inside. */
+static int restore(struct detaching *g)
+{
+	uint32_t off = WIRE_BLOB_OFF;
+	int r = INSIDE_POKE(g->calls->mem, g->addr, state, off);
+
+	if (r < 0)
+		return r;
+	patch_restore(g->calls, &g->blob, &g->d.left_nr);
+	if (patch_in_use(g->calls, &g->blob, &g->last))
+		return -EAGAIN;
+	return g->d.left_nr ? close_gate(g) : 0;
+}
+
+/* ---- by one of them, meanwhile ---- */
+
+/* Have they stood still for long enough? At least one call is made each time. */
+static bool is_late(const struct detaching *g)
+{
+	return g->made && freeze_pause_ns(&g->hold->freeze) - g->before_ns > BUDGET_NS;
+}
+
+/* 0; -EINPROGRESS: next time; or negative errno. */
+static int call(struct detaching *g, uint64_t nr, uint64_t a, uint64_t b)
+{
+	int64_t r;
+
+	if (is_late(g))
+		return -EINPROGRESS;
+	g->made++;
+	r = calls_make(g->calls, nr, a, b, 0, 0, 0, 0);
+	return r < 0 ? (int)r : 0;
+}
+
+/*
+ * Threads' own memory. The list is shortened first: should we be killed in between, something stays
+ * mapped; the other way round, the next seep would unmap what is no longer ours.
+ */
+static int unmap_privates(struct detaching *g)
+{
+	uint64_t at = g->blob.privates;
+	struct wire_private p;
+	int r = 0;
+
+	for (size_t i = 0; at && i < PRIVATES_MAX && !r; i++) {
+		if (foreign_read(g->calls->mem, at, &p, sizeof(p)) < 0 ||
+		    p.magic[0] != WIRE_PRIVATE_MAGIC0 || p.magic[1] != WIRE_PRIVATE_MAGIC1)
+			break;
+		if (is_late(g))
+			return -EINPROGRESS;
+		r = INSIDE_POKE(g->calls->mem, g->addr, privates, p.next);
+		if (!r)
+			r = call(g, SYS_munmap, at, p.bytes);
+		at = p.next;
+	}
+	return r;
+}
+
+/* The program may have closed it, and have another file under its number by now. */
+static int close_table(struct detaching *g)
+{
+	struct foreign_file file;
+	int32_t none = -1, number = g->blob.table_fd;
+	int r;
+
+	if (number < 0 || !foreign_identify(g->hold->dir, number, &file) ||
+	    file.device != g->blob.table_device || file.inode != g->blob.table_inode)
+		return 0;
+	if (is_late(g))
+		return -EINPROGRESS;
+	/* Its pages are given back later, by us: that takes a while. */
+	if (g->table < 0)
+		g->table = foreign_open(g->hold->dir, number);
+	r = INSIDE_POKE(g->calls->mem, g->addr, table_fd, none);
+	return r ? r : call(g, SYS_close, (uint64_t)number, 0);
+}
+
+/* By the mapping itself: an attach that was killed may not have noted it. */
+static int unmap_table(struct detaching *g)
+{
+	struct maps maps = MAPS_INIT;
+	const struct map *m;
+	int r = maps_read_at(g->hold->dir, &maps);
+
+	for (size_t i = 0; i < maps.nr && !r; i++) {
+		m = &maps.items[i];
+		if (!strcmp(m->path, "/memfd:" WIRE_NAME))
+			r = call(g, SYS_munmap, m->start, m->end - m->start);
+	}
+	maps_release(&maps);
+	return r;
+}
+
+/* A descriptor that an attach has made and was killed before it could note it. */
+static int close_forgotten(struct detaching *g)
+{
+	int32_t *numbers;
+	size_t nr;
+	int r = foreign_find(g->hold->dir, TABLE_LINK, &numbers, &nr);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < nr && !r; i++)
+		r = call(g, SYS_close, (uint64_t)numbers[i], 0);
+	free(numbers);
+	return r;
+}
+
+static int unmap_mapped(struct detaching *g)
+{
+	const struct wire_mapped none = {0};
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->blob.mapped_nr && !r; i++) {
+		struct wire_mapped m = g->blob.mapped[i];
+
+		if (m.end <= m.start)
+			continue;
+		if (is_late(g))
+			return -EINPROGRESS;
+		if (g->addr < m.start || g->addr >= m.end)
+			r = INSIDE_POKE(g->calls->mem, g->addr, mapped[i], none);
+		if (!r)
+			r = call(g, SYS_munmap, m.start, m.end - m.start);
+	}
+	return r;
+}
+
+static int clear(struct detaching *g)
+{
+	int r = calls_choose(g->calls);
+
+	g->made = 0;
+	if (!r)
+		r = inside_read(g->calls->mem, g->addr, &g->blob);
+	if (!r)
+		r = unmap_privates(g);
+	if (!r)
+		r = close_table(g);
+	if (!r)
+		r = close_forgotten(g);
+	if (!r)
+		r = unmap_table(g);
+	if (!r)
+		r = unmap_mapped(g);
+	g->calls->tid = 0;
+	return r;
+}
+
+static int stop_once(struct detaching *g)
+{
+	struct hold *h = g->hold;
+	int r;
+
+	g->before_ns = h->freeze.paused_ns;
+	r = hold_stop_only(h);
+	if (r < 0)
+		return r;
+	r = h->shared ? -EBUSY : g->clean ? 0 : restore(g);
+	g->clean = !r;
+	if (!r && !g->d.left_nr)
+		r = clear(g);
+	freeze_go(&h->freeze);
+	g->d.tries++;
+	g->d.pause_ns += h->freeze.paused_ns - g->before_ns;
+	if (h->freeze.paused_ns - g->before_ns > g->d.longest_ns)
+		g->d.longest_ns = h->freeze.paused_ns - g->before_ns;
+	return r;
+}
+
+static int detach_job(void *context)
+{
+	struct detaching *g = context;
+	uint64_t deadline = freeze_now_ns() + PATIENCE_NS;
+	int r, late = 0;
+
+	for (;;) {
+		r = stop_once(g);
+		/* A thread that gets no processor to stop on: a machine under load. */
+		if (r == -ETIMEDOUT && ++late < LATE_TRIES)
+			r = -EINPROGRESS;
+		if (r != -EINPROGRESS && (r != -EAGAIN || freeze_now_ns() > deadline))
+			return r;
+		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+	}
+}
+
+/* ---- all of it ---- */
+
+static const char *where(enum thread_is is)
+{
+	switch (is) {
+	case THREAD_AT:
+		return "runs in it";
+	case THREAD_ASLEEP:
+		return "sleeps in it";
+	case THREAD_INTERRUPTED:
+		return "runs a signal handler that will go back into it";
+	case THREAD_CALLED:
+		return "waits in a function that will return into it";
+	}
+	return "is in it";
+}
+
+static int explain(struct detaching *g, int r)
+{
+	int32_t pid = g->hold->freeze.pid;
+
+	if (r == -EAGAIN && g->clean) {
+		error_set(g->e, r, EXIT_TARGET,
+			  "process %d is no longer recorded, but the recorder's memory is still "
+			  "mapped: no thread of it is where a call could be made for it safely",
+			  pid);
+		error_hint(g->e, "seep detach %d, later, removes what is left", pid);
+		return r;
+	}
+	if (r == -EAGAIN) {
+		error_set(g->e, r, EXIT_TARGET,
+			  "process %d is no longer recorded, but the recorder's memory is still "
+			  "mapped: thread %d %s",
+			  pid, g->last.tid, where(g->last.is));
+		error_hint(g->e, "seep detach %d, later, removes what is left", pid);
+		return r;
+	}
+	if (r == -EBUSY) {
+		error_set(
+			g->e, r, EXIT_TARGET,
+			"process %d cannot be detached from: a child that vfork() made runs in its "
+			"memory",
+			pid);
+		error_hint(g->e, "try again once that child runs its own program");
+		return r;
+	}
+	return hold_explain(g->hold, r, g->e);
+}
+
+static int taken_over(struct detaching *g)
+{
+	error_set(g->e, -EEXIST, EXIT_TARGET,
+		  "process %d is no longer recorded, but the recorder's memory stays mapped: "
+		  "another tool has changed %zu of the functions since",
+		  g->hold->freeze.pid, g->d.left_nr);
+	error_hint(g->e, "detach that tool, then seep detach %d again", g->hold->freeze.pid);
+	return -EEXIST;
+}
+
+static int take_out(struct detaching *g)
+{
+	int r = inside_read(g->calls->mem, g->addr, &g->blob);
+
+	if (r == -EBADMSG) {
+		error_set(g->e, r, EXIT_TARGET,
+			  "process %d was attached to by another version of seep",
+			  g->hold->freeze.pid);
+		error_hint(g->e, "detach it with that version");
+		return r;
+	}
+	if (r < 0)
+		return explain(g, r);
+	g->d.entries_nr = g->blob.patches_nr;
+	r = tracer_call(g->hold->tracer, detach_job, g);
+	if (!r && g->d.left_nr)
+		return taken_over(g);
+	return r < 0 ? explain(g, r) : 0;
+}
+
+static int detach_at(struct hold *h, struct calls *c, uint64_t addr, struct detach *ret,
+		     struct error *e)
+{
+	struct detaching *g = mem_alloc(sizeof(*g));
+	int r;
+
+	g->hold = h;
+	g->calls = c;
+	g->addr = addr;
+	g->e = e;
+	g->table = -1;
+	r = take_out(g);
+	if (g->table >= 0)
+		close(g->table);
+	if (ret)
+		*ret = g->d;
+	free(g);
+	return r;
+}
+
+int detach_leftovers(struct hold *h, struct calls *c, uint64_t blob, struct error *e)
+{
+	return detach_at(h, c, blob, NULL, e);
+}
+
+static int detach_held(struct hold *h, struct calls *c, struct detach *ret, struct error *e)
+{
+	int32_t pid = h->freeze.pid;
+	int r = calls_open(c, h);
+	uint64_t addr;
+
+	if (r < 0)
+		return hold_explain(h, r, e);
+	addr = inside_find(c->mem, &c->maps);
+	if (addr)
+		return detach_at(h, c, addr, ret, e);
+	if (maps_find_recorder(&c->maps)) {
+		error_set(e, -ENOENT, EXIT_TARGET,
+			  "process %d was not attached to: it was started with the recorder", pid);
+		error_hint(e, "what seep run or seep flags has begun ends with the process");
+	} else {
+		error_set(e, -ENOENT, EXIT_TARGET, "process %d is not being recorded", pid);
+	}
+	return -ENOENT;
+}
+
+int detach_run(struct target *t, bool suspend_seccomp, struct detach *ret, struct error *e)
+{
+	struct calls calls = CALLS_INIT;
+	struct hold hold;
+	int r = hold_init(&hold, t, e);
+
+	calls.suspend_seccomp = suspend_seccomp;
+	if (!r)
+		r = lock_process(&hold, e);
+	if (!r)
+		r = detach_held(&hold, &calls, ret, e);
+	calls_close(&calls);
+	hold_release(&hold);
+	return r;
+}

@@ -1,0 +1,138 @@
+/* See patch.h. */
+#include "inject/patch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "inject/calls.h"
+#include "inject/plan.h"
+#include "target/hold.h"
+#include "target/registers.h"
+
+static int write_code(const struct calls *c, uint64_t addr, const void *bytes, size_t len)
+{
+	ssize_t done = pwrite(c->mem, bytes, len, (off_t)addr);
+
+	return done < 0 ? -errno : done == (ssize_t)len ? 0 : -EFAULT;
+}
+
+static bool holds(const struct calls *c, uint64_t addr, const uint8_t *bytes, size_t len)
+{
+	uint8_t now[MOVED_CODE_MAX];
+
+	return len <= sizeof(now) && pread(c->mem, now, len, (off_t)addr) == (ssize_t)len &&
+	       !memcmp(now, bytes, len);
+}
+
+static struct threads_look look_of(const struct calls *c)
+{
+	return (struct threads_look){
+		.hold = c->hold,
+		.mem = c->mem,
+		.maps = &c->maps,
+		.sigreturn = c->places.sigreturn,
+	};
+}
+
+/* Where the instruction is now that was at pc, 0: none began there. */
+static uint64_t moved_place(const struct plan *p, uint64_t pc)
+{
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		const struct plan_entry *n = &p->entries[i];
+
+		for (uint8_t s = 0; s < n->moved.nr_steps; s++)
+			if (n->entry->addr + n->moved.steps[s].from == pc)
+				return n->slot + PLAN_THUNK_BYTES + n->moved.steps[s].to;
+	}
+	return 0;
+}
+
+/* Those inside of what becomes a jump go on in its copy. 0; -EAGAIN: one cannot be moved. */
+static int move_threads(const struct calls *c, const struct plan *p)
+{
+	struct threads_look l = look_of(c);
+	struct thread_found *found;
+	size_t nr;
+	int r = 0;
+
+	/* At the very entry a thread may stay. */
+	for (size_t i = 0; i < p->nr_entries; i++)
+		threads_add_span(&l, p->entries[i].entry->addr + 1,
+				 p->entries[i].entry->addr + PLAN_JUMP_BYTES);
+	threads_look(&l, &found, &nr);
+	for (size_t i = 0; i < nr && !r; i++)
+		if (found[i].is != THREAD_AT || !moved_place(p, found[i].pc))
+			r = -EAGAIN;
+	for (size_t i = 0; i < nr && !r; i++)
+		if (!registers_set_pc(found[i].tid, moved_place(p, found[i].pc)))
+			r = -EAGAIN;
+	free(found);
+	free(l.spans);
+	return r;
+}
+
+int patch_apply(const struct calls *c, const struct plan *p)
+{
+	size_t done = 0;
+	int r;
+
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (!holds(c, p->entries[i].entry->addr, p->entries[i].entry->bytes,
+			   p->entries[i].moved.taken))
+			return -ESTALE;
+	r = move_threads(c, p);
+	while (!r && done < p->nr_entries) {
+		r = write_code(c, p->entries[done].entry->addr, p->entries[done].jump,
+			       PLAN_JUMP_BYTES);
+		if (!r)
+			done++;
+	}
+	while (r && done--)
+		write_code(c, p->entries[done].entry->addr, p->entries[done].entry->bytes,
+			   PLAN_JUMP_BYTES);
+	return r;
+}
+
+/* A jump or a breakpoint that is not ours: another tool has been here after us, and may use it. */
+static bool is_taken_over(const struct calls *c, const struct wire_patch *p)
+{
+	uint8_t first;
+
+	if (pread(c->mem, &first, 1, (off_t)p->addr) != 1)
+		return false; /* its module was unloaded */
+	return first != p->original[0] && (first == 0xe9 || first == 0xcc || first == 0xff);
+}
+
+void patch_restore(const struct calls *c, const struct wire_blob *b, size_t *ret_left)
+{
+	*ret_left = 0;
+	for (uint32_t i = 0; i < b->patches_nr; i++) {
+		const struct wire_patch *p = &b->patches[i];
+
+		if (holds(c, p->addr, p->patched, p->bytes_nr)
+			    ? write_code(c, p->addr, p->original, p->bytes_nr) < 0
+			    : is_taken_over(c, p))
+			++*ret_left;
+	}
+}
+
+bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret)
+{
+	struct threads_look l = look_of(c);
+	struct thread_found *found;
+	size_t nr;
+
+	l.returns = b->returns;
+	l.nr_returns = sizeof(b->returns) / sizeof(b->returns[0]);
+	for (uint32_t i = 0; i < b->mapped_nr; i++)
+		if (b->mapped[i].end > b->mapped[i].start)
+			threads_add_span(&l, b->mapped[i].start, b->mapped[i].end);
+	threads_look(&l, &found, &nr);
+	if (nr)
+		*ret = found[0];
+	free(found);
+	free(l.spans);
+	return nr;
+}

@@ -1,0 +1,28 @@
+/*
+ * Entries become jumps, and themselves again: while all threads stand still. Each entry is written
+ * by one write within one page, so that there is nothing between before and after.
+ */
+#ifndef SEEP_INJECT_PATCH_H
+#define SEEP_INJECT_PATCH_H
+
+#include "inject/threads.h"
+#include "wire/blob.h"
+
+struct calls;
+struct hold;
+struct plan;
+
+/*
+ * 0; -EAGAIN: a thread is in the way, try again later; -ESTALE: an entry is not what it was when it
+ * was read; or negative errno of writing. Unless 0, no entry is changed.
+ */
+int patch_apply(const struct calls *c, const struct plan *p);
+/*
+ * Puts back what stands at the entries, where our jumps are still there. *ret_left: how many could
+ * not be put back.
+ */
+void patch_restore(const struct calls *c, const struct wire_blob *b, size_t *ret_left);
+/* Is any thread in the recorder's code, or will it come back there? Fills the first. */
+bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret);
+
+#endif

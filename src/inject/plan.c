@@ -1,0 +1,312 @@
+/* See plan.h. */
+#include "inject/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "inject/blob_image.h"
+#include "inject/gap.h"
+#include "target/maps.h"
+
+#define PAGE UINT64_C(4096)
+/* Of near memory from its entries; the moved instructions may refer to farther places. */
+#define REACH (UINT64_C(1) << 30)
+
+/* ---- which hook ---- */
+
+static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
+	[INJECT_ALLOCATES_1] = WIRE_HOOK_allocates_1,
+	[INJECT_ALLOCATES_2] = WIRE_HOOK_allocates_2,
+	[INJECT_ALLOCATES_12] = WIRE_HOOK_allocates_12,
+	[INJECT_ALLOCATES_23] = WIRE_HOOK_allocates_23,
+	[INJECT_FILLS_1_3] = WIRE_HOOK_fills_1_3,
+	[INJECT_FREES_1] = WIRE_HOOK_frees_1,
+	[INJECT_REALLOCS_1_2] = WIRE_HOOK_reallocs_1_2,
+	[INJECT_REALLOCS_1_23] = WIRE_HOOK_reallocs_1_23,
+	[INJECT_REALLOCS_2_3] = WIRE_HOOK_reallocs_2_3,
+	[INJECT_REALLOCS_2_34] = WIRE_HOOK_reallocs_2_34,
+	[INJECT_REALLOCS_OR_FREES_1_2] = WIRE_HOOK_reallocs_or_frees_1_2,
+	[INJECT_REALLOCS_OR_FREES_2_3] = WIRE_HOOK_reallocs_or_frees_2_3,
+	[INJECT_REPLACES_1_23] = WIRE_HOOK_replaces_1_23,
+	[INJECT_RESIZES_1_2] = WIRE_HOOK_resizes_1_2,
+	[INJECT_CLOSES_1] = WIRE_HOOK_closes_1,
+};
+
+/* Those whose malloc and free never call another function of theirs that is patched as well. */
+static bool is_plain(const struct entries *all, const struct entry *e)
+{
+	static const char *const plain[] = {"glibc", "jemalloc", "tcmalloc", "musl"};
+
+	if (!all->allocator || !all->allocator_module || strcmp(e->module, all->allocator_module))
+		return false;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (!strcmp(all->allocator, plain[i]))
+			return true;
+	return false;
+}
+
+/* The function that returns NULL where this one throws; INJECT_FUNCTIONS_NR: it does not throw. */
+static enum inject_function nothrow_of(enum inject_function f)
+{
+	switch (f) {
+	case INJECT__Znwm:
+		return INJECT__ZnwmRKSt9nothrow_t;
+	case INJECT__Znam:
+		return INJECT__ZnamRKSt9nothrow_t;
+	case INJECT__ZnwmSt11align_val_t:
+		return INJECT__ZnwmSt11align_val_tRKSt9nothrow_t;
+	case INJECT__ZnamSt11align_val_t:
+		return INJECT__ZnamSt11align_val_tRKSt9nothrow_t;
+	default:
+		return INJECT_FUNCTIONS_NR;
+	}
+}
+
+static const struct entry *find_in_module(const struct entries *all, const char *module,
+					  enum inject_function f)
+{
+	for (size_t i = 0; i < all->nr; i++)
+		if (all->items[i].function == f && !strcmp(all->items[i].module, module))
+			return &all->items[i];
+	return NULL;
+}
+
+/* NULL: it can be had, as *p; else why not. */
+static const char *choose(const struct entries *all, struct plan_entry *p)
+{
+	const struct entry *e = p->entry;
+	enum inject_function nothrow = nothrow_of(e->function);
+
+	p->hook = hook_of_shape[inject_function_shape(e->function)];
+	if (e->function == INJECT_malloc && is_plain(all, e))
+		p->hook = WIRE_HOOK_malloc;
+	if (e->function == INJECT_free && is_plain(all, e))
+		p->hook = WIRE_HOOK_free;
+	if (nothrow != INJECT_FUNCTIONS_NR) {
+		p->hook = WIRE_HOOK_new_1;
+		p->instead = find_in_module(all, e->module, nothrow);
+		if (!p->instead)
+			return "it may throw, and its module has no function that does not";
+	}
+	if (e->addr % PAGE > PAGE - PLAN_JUMP_BYTES)
+		return "its first bytes are on two pages";
+	if (e->bytes_nr < PLAN_JUMP_BYTES)
+		return "its code could not be read";
+	return NULL;
+}
+
+static void skip(struct plan *p, const struct entry *e, const char *why)
+{
+	ARRAY_PUSH(p->skipped, p->nr_skipped, p->cap_skipped, ((struct plan_skipped){e, why}));
+}
+
+static void choose_all(struct plan *p, const struct entries *all, const uint8_t *wanted)
+{
+	for (size_t i = 0; i < all->nr; i++) {
+		struct plan_entry entry = {.entry = &all->items[i]};
+		const char *why;
+
+		if (entry.entry->is_alias_of_earlier || !wanted[i])
+			continue;
+		why = p->nr_entries < WIRE_PATCHES_MAX ? choose(all, &entry) : "there are too many";
+		if (why)
+			skip(p, entry.entry, why);
+		else
+			ARRAY_PUSH(p->entries, p->nr_entries, p->cap_entries, entry);
+	}
+}
+
+/* ---- where ---- */
+
+/* The near memory that can serve this address, a new one if need be; -1: there are too many. */
+static int near_of(struct plan *p, uint64_t addr)
+{
+	struct plan_near *n = p->nears;
+	size_t i;
+
+	for (i = 0; i < p->nr_nears; i++, n++) {
+		uint64_t low = addr < n->low ? addr : n->low;
+		uint64_t high = addr > n->high ? addr : n->high;
+
+		if (high - low < REACH / 2) {
+			n->low = low;
+			n->high = high;
+			return (int)i;
+		}
+	}
+	if (i == PLAN_NEARS_MAX)
+		return -1;
+	*n = (struct plan_near){.low = addr, .high = addr};
+	p->nr_nears++;
+	return (int)i;
+}
+
+static void share_out(struct plan *p)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		int near = near_of(p, p->entries[i].entry->addr);
+
+		if (near < 0) {
+			skip(p, p->entries[i].entry, "it is too far from all others");
+			continue;
+		}
+		p->entries[nr] = p->entries[i];
+		p->entries[nr].near = (size_t)near;
+		p->entries[nr++].slot = p->nears[near].nr++ * PLAN_SLOT_BYTES;
+	}
+	p->nr_entries = nr;
+}
+
+/* A copy of the mappings with those that are planned, so that the next ones go elsewhere. */
+static struct maps with_planned(const struct maps *maps, const struct plan *p, size_t nr)
+{
+	struct maps more = {.nr = maps->nr, .cap = maps->nr + nr};
+	size_t at;
+
+	more.items = mem_alloc_array(more.cap + 1, sizeof(*more.items));
+	if (maps->nr)
+		memcpy(more.items, maps->items, maps->nr * sizeof(*more.items));
+	for (size_t i = 0; i < nr; i++) {
+		struct map m = {.start = p->nears[i].start,
+				.end = p->nears[i].start + p->nears[i].bytes,
+				.path = ""};
+
+		for (at = more.nr++; at && more.items[at - 1].start > m.start; at--)
+			more.items[at] = more.items[at - 1];
+		more.items[at] = m;
+	}
+	return more;
+}
+
+static int place(struct plan *p, const struct blob_image *image, const struct maps *maps,
+		 struct error *e)
+{
+	for (size_t i = 0; i < p->nr_nears; i++) {
+		struct plan_near *n = &p->nears[i];
+		struct maps all = with_planned(maps, p, i);
+
+		n->bytes = (n->nr * PLAN_SLOT_BYTES + PAGE - 1) & ~(PAGE - 1);
+		/* The recorder itself lies behind the first. */
+		if (i == 0)
+			n->bytes += image->all_bytes;
+		n->start = gap_find(&all, n->low, n->high, n->bytes, REACH);
+		free(all.items);
+		if (!n->start) {
+			error_set(e, -ENOSPC, EXIT_TARGET,
+				  "there is no room for the recorder near address %#llx",
+				  (unsigned long long)n->low);
+			error_hint(e, "the process has mapped all addresses within a gigabyte");
+			return -ENOSPC;
+		}
+	}
+	if (p->nr_nears)
+		p->blob = p->nears[0].start + p->nears[0].bytes - image->all_bytes;
+	return 0;
+}
+
+/* ---- the first instructions ---- */
+
+static void put_jump(uint8_t *to, uint64_t at, uint64_t target)
+{
+	int32_t distance = (int32_t)(target - (at + PLAN_JUMP_BYTES));
+
+	to[0] = 0xe9;
+	memcpy(to + 1, &distance, sizeof(distance));
+}
+
+static void move_all(struct plan *p)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		struct plan_entry *n = &p->entries[i];
+		const struct entry *e = n->entry;
+		const char *why = NULL;
+
+		n->slot += p->nears[n->near].start;
+		if (moved_make(e->bytes, e->bytes_nr, e->addr, n->slot + PLAN_THUNK_BYTES,
+			       PLAN_JUMP_BYTES, &n->moved, &why) < 0) {
+			skip(p, e, why);
+			continue;
+		}
+		put_jump(n->jump, e->addr, n->slot);
+		p->entries[nr++] = *n;
+	}
+	p->nr_entries = nr;
+}
+
+int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
+	      const struct maps *maps, struct plan *ret, struct error *e)
+{
+	struct plan p = PLAN_INIT;
+	int r;
+
+	choose_all(&p, entries, wanted);
+	share_out(&p);
+	r = place(&p, image, maps, e);
+	if (r < 0) {
+		plan_release(&p);
+		return r;
+	}
+	move_all(&p);
+	*ret = p;
+	return 0;
+}
+
+/* Where a function that is called instead of another is to be entered: not at our own jump. */
+static uint64_t real_address(const struct plan *p, const struct entry *e)
+{
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (p->entries[i].entry->addr == e->addr)
+			return p->entries[i].slot + PLAN_THUNK_BYTES;
+	return e->addr;
+}
+
+static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t nr)
+{
+	memcpy(to, bytes, nr);
+	return to + nr;
+}
+
+void plan_finish(struct plan *p, const struct wire_blob *blob)
+{
+	static const uint8_t lea_r11[] = {0x4c, 0x8d, 0x1d}, mov_r10[] = {0x49, 0xba};
+	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
+
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		struct plan_entry *n = &p->entries[i];
+		uint8_t *to = n->thunk;
+		uint64_t hook = blob->hooks[n->hook], real;
+		int32_t moved = PLAN_THUNK_BYTES - 7;
+		int64_t distance;
+
+		to = put_bytes(to, lea_r11, sizeof(lea_r11));
+		to = put_bytes(to, &moved, sizeof(moved));
+		if (n->instead) {
+			real = real_address(p, n->instead);
+			to = put_bytes(to, mov_r10, sizeof(mov_r10));
+			to = put_bytes(to, &real, sizeof(real));
+		}
+		distance = (int64_t)(hook - (n->slot + (uint64_t)(to - n->thunk)));
+		if (distance > INT32_MIN + 16 && distance < INT32_MAX - 16) {
+			put_jump(to, n->slot + (uint64_t)(to - n->thunk), hook);
+		} else {
+			to = put_bytes(to, jump_far, sizeof(jump_far));
+			put_bytes(to, &hook, sizeof(hook));
+		}
+	}
+}
+
+void plan_release(struct plan *p)
+{
+	if (!p)
+		return;
+	free(p->entries);
+	free(p->skipped);
+	*p = (struct plan)PLAN_INIT;
+}

@@ -1,0 +1,82 @@
+/*
+ * What will be put where: which entries become jumps to which hooks, where their first instructions
+ * go, and where the recorder's own memory is to be. Pure arithmetic on what was read before;
+ * nothing is stopped or written.
+ *
+ *   near memory, less than 2 GiB from the entries it serves: a slot for each
+ *   ┌────────────────────────┬────────────────────────────────────────────┐
+ *   │ r11 = moved; jmp hook  │ moved: the first instructions; jmp behind  │
+ *   └────────────────────────┴────────────────────────────────────────────┘
+ */
+#ifndef SEEP_INJECT_PLAN_H
+#define SEEP_INJECT_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inject/entries.h"
+#include "inject/moved.h"
+#include "wire/blob.h"
+
+struct error;
+struct blob_image;
+struct maps;
+
+#define PLAN_JUMP_BYTES 5
+#define PLAN_THUNK_BYTES 48
+#define PLAN_SLOT_BYTES 128
+_Static_assert(PLAN_THUNK_BYTES + MOVED_CODE_MAX <= PLAN_SLOT_BYTES, "a slot holds both");
+
+struct plan_entry {
+	const struct entry *entry;
+	enum wire_hook hook;
+	const struct entry *instead; /* for new_1 */
+	size_t near;		     /* index of the plan's near memory */
+	uint64_t slot;		     /* address */
+	struct moved moved;
+	uint8_t thunk[PLAN_THUNK_BYTES];
+	uint8_t jump[PLAN_JUMP_BYTES]; /* what the entry becomes */
+};
+
+struct plan_skipped {
+	const struct entry *entry;
+	const char *why; /* static text: "it cannot be moved: …" */
+};
+
+struct plan_near {
+	uint64_t start, bytes;
+	uint64_t low, high; /* entries that it serves */
+	size_t nr;
+};
+
+#define PLAN_NEARS_MAX 8
+
+struct plan {
+	struct plan_entry *entries;
+	size_t nr_entries, cap_entries;
+	struct plan_skipped *skipped;
+	size_t nr_skipped, cap_skipped;
+	struct plan_near nears[PLAN_NEARS_MAX];
+	size_t nr_nears;
+	uint64_t blob; /* where the image goes */
+};
+
+#define PLAN_INIT                                                                                  \
+	{                                                                                          \
+		.entries = NULL                                                                    \
+	}
+
+/*
+ * entries must outlive *ret; wanted: of each, 0: it is left alone. -ENOSPC and the like with *e,
+ * EXIT_TARGET.
+ */
+int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
+	      const struct maps *maps, struct plan *ret, struct error *e);
+/*
+ * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
+ */
+void plan_finish(struct plan *p, const struct wire_blob *blob);
+void plan_release(struct plan *p);
+
+#endif

@@ -1,0 +1,169 @@
+/* See threads.h. */
+#include "inject/threads.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "target/hold.h"
+#include "target/maps.h"
+#include "target/registers.h"
+
+#define PIECE_BYTES (64u << 10)
+/* More of a stack than this is not looked at: live parts are far smaller. */
+#define STACK_MAX_BYTES (16u << 20)
+/* Of a stack whose mapping is not known. */
+#define UNKNOWN_STACK_BYTES (64u << 10)
+#define SIGNALS_DEEP 8 /* handlers on stacks of their own, one interrupting the other */
+
+/*
+ * A signal's frame, from its return address on: struct rt_sigframe of the kernel's
+ * arch/x86/include/asm/sigframe.h; registers are struct sigcontext's.
+ */
+#define FRAME_SP (8 + 40 + 15 * 8)
+#define FRAME_PC (8 + 40 + 16 * 8)
+
+struct looking {
+	struct threads_look *l;
+	struct thread_found **found;
+	size_t *nr, cap;
+	int32_t tid;
+	uint64_t piece[PIECE_BYTES / 8];
+	uint64_t others[SIGNALS_DEEP]; /* stack pointers of interrupted code on other stacks */
+	size_t nr_others;
+};
+
+void threads_add_span(struct threads_look *l, uint64_t start, uint64_t end)
+{
+	size_t at;
+
+	ARRAY_GROW(l->spans, l->nr_spans, l->cap_spans);
+	for (at = l->nr_spans++; at && l->spans[at - 1].start > start; at--)
+		l->spans[at] = l->spans[at - 1];
+	l->spans[at] = (struct code_span){start, end};
+}
+
+static bool in_spans(const struct threads_look *l, uint64_t pc)
+{
+	size_t low = 0, high = l->nr_spans;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->spans[middle].end <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < l->nr_spans && pc >= l->spans[low].start;
+}
+
+static bool is_return(const struct threads_look *l, uint64_t word)
+{
+	for (size_t i = 0; i < l->nr_returns; i++)
+		if (l->returns[i] == word)
+			return true;
+	return false;
+}
+
+static void add(struct looking *k, enum thread_is is, uint64_t pc)
+{
+	struct thread_found f = {.tid = k->tid, .is = is, .pc = pc};
+
+	ARRAY_PUSH(*k->found, *k->nr, k->cap, f);
+}
+
+static bool peek(const struct threads_look *l, uint64_t addr, uint64_t *ret)
+{
+	return pread(l->mem, ret, sizeof(*ret), (off_t)addr) == (ssize_t)sizeof(*ret);
+}
+
+/* The frame of a handler is at addr. */
+static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint64_t end)
+{
+	uint64_t pc, sp;
+
+	if (!peek(k->l, addr + FRAME_PC, &pc) || !peek(k->l, addr + FRAME_SP, &sp))
+		return;
+	if (in_spans(k->l, pc))
+		add(k, THREAD_INTERRUPTED, pc);
+	if ((sp < from || sp >= end) && k->nr_others < SIGNALS_DEEP)
+		k->others[k->nr_others++] = sp;
+}
+
+static uint64_t stack_end(const struct threads_look *l, uint64_t sp)
+{
+	const struct map *m = maps_find(l->maps, sp);
+	uint64_t end = m ? m->end : sp + UNKNOWN_STACK_BYTES;
+
+	return end - sp > STACK_MAX_BYTES ? sp + STACK_MAX_BYTES : end;
+}
+
+static void look_at_stack(struct looking *k, uint64_t sp)
+{
+	uint64_t from = sp & ~UINT64_C(7), end = stack_end(k->l, from), at = from;
+	size_t first = *k->nr;
+
+	while (at < end) {
+		size_t len = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
+		ssize_t got = pread(k->l->mem, k->piece, len, (off_t)at);
+
+		for (ssize_t i = 0; i < got / 8; i++) {
+			uint64_t word = k->piece[i];
+
+			if (word == k->l->sigreturn)
+				look_at_frame(k, at + (uint64_t)i * 8, from, end);
+			else if (*k->nr == first && is_return(k->l, word))
+				add(k, THREAD_CALLED, word);
+		}
+		if (got < (ssize_t)len)
+			return;
+		at += (uint64_t)got;
+	}
+}
+
+static void look_at_stopped(struct looking *k, struct frozen_thread *thread)
+{
+	struct registers_place place;
+
+	if (!registers_get_place(thread->tid, &place))
+		return;
+	thread->interrupted = place.interrupted;
+	if (in_spans(k->l, place.pc))
+		add(k, THREAD_AT, place.pc);
+	look_at_stack(k, place.sp);
+}
+
+static void look_at_sleeper(struct looking *k, const struct frozen_thread *thread)
+{
+	struct sleeper s;
+
+	if (!freeze_read_sleeper(k->l->hold->freeze.dir, thread->tid, &s))
+		return;
+	if (in_spans(k->l, s.pc))
+		add(k, THREAD_ASLEEP, s.pc);
+	look_at_stack(k, s.sp);
+}
+
+void threads_look(struct threads_look *l, struct thread_found **ret, size_t *ret_nr)
+{
+	struct freeze *f = &l->hold->freeze;
+	struct looking *k = mem_alloc(sizeof(*k));
+
+	*ret = NULL;
+	*ret_nr = 0;
+	k->l = l;
+	k->found = ret;
+	k->nr = ret_nr;
+	for (size_t i = 0; i < f->nr; i++) {
+		k->tid = f->threads[i].tid;
+		k->nr_others = 0;
+		if (f->threads[i].state == FROZEN_STOPPED)
+			look_at_stopped(k, &f->threads[i]);
+		else if (f->threads[i].state == FROZEN_KERNEL)
+			look_at_sleeper(k, &f->threads[i]);
+		for (size_t s = 0; s < k->nr_others; s++)
+			look_at_stack(k, k->others[s]);
+	}
+	free(k);
+}

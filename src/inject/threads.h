@@ -1,0 +1,52 @@
+/*
+ * Where the threads of a process that stands still are, and where they will come back to: whether
+ * code may be changed or taken away under them.
+ *
+ * A thread is at an address when its pc is, or when a signal handler that it runs has interrupted
+ * it there (the handler's frame says so), or when it will return there from a call.
+ */
+#ifndef SEEP_INJECT_THREADS_H
+#define SEEP_INJECT_THREADS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hold;
+struct maps;
+
+struct code_span {
+	uint64_t start, end;
+};
+
+/* What is looked for. */
+struct threads_look {
+	struct hold *hold;
+	int mem;
+	const struct maps *maps; /* of now, or of shortly before */
+	uint64_t sigreturn;	 /* where signal handlers return to */
+	struct code_span *spans; /* of pcs; ascending */
+	size_t nr_spans, cap_spans;
+	const uint64_t *returns; /* words on a stack that say that a call is under way */
+	size_t nr_returns;
+};
+
+enum thread_is {
+	THREAD_AT,	    /* its pc is in a span */
+	THREAD_ASLEEP,	    /* … and it sleeps in the kernel, so that it cannot be moved */
+	THREAD_INTERRUPTED, /* a signal handler of it will go back into a span */
+	THREAD_CALLED,	    /* it will return there */
+};
+
+struct thread_found {
+	int32_t tid;
+	enum thread_is is;
+	uint64_t pc;
+};
+
+/* All that are; caller frees. Also notes which threads' interrupted waits must be hidden. */
+void threads_look(struct threads_look *l, struct thread_found **ret, size_t *ret_nr);
+/* Adds a span in its place. */
+void threads_add_span(struct threads_look *l, uint64_t start, uint64_t end);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * What the injector and the recorder that it puts into a running process have in common.
+ *
+ * libseep-blob.so is the recorder without a loader: nothing to import, no thread-local storage. The
+ * injector maps it, relocates it, writes what a loader would have told it into struct wire_blob,
+ * and lets the entries of the allocator's functions jump to its hooks.
+ *
+ *   an entry      struct wire_blob_near          the blob
+ *   jmp ────────▶ real = its moved first    ┌──▶ hook: calls real, notes the block
+ *                 instructions, jmp hook ───┘
+ *
+ * struct wire_blob begins the blob's writable memory, and the ELF entry address is its own. What is
+ * found there later, by another seep, says what was changed and what was mapped, so that everything
+ * can be undone. All addresses are the process's own.
+ */
+#ifndef SEEP_WIRE_BLOB_H
+#define SEEP_WIRE_BLOB_H
+
+#include <stdint.h>
+
+#include "wire/wire.h"
+
+#define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
+#define WIRE_BLOB_VERSION 1
+
+/*
+ * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
+ * Each is entered as the function was, with the address that now is the function's in r11. NEW has
+ * in r10 the one that returns NULL where this one throws: no frame of ours may be in the way then.
+ */
+/* clang-format off */
+#define WIRE_HOOKS(X) \
+	X(malloc)       /* as allocates_1, of an allocator whose malloc calls no other function */ \
+	X(free)         /* as frees_1, likewise */ \
+	X(allocates_1) X(allocates_2) X(allocates_12) X(allocates_23) X(new_1) \
+	X(fills_1_3) X(frees_1) \
+	X(reallocs_1_2) X(reallocs_1_23) X(reallocs_2_3) X(reallocs_2_34) \
+	X(reallocs_or_frees_1_2) X(reallocs_or_frees_2_3) X(replaces_1_23) X(resizes_1_2) \
+	X(closes_1) X(locks)
+/* clang-format on */
+#define WIRE_ENUM(name) WIRE_HOOK_##name,
+enum wire_hook { WIRE_HOOKS(WIRE_ENUM) WIRE_HOOKS_NR };
+#undef WIRE_ENUM
+
+/* Where things are in the process's mapping of the table; the recorder's own addresses. */
+struct wire_places {
+	uint64_t base;
+	uint64_t nodes, counts, extra, index, dense1, modules, undo, known;
+	uint64_t chunks; /* the first slot's */
+	uint64_t marks, tags, pools;
+	uint64_t nodes_cap;
+};
+
+/* One page: {header, level1}; a fork's child reads zeroes. */
+struct wire_gate {
+	uint64_t header, level1;
+};
+
+/* A function whose entry was made a jump. */
+#define WIRE_PATCH_BYTES 16
+struct wire_patch {
+	uint64_t addr;
+	uint8_t bytes_nr; /* that were overwritten */
+	uint8_t hook;	  /* enum wire_hook */
+	uint8_t pad[6];
+	uint8_t original[WIRE_PATCH_BYTES]; /* what stood there */
+	uint8_t patched[WIRE_PATCH_BYTES];  /* what stands there now */
+};
+
+/* Memory that was mapped for us, to be unmapped. */
+struct wire_mapped {
+	uint64_t start, end; /* end 0: none */
+};
+
+/* A module that the loader cannot be asked about. */
+#define WIRE_BLOB_PATH_MAX 208
+struct wire_blob_module {
+	uint64_t start, end, bias;
+	uint64_t eh_frame_hdr; /* 0: none */
+	uint8_t build_id[20];
+	uint8_t build_id_len;
+	uint8_t stays; /* it is never unloaded */
+	uint8_t pad[2];
+	char path[WIRE_BLOB_PATH_MAX]; /* "" the program */
+};
+
+#define WIRE_PATCHES_MAX 512
+#define WIRE_MAPPED_MAX 16
+#define WIRE_BLOB_MODULES_MAX 1024
+
+enum wire_blob_state {
+	WIRE_BLOB_NONE = 0,
+	WIRE_BLOB_PREPARING, /* nothing is patched */
+	WIRE_BLOB_ON,	     /* entries are, or are being, patched */
+	WIRE_BLOB_OFF,	     /* entries are being, or have been, restored */
+};
+
+struct wire_blob {
+	struct wire_private private_part; /* leak scans leave what follows alone */
+	uint64_t magic;			  /* WIRE_BLOB_MAGIC */
+	uint32_t version, bytes;	  /* of this struct */
+	/*
+	 * Code whose frees of blocks that nobody knows are not counted: glibc frees by free() what
+	 * an ended thread had in its cache, which the program has freed before. Bytes 0: none.
+	 */
+	uint64_t quiet_start, quiet_bytes;
+	/* Filled in by the linker: */
+	uint64_t hooks[WIRE_HOOKS_NR];
+	uint64_t gate;	 /* struct wire_gate */
+	uint64_t places; /* struct wire_places */
+	/* On a stack, these say that a call from here to the outside is still under way. */
+	uint64_t returns[2];
+	/* Filled in by the injector: */
+	uint64_t find_object;	/* glibc's _dl_find_object, 0 none: then only modules[] are known */
+	uint64_t clock_gettime; /* the vDSO's, 0 none */
+	uint64_t allocator_addr;
+	uint64_t stack_low, stack_high; /* the main thread's; 0: not known */
+	uint64_t blob_start, blob_end;	/* all of the blob's image */
+	/* For whoever takes it out again: */
+	uint32_t state; /* enum wire_blob_state */
+	int32_t table_fd;
+	uint64_t table_device, table_inode; /* so that nothing else is closed; of table_fd */
+	uint32_t patches_nr, mapped_nr;
+	struct wire_mapped mapped[WIRE_MAPPED_MAX]; /* the one with this struct comes last */
+	struct wire_patch patches[WIRE_PATCHES_MAX];
+	uint64_t privates;   /* list of struct wire_private by next, for threads; 0: none */
+	uint32_t modules_nr; /* grows as the recorder finds more */
+	uint32_t pad;
+	struct wire_blob_module modules[WIRE_BLOB_MODULES_MAX];
+};
+
+#endif

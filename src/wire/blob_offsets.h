@@ -1,0 +1,8 @@
+/* Of struct wire_blob, for assembly; checked in rec/blob.c. */
+#ifndef SEEP_WIRE_BLOB_OFFSETS_H
+#define SEEP_WIRE_BLOB_OFFSETS_H
+
+#define WIRE_BLOB_QUIET_START 80
+#define WIRE_BLOB_QUIET_BYTES 88
+
+#endif

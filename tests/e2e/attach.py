@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""seep attach and seep detach: exact counts, and a process that is as it was."""
+import os
+import time
+
+from lab import SEEP, Skip, Wrong, case, check_sums, holds, refuses, run_all, same, victim
+from untouched import differences, running, standing
+
+CYCLES = int(os.environ.get('SEEP_ATTACH_CYCLES', '40'))
+
+
+def start(lab, *arguments, program='attached', **options):
+    process = lab.background(victim(program), *arguments, **options)
+    truth = process.truth()
+    same('moment', truth['at'], 'start')
+    return process, truth['pid']
+
+
+def fence(process, what='fence'):
+    process.say(what)
+    truth = process.truth()
+    same('moment', truth['at'], what)
+    same('failures inside the victim', truth['failures'], 0)
+    return truth
+
+
+def go_on(process):
+    process.say('')
+
+
+def end(process):
+    process.say('end')
+    truth = process.truth()
+    same('moment', truth['at'], 'end')
+    process.wait().must()
+
+
+def attach(lab, pid, *options):
+    return lab.seep('attach', *options, pid).must()
+
+
+def detach(lab, pid, *options):
+    return lab.seep('detach', *options, pid).must()
+
+
+def sites_of(truth):
+    return {s['site']: s for s in truth['sites']}
+
+
+def check_between(first, second):
+    """Two fences, each (truth, report): what happened in between is the same in both."""
+    (truth_a, report_a), (truth_b, report_b) = first, second
+    before, after = sites_of(truth_a), sites_of(truth_b)
+    wrong = []
+    for name in after:
+        a, b = report_a.counts_of(name), report_b.counts_of(name)
+        got = (b['total_blocks'] - a['total_blocks'], b['total_bytes'] - a['total_bytes'])
+        want = (after[name]['allocated_blocks'] - before[name]['allocated_blocks'],
+                after[name]['allocated_bytes'] - before[name]['allocated_bytes'])
+        if got != want:
+            wrong.append(f'{name}: got {got} more blocks, bytes; true is {want}')
+    if wrong:
+        raise Wrong('; '.join(wrong))
+
+    def freed(report):
+        """Of the victim's own blocks: libc allocates and frees for threads that come and go."""
+        others = sum(r['total_blocks'] - r['live_blocks'] for r in report.rows
+                     if r['name'] not in after)
+        return report.totals['freed_blocks'] + report.incomplete['unknown_frees'] - others
+
+    def died(sites):
+        return sum(s['freed_blocks'] for s in sites.values())
+
+    same('frees', freed(report_b) - freed(report_a), died(after) - died(before))
+    for report in (report_a, report_b):
+        check_sums(report.complete(['unknown_frees']))
+
+
+def look(lab, pid, name):
+    return lab.report(lab.snap(pid, name, '--no-heaps'))
+
+
+@case('one thread: its stacks are there, and afterwards it is as it was')
+def simple(lab):
+    process, pid = start(lab, '1')
+    fence(process)
+    before = standing(pid)
+    attach(lab, pid)
+    holds('something has changed', differences(before, standing(pid)))
+    go_on(process)
+    first = fence(process), look(lab, pid, 'first')
+    go_on(process)
+    time.sleep(0.3)
+    second = fence(process), look(lab, pid, 'second')
+    check_between(first, second)
+    detach(lab, pid)
+    go_on(process)
+    fence(process)
+    again = standing(pid)
+    attach(lab, pid)
+    detach(lab, pid)
+    same('what differs', differences(again, standing(pid)), {})
+    same('code', again['code'], before['code'])
+    go_on(process)
+    end(process)
+
+
+def exact(lab, pid, process):
+    first = fence(process), look(lab, pid, 'first')
+    go_on(process)
+    time.sleep(0.5)
+    second = fence(process), look(lab, pid, 'second')
+    check_between(first, second)
+    go_on(process)
+    return second
+
+
+@case('threads that go on: exact between fences, and nothing is live once all is freed')
+def threads(lab):
+    process, pid = start(lab, '8', 'churn')
+    before = running(pid)
+    attach(lab, pid)
+    exact(lab, pid, process)
+    fence(process, 'drain')
+    report = look(lab, pid, 'drain')
+    same('live blocks', report.totals['live_blocks'], 0)
+    go_on(process)
+    detach(lab, pid)
+    same('what differs', differences(before, running(pid)), {})
+    end(process)
+
+
+@case(f'threads that go on: {CYCLES} times attached and detached, and as it was')
+def cycles(lab):
+    process, pid = start(lab, '6', 'churn')
+    before = running(pid)
+    for number in range(CYCLES):
+        attach(lab, pid)
+        if number % 10 == 9:
+            exact(lab, pid, process)
+        detach(lab, pid)
+        same(f'what differs after {number + 1}', differences(before, running(pid)), {})
+    fence(process, 'drain')
+    go_on(process)
+    end(process)
+
+
+if __name__ == '__main__':
+    run_all()
