@@ -161,8 +161,8 @@ static inline void record_free_counted(struct wire_header *h, struct wire_thread
 void record_count(struct wire_header *h, uint32_t node, uint64_t size);
 
 /*
- * moving.c: brackets a change of the tables that is not part of rec_allocated or rec_freed, maybe inside
- * another hook, which has decided for itself whether it is noted.
+ * moving.c: brackets a change of the tables that is not part of rec_allocated or rec_freed, maybe
+ * inside another hook, which has decided for itself whether it is noted.
  */
 struct hook {
 	struct wire_header *h;
