@@ -270,6 +270,20 @@ int heaps_show_change(const struct heaps_look *before, const struct heaps_look *
 	return status;
 }
 
+/* What differs may be none of one process's doing: said, also where it was asked for. */
+static int check_pair(const struct heaps_look *before, const struct heaps_look *after,
+		      const struct heaps_options *o)
+{
+	struct error e = {0};
+
+	if (snapshot_same_process(&before->look.snapshot, &after->look.snapshot, &e) == 0)
+		return EXIT_DONE;
+	if (!o->force)
+		return cmd_fail(&e);
+	cmd_warn("%s", e.message);
+	return EXIT_DONE;
+}
+
 static int show_two(char **operands, const struct heaps_options *o)
 {
 	struct heaps_look before, after;
@@ -282,9 +296,8 @@ static int show_two(char **operands, const struct heaps_options *o)
 		heaps_look_release(&before);
 		return cmd_fail(&e);
 	}
-	if (snapshot_same_process(&before.look.snapshot, &after.look.snapshot, &e) < 0 && !o->force)
-		status = cmd_fail(&e);
-	else
+	status = check_pair(&before, &after, o);
+	if (status == EXIT_DONE)
 		status = heaps_show_change(&before, &after, o);
 	heaps_look_release(&before);
 	heaps_look_release(&after);

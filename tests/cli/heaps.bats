@@ -138,6 +138,16 @@ json() {
     done
 }
 
+@test "different processes are compared by force only, and that is said" {
+    other="$SEEP_SOURCE/tests/data/v1-heaps.seep"
+    both "$SEEP" heaps heaps-before.seep "$other"
+    [ "$status" -eq 2 ]
+    [[ $err == "seep: the snapshots are not of the same process: "*"hint: --force"* ]]
+    both "$SEEP" heaps --force heaps-before.seep "$other"
+    [ "$status" -eq 0 ]
+    [[ $err == "seep: warning: the snapshots are not of the same process: "* ]]
+}
+
 @test "report and diff of a snapshot without recorder say what does answer" {
     both "$SEEP" report heaps-before.seep
     [ "$status" -eq 4 ]
