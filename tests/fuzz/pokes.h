@@ -79,11 +79,23 @@ static inline size_t pokes_make(const struct pokes *p, uint8_t *data, size_t max
 	return size;
 }
 
+#define POKE_BLOCKS 64u
+
+/* A walk, and some of its blocks: what is odd, and every now and then one that is not. */
+struct poke_walk {
+	struct heaps *h;
+	size_t nr;
+	struct heap_block some[POKE_BLOCKS];
+	size_t nr_some;
+};
+
 static inline int poke_see(void *context, const struct heap_block *b)
 {
-	struct heaps *h = context;
-	const struct heap *heap = heaps_get(h, b->heap);
+	struct poke_walk *w = context;
+	const struct heap *heap = heaps_get(w->h, b->heap);
 
+	if ((b->what || w->nr++ % 16 == 0) && w->nr_some < POKE_BLOCKS)
+		w->some[w->nr_some++] = *b;
 	FUZZ_MUST(b->total && b->start + b->total > b->start && b->state < BLOCK_STATES);
 	for (size_t i = 0; i < heap->nr_spans; i++)
 		if (b->start >= heap->spans[i].start &&
@@ -97,25 +109,27 @@ static inline int poke_see(void *context, const struct heap_block *b)
 static inline void pokes_walk(struct target *t, const struct heap_ops *ops)
 {
 	const struct heap_ops *const only[] = {ops, NULL};
+	struct poke_walk w = {.nr = 0};
 	struct str text = STR_INIT;
 	struct heap_block b;
-	struct heaps *h;
 
-	if (heaps_find_with(t, only, &h, NULL) < 0)
+	if (heaps_find_with(t, only, &w.h, NULL) < 0)
 		return;
-	FUZZ_MUST(heaps_walk(h, HEAP_ALL, poke_see, h, NULL) == 0);
-	for (size_t i = 0; i < heaps_nr(h); i++) {
-		const struct heap_figures *f = &heaps_get(h, i)->figures;
+	FUZZ_MUST(heaps_walk(w.h, HEAP_ALL, poke_see, &w, NULL) == 0);
+	for (size_t i = 0; i < heaps_nr(w.h); i++) {
+		const struct heap_figures *f = &heaps_get(w.h, i)->figures;
 
 		FUZZ_MUST(f->committed_bytes ==
 			  f->busy_bytes + f->cached_bytes + f->free_bytes + f->overhead_bytes);
 		FUZZ_MUST(f->internal_bytes <= f->busy_bytes);
-		if (heaps_get(h, i)->nr_spans &&
-		    heaps_find_block(h, heaps_get(h, i)->spans[0].start + 100, &b) == 0)
-			heaps_describe(h, &b, &text);
+	}
+	for (size_t i = 0; i < w.nr_some; i++) {
+		heaps_describe(w.h, &w.some[i], &text);
+		if (i < 4)
+			FUZZ_MUST(heaps_find_block(w.h, w.some[i].start, &b) == 0);
 	}
 	str_release(&text);
-	heaps_free(h);
+	heaps_free(w.h);
 }
 
 #endif
