@@ -345,9 +345,11 @@ void mapview_fill_at(const struct snapshot *s, const struct mapview_options *o, 
 {
 	size_t i = find_above(s, addr);
 	bool inside = i < s->nr_regions && s->regions[i].start <= addr;
+	struct mapview_options with_regions = *o;
 	struct mapview v;
 
-	mapview_init(&v, s, o);
+	with_regions.summary = false;
+	mapview_init(&v, s, &with_regions);
 	if (o->all_columns)
 		sheet_init(ret, "seep-map-1", all_columns, NR_AT_COLUMNS);
 	else
