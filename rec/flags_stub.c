@@ -104,7 +104,18 @@ static bool parse_mode(struct text t, struct start *s)
 	return s->bits <= WIRE_SAMPLE_BITS_MAX;
 }
 
-/* "ust SINCE UNTIL MODE path|name IMAGE" */
+/* "unit NAME IMAGE": is it the unit that systemd starts us for? */
+static bool unit_matches(struct text line, const struct start *s)
+{
+	struct text name = next_word(&line);
+
+	for (char **p = s->envp; *p; p++)
+		if (text_starts(*p, FLAGS_UNIT))
+			return is(name, *p + sizeof(FLAGS_UNIT) - 1) && is(line, s->exe);
+	return false;
+}
+
+/* "ust SINCE UNTIL MODE path|name IMAGE", or "… unit NAME IMAGE" */
 static bool line_matches(struct text line, struct start *s)
 {
 	struct text until, mode, kind;
@@ -117,7 +128,8 @@ static bool line_matches(struct text line, struct start *s)
 	until = next_word(&line);
 	mode = next_word(&line);
 	kind = next_word(&line);
-	if (!(is(kind, "path") && is(line, exe)) && !(is(kind, "name") && is(line, base_of(exe))))
+	if (!(is(kind, "path") && is(line, exe)) && !(is(kind, "name") && is(line, base_of(exe))) &&
+	    !(is(kind, "unit") && unit_matches(line, s)))
 		return false;
 	return parse_seconds(until, &seconds) && now_seconds() < seconds && parse_mode(mode, s);
 }

@@ -21,7 +21,8 @@
 
 #define FLAGS_FILE "/etc/seep/flags" /* src/target/flag_registry.h explains the format */
 #define FLAGS_MAGIC "seep-flags 1\n"
-#define FLAGS_BYTES_MAX 16384 /* a longer list is not looked at; the tool writes none */
+#define FLAGS_UNIT "SEEP_UNIT=" /* by a drop-in, see src/target/flag_unit.h */
+#define FLAGS_BYTES_MAX 16384	/* a longer list is not looked at; the tool writes none */
 
 #define FLAGS_PATH_MAX 4096
 

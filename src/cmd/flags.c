@@ -18,6 +18,7 @@
 #include "target/flag_image.h"
 #include "target/flag_install.h"
 #include "target/flag_registry.h"
+#include "target/flag_unit.h"
 #include "target/recorder_path.h"
 
 #define NS_PER_S 1000000000ull
@@ -30,7 +31,8 @@ struct flags {
 	const char *image; /* as typed; NULL: all */
 	enum change change;
 	uint64_t expire_ns;
-	bool by_name, clear, daemon;
+	bool by_name, by_unit, clear, daemon;
+	char *unit_image;      /* by_unit: what systemd starts for it */
 	const char *mode_text; /* NULL: lite */
 	struct mode mode;
 	int format;
@@ -39,8 +41,10 @@ struct flags {
 	struct flag_registry registry;
 };
 
-static const char *const usage[] = {
-	"[OPTION...]", "[OPTION...] IMAGE +ust", "IMAGE -ust", "--clear", "--daemon", NULL};
+static const char *const usage[] = {"[OPTION...]", "[OPTION...] IMAGE +ust",
+				    "IMAGE -ust",  "--unit [OPTION...] NAME +ust|-ust",
+				    "--clear",	   "--daemon",
+				    NULL};
 static const char *const examples[] = {
 	"seep flags /usr/sbin/nginx +ust",
 	"record every nginx that is started within a day from now",
@@ -50,6 +54,8 @@ static const char *const examples[] = {
 	"no more",
 	"seep flags --name worker +ust --expire 2h",
 	"every program called worker, wherever it is installed",
+	"seep flags --unit nginx +ust",
+	"the program of nginx.service, where systemd starts it for that unit",
 	NULL,
 };
 
@@ -80,6 +86,9 @@ static int read_options(struct flags *f, int argc, char **argv, int *ret_first)
 		{OPT_GROUP, 0, "What is flagged", NULL, NULL, NULL},
 		{OPT_FLAG, 0, "name", NULL,
 		 "IMAGE is the last part of a path: every program of that name", &f->by_name},
+		{OPT_FLAG, 0, "unit", NULL,
+		 "IMAGE is a service of systemd: its program, when it is started for that unit",
+		 &f->by_unit},
 		{OPT_DURATION, 'e', "expire", "TIME",
 		 "+ust ends by itself after this time (default: 24h)", &f->expire_ns},
 		{OPT_TEXT, 'm', "mode", "MODE",
@@ -120,12 +129,17 @@ static int check_options(const struct flags *f)
 {
 	if (f->clear && (f->image || f->change != CHANGE_NONE))
 		return cmd_usage_error("flags", "--clear goes alone");
-	if (f->daemon && (f->image || f->change != CHANGE_NONE || f->clear || f->by_name))
+	if (f->by_name && f->by_unit)
+		return cmd_usage_error("flags", "--name and --unit exclude each other");
+	if (f->daemon &&
+	    (f->image || f->change != CHANGE_NONE || f->clear || f->by_name || f->by_unit))
 		return cmd_usage_error("flags", "--daemon goes alone");
 	if (f->change != CHANGE_NONE && !f->image)
 		return cmd_usage_error("flags", "which image?");
 	if (f->by_name && !f->image)
 		return cmd_usage_error("flags", "--name needs a name");
+	if (f->by_unit && !f->image)
+		return cmd_usage_error("flags", "--unit needs the name of a unit");
 	if (f->expire_ns < NS_PER_S)
 		return cmd_usage_error("flags", "--expire: less than a second");
 	if (f->expire_ns / NS_PER_S > EXPIRE_MAX_S)
@@ -146,12 +160,26 @@ static int read_registry(struct flags *f, struct error *e)
 	return r;
 }
 
+static struct flag *find_flag(const struct flags *f, const char *name)
+{
+	return f->by_unit ? flag_registry_find_unit(&f->registry, name)
+			  : flag_registry_find(&f->registry, name, f->by_name);
+}
+
+/* What an operand is called in the registry. */
+static int name_of(const struct flags *f, char **ret, struct error *e)
+{
+	if (f->by_unit)
+		return flag_unit_name(f->image, ret, e);
+	return flag_image_name(f->image, f->by_name, f->change == CHANGE_ON, ret, e);
+}
+
 static void keep_one(struct flags *f, const char *name)
 {
 	struct flag_registry *r = &f->registry;
 
 	for (size_t i = r->nr; i-- > 0;)
-		if (strcmp(r->flags[i].image, name) || r->flags[i].by_name != f->by_name)
+		if (&r->flags[i] != find_flag(f, name))
 			flag_registry_remove(r, &r->flags[i]);
 }
 
@@ -188,7 +216,7 @@ static int list(struct flags *f)
 		return cmd_fail(&e);
 	tidy(f);
 	if (f->image) {
-		if (flag_image_name(f->image, f->by_name, false, &name, &e) < 0)
+		if (name_of(f, &name, &e) < 0)
 			return cmd_fail(&e);
 		keep_one(f, name);
 		free(name);
@@ -198,9 +226,21 @@ static int list(struct flags *f)
 
 /* ---- switching ---- */
 
+static void hint_reload(const struct flags *f, const char *unit)
+{
+	if (f->change == CHANGE_ON)
+		cmd_hint("systemd knows of it after 'systemctl daemon-reload', the unit after "
+			 "'systemctl restart %s'",
+			 unit);
+	else
+		cmd_hint("systemd knows of it after 'systemctl daemon-reload'; what runs goes on "
+			 "being recorded until 'systemctl restart %s'",
+			 unit);
+}
+
 static void say_on(const struct flags *f, const char *name)
 {
-	const struct flag *flag = flag_registry_find(&f->registry, name, f->by_name);
+	const struct flag *flag = find_flag(f, name);
 	struct flag_use use;
 	time_t until = (time_t)flag->until_s;
 	char at[32] = "";
@@ -208,10 +248,13 @@ static void say_on(const struct flags *f, const char *name)
 
 	if (localtime_r(&until, &local))
 		strftime(at, sizeof(at), "%Y-%m-%d %H:%M", &local);
-	cmd_note("+ust is on for every next start of '%s', until %s (%s)", name, at,
+	cmd_note("+ust is on for every next start of '%s'%s%s%s, until %s (%s)", name,
+		 f->by_unit ? " (" : "", f->by_unit ? flag->image : "", f->by_unit ? ")" : "", at,
 		 format_duration(f->expire_ns).text);
+	if (f->by_unit)
+		hint_reload(f, name);
 	flag_image_uses(flag, 1, &use);
-	if (use.running > use.recorded)
+	if (use.running > use.recorded && !f->by_unit)
 		cmd_hint("%zu running process%s of it %s started before and will not be recorded: "
 			 "restart",
 			 use.running - use.recorded, use.running - use.recorded == 1 ? "" : "es",
@@ -220,12 +263,24 @@ static void say_on(const struct flags *f, const char *name)
 		cmd_warn("$" FLAG_FOLDER_VARIABLE " is set: no loader reads these files");
 }
 
+static void set_flag(struct flags *f, const char *name, uint64_t now_s)
+{
+	uint64_t until_s = now_s + f->expire_ns / NS_PER_S;
+
+	if (f->by_unit)
+		flag_registry_set_unit(&f->registry, name, f->unit_image, now_s, until_s, f->mode);
+	else
+		flag_registry_set(&f->registry, name, f->by_name, now_s, until_s, f->mode);
+}
+
 static int switch_on(struct flags *f, const char *name, struct error *e)
 {
 	uint64_t now_s = flags_now_s();
 	char *recorder = NULL, *stub = NULL;
-	int r = f->by_name ? 0 : flag_image_check(name, e);
+	int r = f->by_unit ? flag_unit_image(&f->places, name, &f->unit_image, e) : 0;
 
+	if (r == 0 && !f->by_name)
+		r = flag_image_check(f->by_unit ? f->unit_image : name, e);
 	if (r == 0)
 		r = recorder_path(f->recorder, false, &recorder, e);
 	if (r == 0)
@@ -236,8 +291,7 @@ static int switch_on(struct flags *f, const char *name, struct error *e)
 		r = read_registry(f, e);
 	if (r == 0) {
 		flag_registry_expire(&f->registry, now_s);
-		flag_registry_set(&f->registry, name, f->by_name, now_s,
-				  now_s + f->expire_ns / NS_PER_S, f->mode);
+		set_flag(f, name, now_s);
 		free(f->registry.recorder);
 		f->registry.recorder = mem_strdup(recorder);
 		r = flag_apply(&f->places, &f->registry, stub, e);
@@ -256,10 +310,10 @@ static int switch_off(struct flags *f, const char *name, struct error *e)
 
 	if (r < 0)
 		return r;
-	flag = flag_registry_find(&f->registry, name, f->by_name);
-	if (!flag) {
+	flag = find_flag(f, name);
+	if (!flag && !(f->by_unit && flag_unit_is_installed(&f->places, name))) {
 		cmd_note("+ust was not on for '%s'", name);
-		if (flag_registry_find(&f->registry, name, !f->by_name))
+		if (!f->by_unit && flag_registry_find(&f->registry, name, !f->by_name))
 			cmd_hint("it is flagged by its name: add --name");
 		return 0;
 	}
@@ -271,13 +325,15 @@ static int switch_off(struct flags *f, const char *name, struct error *e)
 	r = flag_registry_read(f->places.registry, &f->registry, e);
 	if (r < 0)
 		return r;
-	flag = flag_registry_find(&f->registry, name, f->by_name);
+	flag = find_flag(f, name);
 	if (flag)
 		flag_registry_remove(&f->registry, flag);
 	flag_registry_expire(&f->registry, flags_now_s());
 	r = flag_apply(&f->places, &f->registry, NULL, e);
 	if (r == 0)
 		cmd_note("+ust is off for '%s'", name);
+	if (r == 0 && f->by_unit)
+		hint_reload(f, name);
 	return r;
 }
 
@@ -285,7 +341,7 @@ static int change(struct flags *f)
 {
 	struct error e = {0};
 	char *name;
-	int r = flag_image_name(f->image, f->by_name, f->change == CHANGE_ON, &name, &e);
+	int r = name_of(f, &name, &e);
 
 	if (r < 0)
 		return cmd_fail(&e);
@@ -299,7 +355,8 @@ static int clear(struct flags *f)
 {
 	struct error e = {0};
 
-	if (access(f->places.registry, F_OK) < 0 && !flag_is_installed(&f->places)) {
+	if (access(f->places.registry, F_OK) < 0 && !flag_is_installed(&f->places) &&
+	    !flag_units_any(&f->places)) {
 		cmd_note("no image is flagged");
 		return EXIT_DONE;
 	}
@@ -363,6 +420,7 @@ int cmd_flags(int argc, char **argv)
 		status = run_daemon(&f);
 	else
 		status = f.change == CHANGE_NONE ? list(&f) : change(&f);
+	free(f.unit_image);
 	flag_registry_release(&f.registry);
 	flag_places_release(&f.places);
 	return status;

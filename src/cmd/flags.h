@@ -18,9 +18,10 @@ int flags_show(const struct flag_registry *r, const struct flag_places *places,
 	       enum show_format format, const char *output);
 
 /*
- * "+ust is on for the next start of nginx and 2 more images, since 3h 05m; seep flags lists them".
- * NULL: it is not on, or not to be read. Caller frees.
+ * "+ust is on for every start of nginx and 2 more images, since 3h 05m (seep flags)". image: the
+ * path of a program that is named first if it is among them; NULL: none. NULL: it is not on, or not
+ * to be read. Caller frees.
  */
-char *flags_reminder(void);
+char *flags_reminder(const char *image);
 
 #endif

@@ -15,6 +15,7 @@
 #include "target/flag_image.h"
 #include "target/flag_install.h"
 #include "target/flag_registry.h"
+#include "target/flag_unit.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -29,6 +30,7 @@ static const struct sheet_column columns[] = {
 	{"running_processes", "RUNNING", CELL_COUNT, COLUMN_ALWAYS, 1},
 	{"recorded_processes", "RECORDED", CELL_COUNT, COLUMN_ALWAYS, 1},
 	{"state", "STATE", CELL_TEXT, COLUMN_ALWAYS, 0},
+	{"unit", "UNIT", CELL_TEXT, COLUMN_IF_ANY, 0},
 };
 
 /* As the stub sees it; time() is some milliseconds behind. */
@@ -52,17 +54,27 @@ static void add_time(struct sheet *s, uint64_t at_s)
 	sheet_number(s, at_s);
 }
 
+/* Is what makes its starts known to us in place? */
+static bool is_on(const struct flag *f, const struct flag_places *places, bool installed,
+		  bool daemon)
+{
+	if (f->unit)
+		return flag_unit_is_installed(places, f->unit);
+	return installed || (daemon && !f->by_name);
+}
+
 /* What became of the file since it was flagged. */
-static const char *state_of(const struct flag *f, uint64_t now_s, bool installed, bool daemon,
-			    char *room, size_t len)
+static const char *state_of(const struct flag *f, uint64_t now_s, bool is_on, char *room,
+			    size_t len)
 {
 	struct error e = {0};
 	const char *why;
 
 	if (f->until_s <= now_s)
 		return "expired";
-	if (!installed && (f->by_name || !daemon))
-		return "off: /etc/ld.so.preload does not name the stub";
+	if (!is_on)
+		return f->unit ? "off: its drop-in is gone"
+			       : "off: /etc/ld.so.preload does not name the stub";
 	if (f->by_name)
 		return "on";
 	if (access(f->image, F_OK) < 0)
@@ -87,13 +99,15 @@ static void fill(struct sheet *s, const struct flag_registry *r, const struct fl
 		const struct flag *f = &r->flags[i];
 
 		sheet_text(s, f->image);
-		sheet_text(s, f->by_name ? "name" : "path");
+		sheet_text(s, f->unit ? "unit" : f->by_name ? "name" : "path");
 		sheet_text(s, mode_text(f->mode).text);
 		add_time(s, f->since_s);
 		add_time(s, f->until_s);
 		sheet_number(s, uses[i].running);
 		sheet_number(s, uses[i].recorded);
-		sheet_text(s, state_of(f, now_s, installed, daemon, room, sizeof(room)));
+		sheet_text(s, state_of(f, now_s, is_on(f, places, installed, daemon), room,
+				       sizeof(room)));
+		sheet_text(s, f->unit ? f->unit : "");
 		stale += uses[i].running - uses[i].recorded;
 	}
 	sheet_total(s, "images", CELL_COUNT, r->nr);
@@ -122,23 +136,33 @@ int flags_show(const struct flag_registry *r, const struct flag_places *places,
 	return status;
 }
 
-/* The one that is on for longest, and how many there are. */
-static const struct flag *oldest(const struct flag_registry *r, uint64_t now_s, size_t *ret_nr)
+/* Of those that are on: this image's, else the one that is on for longest; and how many there are.
+ */
+static const struct flag *choose(const struct flag_registry *r, const struct flag_places *places,
+				 const char *image, size_t *ret_nr)
 {
+	bool installed = flag_is_installed(places), daemon = flag_daemon_runs(places);
+	uint64_t now_s = flags_now_s();
 	const struct flag *found = NULL;
+	bool is_wanted = false;
 
 	*ret_nr = 0;
 	for (size_t i = 0; i < r->nr; i++) {
-		if (r->flags[i].until_s <= now_s)
+		const struct flag *f = &r->flags[i];
+		bool wanted = image && flag_image_is(f, image);
+
+		if (f->until_s <= now_s || !is_on(f, places, installed, daemon))
 			continue;
 		(*ret_nr)++;
-		if (!found || r->flags[i].since_s < found->since_s)
-			found = &r->flags[i];
+		if (found && (is_wanted || (!wanted && f->since_s >= found->since_s)))
+			continue;
+		found = f;
+		is_wanted = wanted;
 	}
 	return found;
 }
 
-char *flags_reminder(void)
+char *flags_reminder(const char *image)
 {
 	struct flag_registry r = FLAG_REGISTRY_INIT;
 	struct flag_places places;
@@ -149,12 +173,13 @@ char *flags_reminder(void)
 
 	flag_places_init(&places);
 	if (flag_registry_read(places.registry, &r, NULL) == 0)
-		flag = oldest(&r, now_s, &nr);
-	if (flag && (flag_is_installed(&places) || flag_daemon_runs(&places))) {
+		flag = choose(&r, &places, image, &nr);
+	if (flag) {
 		uint64_t age_s = now_s > flag->since_s ? now_s - flag->since_s : 0;
-		const char *base = strrchr(flag->image, '/');
+		const char *what = flag->unit ? flag->unit : flag->image;
+		const char *base = strrchr(what, '/');
 
-		base = base ? base + 1 : flag->image;
+		base = base ? base + 1 : what;
 		str_add(&text, "+ust is on for every start of ");
 		text_printable(&text, base, strlen(base));
 		if (nr > 1)

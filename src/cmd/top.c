@@ -173,7 +173,8 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 		[FORMAT_JSON] = top_show_json,
 		[FORMAT_CSV] = top_show_csv,
 	};
-	char *reminder = t->format == FORMAT_TEXT ? flags_reminder() : NULL;
+	const char *image = !t->rows.all && t->rows.nr == 1 ? t->rows.items[0].info.exe : NULL;
+	char *reminder = t->format == FORMAT_TEXT ? flags_reminder(image) : NULL;
 	struct top_view v = {
 		.rows = &t->rows,
 		.order = top_rows_order(&t->rows, (enum top_sort)t->sort),

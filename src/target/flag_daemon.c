@@ -85,7 +85,7 @@ static void reload(struct daemon *d)
 
 		if (!d->next_end_s || f->until_s < d->next_end_s)
 			d->next_end_s = f->until_s;
-		if (f->by_name)
+		if (f->by_name || f->unit)
 			continue;
 		watch_folder(d, f->image);
 		fanotify_mark(d->starts, FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, f->image);

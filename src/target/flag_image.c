@@ -203,7 +203,7 @@ int flag_image_check(const char *path, struct error *e)
 
 /* ---- processes ---- */
 
-static bool runs(const char *exe, const struct flag *flag)
+bool flag_image_is(const struct flag *flag, const char *exe)
 {
 	const char *base = strrchr(exe, '/');
 
@@ -226,7 +226,7 @@ static void count_process(int dir, const struct flag *flags, size_t nr, struct f
 	if (len > strlen(gone) && !strcmp(exe + len - strlen(gone), gone))
 		exe[len - strlen(gone)] = '\0';
 	for (size_t i = 0; i < nr; i++) {
-		if (!runs(exe, &flags[i]))
+		if (!flag_image_is(&flags[i], exe))
 			continue;
 		if (!looked)
 			answer = recorded_look(dir).answer;

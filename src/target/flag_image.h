@@ -22,6 +22,9 @@ int flag_image_name(const char *operand, bool by_name, bool must_exist, char **r
  */
 int flag_image_check(const char *path, struct error *e);
 
+/* Is this the path of a program that is flagged, whoever starts it? */
+bool flag_image_is(const struct flag *flag, const char *exe);
+
 /* The processes that run an image now, and how many of them are recorded, as far as it may be seen.
  */
 struct flag_use {

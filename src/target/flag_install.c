@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "target/flag_registry.h"
+#include "target/flag_unit.h"
 #include "target/preload_list.h"
 #include "target/system_file.h"
 
@@ -23,12 +24,14 @@ void flag_places_init(struct flag_places *p)
 {
 	const char *etc = getenv(FLAG_FOLDER_VARIABLE);
 
-	if (!etc || !*etc)
+	p->is_test = etc && *etc;
+	if (!p->is_test)
 		etc = "/etc";
 	p->folder = mem_printf("%s/seep", etc);
 	p->registry = mem_printf("%s/seep/flags", etc);
 	p->preload = mem_printf("%s/ld.so.preload", etc);
 	p->daemon = mem_printf("%s/seep/daemon", etc);
+	p->units = mem_printf("%s/systemd/system", etc);
 	p->lock = p->daemon_lock = -1;
 }
 
@@ -40,6 +43,7 @@ void flag_places_release(struct flag_places *p)
 	if (p->daemon_lock >= 0)
 		close(p->daemon_lock);
 	free(p->daemon);
+	free(p->units);
 	free(p->folder);
 	free(p->registry);
 	free(p->preload);
@@ -176,10 +180,10 @@ bool flag_daemon_runs(const struct flag_places *p)
 
 static bool needs_stub(const struct flag_places *p, const struct flag_registry *r)
 {
-	if (!flag_daemon_runs(p))
-		return true;
+	bool daemon = flag_daemon_runs(p);
+
 	for (size_t i = 0; i < r->nr; i++)
-		if (r->flags[i].by_name)
+		if (!r->flags[i].unit && (r->flags[i].by_name || !daemon))
 			return true;
 	return false;
 }
@@ -188,7 +192,11 @@ static bool needs_stub(const struct flag_places *p, const struct flag_registry *
 
 static int switch_off(const struct flag_places *p, struct error *e)
 {
-	int r = preload_list_write(p->preload, FLAG_STUB, NULL, e);
+	const struct flag_registry none = FLAG_REGISTRY_INIT;
+	int r = flag_units_apply(p, &none, NULL, e);
+
+	if (r == 0)
+		r = preload_list_write(p->preload, FLAG_STUB, NULL, e);
 
 	if (!flag_daemon_runs(p))
 		unlink(p->daemon); /* of one that was killed */
@@ -207,6 +215,8 @@ int flag_apply(const struct flag_places *p, const struct flag_registry *r, const
 	if (!r->nr)
 		return switch_off(p, e);
 	err = flag_registry_write(r, p->registry, e);
+	if (err == 0)
+		err = flag_units_apply(p, r, stub, e);
 	if (err < 0)
 		return err;
 	if (!needs_stub(p, r))

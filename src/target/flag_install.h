@@ -4,6 +4,7 @@
  *     /etc/seep/flags       the registry; there while an image is flagged
  *     /etc/ld.so.preload    names the stub; ours is one line of it
  *     /etc/seep/daemon      locked while seep flags --daemon runs
+ *     /etc/systemd/system/  drop-ins of flagged units, see flag_unit.h
  *     LIBDIR/seep/          the stub (libseep-flags.so) and the recorder
  *
  * On: first the registry, then the line. Off: first the line, then the registry, so that nobody
@@ -21,7 +22,8 @@ struct flag_registry;
 #define FLAG_FOLDER_VARIABLE "SEEP_ETC" /* for seep's own tests: instead of /etc */
 
 struct flag_places {
-	char *folder, *registry, *preload, *daemon;
+	char *folder, *registry, *preload, *daemon, *units;
+	bool is_test;	 /* not the system's own */
 	int lock;	 /* -1: not held */
 	int daemon_lock; /* -1: we are not the daemon */
 };

@@ -46,6 +46,12 @@ static bool is_clean(const char *text)
 	return true;
 }
 
+static void free_flag(struct flag *f)
+{
+	free(f->image);
+	free(f->unit);
+}
+
 static bool parse_ust(char *line, struct flag *ret)
 {
 	struct flag f = {0};
@@ -57,6 +63,16 @@ static bool parse_ust(char *line, struct flag *ret)
 	if (!kind || mode_parse(mode, &f.mode, NULL) < 0 || strlen(line) >= FLAG_IMAGE_MAX ||
 	    !is_clean(line))
 		return false;
+	if (!strcmp(kind, "unit")) {
+		char *unit = next_word(&line);
+
+		if (!unit || !*unit || strchr(unit, '/') || *line != '/')
+			return false;
+		f.unit = mem_strdup(unit);
+		f.image = mem_strdup(line);
+		*ret = f;
+		return true;
+	}
 	f.by_name = !strcmp(kind, "name");
 	if (f.by_name ? !*line || strchr(line, '/') : strcmp(kind, "path") || *line != '/')
 		return false;
@@ -80,8 +96,9 @@ static bool parse_line(struct flag_registry *r, char *line)
 	}
 	if (strcmp(word, "ust") || !parse_ust(line, &flag))
 		return false;
-	if (flag_registry_find(r, flag.image, flag.by_name)) {
-		free(flag.image);
+	if (flag.unit ? flag_registry_find_unit(r, flag.unit)
+		      : flag_registry_find(r, flag.image, flag.by_name)) {
+		free_flag(&flag);
 		return false;
 	}
 	ARRAY_PUSH(r->flags, r->nr, r->cap, flag);
@@ -149,10 +166,16 @@ int flag_registry_write(const struct flag_registry *r, const char *path, struct 
 	str_add(&text, MAGIC "\n");
 	if (r->recorder)
 		str_printf(&text, "recorder %s\n", r->recorder);
-	for (size_t i = 0; i < r->nr; i++)
-		str_printf(&text, "ust %" PRIu64 " %" PRIu64 " %s %s %s\n", r->flags[i].since_s,
-			   r->flags[i].until_s, mode_text(r->flags[i].mode).text,
-			   r->flags[i].by_name ? "name" : "path", r->flags[i].image);
+	for (size_t i = 0; i < r->nr; i++) {
+		const struct flag *f = &r->flags[i];
+
+		str_printf(&text, "ust %" PRIu64 " %" PRIu64 " %s %s %s%s%s\n", f->since_s,
+			   f->until_s, mode_text(f->mode).text,
+			   f->unit	? "unit"
+			   : f->by_name ? "name"
+					: "path",
+			   f->unit ? f->unit : "", f->unit ? " " : "", f->image);
+	}
 	if (text.len > FLAG_REGISTRY_MAX) {
 		err = error_set(e, -E2BIG, EXIT_USAGE, "too many images are flagged (%zu)", r->nr);
 		error_hint(e, "every program that starts reads the list: switch some off with "
@@ -169,7 +192,7 @@ void flag_registry_release(struct flag_registry *r)
 	if (!r)
 		return;
 	for (size_t i = 0; i < r->nr; i++)
-		free(r->flags[i].image);
+		free_flag(&r->flags[i]);
 	free(r->flags);
 	free(r->recorder);
 	*r = (struct flag_registry)FLAG_REGISTRY_INIT;
@@ -178,9 +201,43 @@ void flag_registry_release(struct flag_registry *r)
 struct flag *flag_registry_find(const struct flag_registry *r, const char *image, bool by_name)
 {
 	for (size_t i = 0; i < r->nr; i++)
-		if (r->flags[i].by_name == by_name && !strcmp(r->flags[i].image, image))
+		if (!r->flags[i].unit && r->flags[i].by_name == by_name &&
+		    !strcmp(r->flags[i].image, image))
 			return &r->flags[i];
 	return NULL;
+}
+
+struct flag *flag_registry_find_unit(const struct flag_registry *r, const char *unit)
+{
+	for (size_t i = 0; i < r->nr; i++)
+		if (r->flags[i].unit && !strcmp(r->flags[i].unit, unit))
+			return &r->flags[i];
+	return NULL;
+}
+
+static void last_until(struct flag *f, uint64_t now_s, uint64_t until_s, struct mode mode)
+{
+	if (f->until_s <= now_s)
+		f->since_s = now_s;
+	f->until_s = until_s;
+	f->mode = mode;
+}
+
+void flag_registry_set_unit(struct flag_registry *r, const char *unit, const char *image,
+			    uint64_t now_s, uint64_t until_s, struct mode mode)
+{
+	struct flag *f = flag_registry_find_unit(r, unit);
+	struct flag new = {.since_s = now_s, .until_s = until_s, .mode = mode};
+
+	if (!f) {
+		new.unit = mem_strdup(unit);
+		new.image = mem_strdup(image);
+		ARRAY_PUSH(r->flags, r->nr, r->cap, new);
+		return;
+	}
+	free(f->image);
+	f->image = mem_strdup(image);
+	last_until(f, now_s, until_s, mode);
 }
 
 void flag_registry_set(struct flag_registry *r, const char *image, bool by_name, uint64_t now_s,
@@ -189,22 +246,23 @@ void flag_registry_set(struct flag_registry *r, const char *image, bool by_name,
 	struct flag *f = flag_registry_find(r, image, by_name);
 
 	if (!f) {
-		struct flag new = {mem_strdup(image), by_name, now_s, until_s, mode};
+		struct flag new = {.image = mem_strdup(image),
+				   .by_name = by_name,
+				   .since_s = now_s,
+				   .until_s = until_s,
+				   .mode = mode};
 
 		ARRAY_PUSH(r->flags, r->nr, r->cap, new);
 		return;
 	}
-	if (f->until_s <= now_s)
-		f->since_s = now_s;
-	f->until_s = until_s;
-	f->mode = mode;
+	last_until(f, now_s, until_s, mode);
 }
 
 void flag_registry_remove(struct flag_registry *r, struct flag *flag)
 {
 	size_t i = (size_t)(flag - r->flags);
 
-	free(flag->image);
+	free_flag(flag);
 	memmove(flag, flag + 1, (r->nr - i - 1) * sizeof(*flag));
 	r->nr--;
 }

@@ -239,3 +239,133 @@ PY
     wrong "--mode" "$IMAGE" +ust --mode full
     wrong "--clear goes alone" --clear "$IMAGE"
 }
+
+# ---- units ----
+
+unit() {
+    mkdir -p "$SEEP_ETC/systemd/system"
+    printf '%s\n' "${@:2}" >"$SEEP_ETC/systemd/system/$1"
+}
+
+@test "a unit is switched on and off: a drop-in, no stub for others, and nothing is left" {
+    unit catty.service '[Service]' 'ExecStart=-/bin/cat /dev/null'
+    before=$(find "$SEEP_ETC" | sort)
+    both "$SEEP" flags --unit catty +ust --expire 2h
+    [ "$status" -eq 0 ]
+    [[ $err == *"+ust is on for every next start of 'catty.service' ($IMAGE), until 20"*"(2h 00m)"* ]]
+    [[ $err == *"hint: "*"systemctl daemon-reload"*"systemctl restart catty.service"* ]]
+    [ ! -e "$SEEP_ETC/ld.so.preload" ]
+    drop_in="$SEEP_ETC/systemd/system/catty.service.d/50-seep-ust.conf"
+    [ "$(stat -c %a "$drop_in")" = 644 ]
+    [ "$(grep -v '^#' "$drop_in")" = "[Service]
+Environment=\"LD_PRELOAD=$OPEN/libseep-flags.so\"
+Environment=\"SEEP_UNIT=catty.service\"" ]
+    [[ $(tail -n 1 "$SEEP_ETC/seep/flags") == "ust "*" lite unit catty.service $IMAGE" ]]
+    both "$SEEP" flags
+    [[ $out == *"$IMAGE"*unit*" on "*catty.service* ]]
+    "$SEEP" flags --format json --unit catty.service >list.json
+    grep -q '"unit": *"catty.service"' list.json
+    both "$SEEP" flags --unit other
+    [ "$out" = "no image is flagged" ]
+    both "$SEEP" top --once $$
+    [[ $out == *"+ust is on for every start of catty.service, since "* ]]
+    both "$SEEP" flags --unit catty.service -ust
+    [ "$status" -eq 0 ]
+    [[ $err == *"+ust is off for 'catty.service'"*"systemctl daemon-reload"* ]]
+    [ "$(find "$SEEP_ETC" | sort)" = "$before" ]
+}
+
+@test "a unit and its image are flagged one beside the other" {
+    unit catty.service '[Service]' 'ExecStart=/bin/cat'
+    "$SEEP" flags --unit catty +ust 2>/dev/null
+    "$SEEP" flags "$IMAGE" +ust 2>/dev/null
+    [ -e "$SEEP_ETC/ld.so.preload" ]
+    "$SEEP" flags "$IMAGE" -ust 2>/dev/null
+    [ ! -e "$SEEP_ETC/ld.so.preload" ]
+    [ -e "$SEEP_ETC/systemd/system/catty.service.d/50-seep-ust.conf" ]
+    both "$SEEP" flags --clear
+    [ "$status" -eq 0 ]
+    [ ! -e "$SEEP_ETC/systemd/system/catty.service.d" ]
+    [ ! -e "$SEEP_ETC/seep" ]
+}
+
+@test "a unit whose time is over loses its drop-in; other people's drop-ins stay" {
+    unit catty.service '[Service]' 'ExecStart=/bin/cat'
+    mkdir "$SEEP_ETC/systemd/system/catty.service.d"
+    echo '[Service]' >"$SEEP_ETC/systemd/system/catty.service.d/10-mine.conf"
+    "$SEEP" flags --unit catty +ust 2>/dev/null
+    sed -i 's/^ust [0-9]* [0-9]* /ust 1000 2000 /' "$SEEP_ETC/seep/flags"
+    both "$SEEP" flags
+    [ "$out" = "no image is flagged" ]
+    [ "$(ls "$SEEP_ETC/systemd/system/catty.service.d")" = 10-mine.conf ]
+    [ ! -e "$SEEP_ETC/seep" ]
+}
+
+@test "a drop-in that is gone is told; one that is left over goes" {
+    unit catty.service '[Service]' 'ExecStart=/bin/cat'
+    "$SEEP" flags --unit catty +ust 2>/dev/null
+    cp -r "$SEEP_ETC/systemd/system/catty.service.d" kept
+    rm -r "$SEEP_ETC/systemd/system/catty.service.d"
+    both "$SEEP" flags
+    [[ $out == *"off: its drop-in is gone"* ]]
+    "$SEEP" flags --unit catty -ust 2>/dev/null
+    cp -r kept "$SEEP_ETC/systemd/system/catty.service.d"
+    both "$SEEP" flags --unit catty -ust
+    [ "$status" -eq 0 ]
+    [ ! -e "$SEEP_ETC/systemd/system/catty.service.d" ]
+}
+
+@test "which program a unit starts: the last word of its files" {
+    unit a.service '[Service]' '# ExecStart=/bin/ls' 'ExecStart = @/bin/ls \' '  -l'
+    "$SEEP" flags --unit a +ust 2>/dev/null
+    grep -q " unit a.service $(realpath /bin/ls)\$" "$SEEP_ETC/seep/flags"
+    mkdir -p "$SEEP_ETC/systemd/system/a.service.d"
+    printf '[Service]\nExecStart=\nExecStart="/bin/cat" x\n' >"$SEEP_ETC/systemd/system/a.service.d/x.conf"
+    "$SEEP" flags --unit a +ust 2>/dev/null
+    grep -q " unit a.service $IMAGE\$" "$SEEP_ETC/seep/flags"
+    unit b@.service '[Service]' 'ExecStart=cat %i'
+    "$SEEP" flags --unit b@7 +ust 2>/dev/null
+    grep -q " unit b@7.service $IMAGE\$" "$SEEP_ETC/seep/flags"
+    [ -e "$SEEP_ETC/systemd/system/b@7.service.d/50-seep-ust.conf" ]
+}
+
+@test "units that cannot be flagged are refused with the reason" {
+    refused() {
+        both "$SEEP" flags --unit "$1" +ust
+        [ "$status" -eq 3 ] || { echo "$status: $err"; return 1; }
+        [[ $err == *"$2"* ]] || { echo "$err"; return 1; }
+        [ ! -e "$SEEP_ETC/seep" ]
+        [ ! -e "$SEEP_ETC/systemd/system/$1.d" ]
+    }
+    refused none.service "there is no file of that name"
+    unit a.service '[Service]' 'Type=oneshot'
+    refused a.service "it has no ExecStart="
+    unit b.service '[Service]' 'ExecStart=/bin/cat' 'Environment=LD_PRELOAD=libjemalloc.so.2'
+    refused b.service "it preloads a library itself"
+    echo 'LD_PRELOAD=libjemalloc.so.2' >env
+    unit c.service '[Service]' 'ExecStart=/bin/cat' "EnvironmentFile=-$PWD/env"
+    refused c.service "it preloads a library itself"
+    unit d.service '[Service]' 'ExecStart=/nowhere/program'
+    refused d.service "its program '/nowhere/program': No such file"
+    unit e.service '[Service]' 'ExecStart=%h/program'
+    refused e.service "does not say plainly"
+    printf '#!/bin/sh\n' >script && chmod 755 script
+    unit f.service '[Service]' "ExecStart=$PWD/script"
+    refused f.service "script"
+    head -c 3000 /dev/urandom >"$SEEP_ETC/systemd/system/g.service"
+    refused g.service "ExecStart="
+}
+
+@test "wrong command lines about units are explained" {
+    for name in 'a b' '' '../x' '.service' 'a/b'; do
+        both "$SEEP" flags --unit "$name" +ust
+        [ "$status" -eq 2 ] || { echo "$name: $status: $err"; return 1; }
+    done
+    both "$SEEP" flags --unit --name x +ust
+    [ "$status" -eq 2 ]
+    both "$SEEP" flags --unit
+    [ "$status" -eq 2 ]
+    both "$SEEP" flags --unit x -ust
+    [ "$status" -eq 0 ]
+    [ "$err" = "seep: +ust was not on for 'x.service'" ]
+}

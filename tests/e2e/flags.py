@@ -102,6 +102,43 @@ def by_descriptor(lab):
             same('arguments', said['args'], ['by-fd', '1'])
 
 
+def started_by_systemd(unit):
+    """The environment of a drop-in, as systemd gives it to the program (systemd.exec(5))."""
+    text = pathlib.Path(f'/etc/systemd/system/{unit}.d/50-seep-ust.conf').read_text()
+    return dict(line[len('Environment="'):-1].split('=', 1) for line in text.splitlines()
+                if line.startswith('Environment="'))
+
+
+@case('a unit: its program is recorded where systemd starts it for that unit, and nowhere else')
+def by_unit(lab):
+    units = pathlib.Path('/etc/systemd/system')
+    made = [f for f in (units.parent, units) if not f.exists()]
+    units.mkdir(parents=True, exist_ok=True)
+    file = units / 'seep-test.service'
+    with Flags(lab) as flags:
+        file.write_text(f'[Service]\nExecStart={flags.image}\n')
+        other = flags.copy('started', 'another')
+        flags.on('--unit', 'seep-test')
+        holds('no stub for others', not PRELOAD.exists())
+        env = started_by_systemd('seep-test.service')
+        clean = {'PATH': '/usr/bin:/bin', **env}
+        said = flags.start(flags.image, env=env)
+        recorded('for its unit', said)
+        recorded('from an empty environment', flags.start(
+            'env', '-i', *(f'{k}={v}' for k, v in clean.items()), flags.image))
+        recorded('by somebody else', flags.start(flags.image), False)
+        recorded('another program of that unit', flags.start(other, env=env), False)
+        recorded('for another unit', flags.start(
+            flags.image, env={**env, 'SEEP_UNIT': 'x.service'}), False)
+        flags.off('--unit', 'seep-test')
+        recorded('with what systemd still knows', flags.start(flags.image, env=env), False)
+        file.unlink()
+    nothing_left()
+    holds('no drop-in', not (units / 'seep-test.service.d').exists())
+    for folder in reversed(made):
+        folder.rmdir()
+
+
 # ---- looking at it ----
 
 

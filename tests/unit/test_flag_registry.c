@@ -102,6 +102,33 @@ static void is_read_back(void **state)
 	flag_registry_release(&back);
 }
 
+static void units_stand_beside_images(void **state)
+{
+	struct flag_registry r = FLAG_REGISTRY_INIT, back;
+	struct error e = {0};
+
+	(void)state;
+	flag_registry_set(&r, "/usr/sbin/nginx", false, 100, 200, lite);
+	flag_registry_set_unit(&r, "nginx.service", "/usr/sbin/nginx", 110, 300, sample);
+	flag_registry_set_unit(&r, "worker@1.service", "/opt/a b", 120, 300, lite);
+	flag_registry_set_unit(&r, "nginx.service", "/usr/sbin/nginx2", 150, 400, sample);
+	assert_int_equal(flag_registry_write(&r, path, &e), 0);
+	assert_int_equal(flag_registry_read(path, &back, &e), 0);
+	assert_int_equal(back.damaged, 0);
+	assert_int_equal(back.nr, 3);
+	assert_null(back.flags[0].unit);
+	assert_string_equal(back.flags[1].unit, "nginx.service");
+	assert_string_equal(back.flags[1].image, "/usr/sbin/nginx2");
+	assert_int_equal(back.flags[1].since_s, 110);
+	assert_int_equal(back.flags[1].until_s, 400);
+	assert_string_equal(back.flags[2].image, "/opt/a b");
+	assert_null(flag_registry_find(&back, "/opt/a b", false));
+	assert_non_null(flag_registry_find_unit(&back, "worker@1.service"));
+	assert_null(flag_registry_find_unit(&back, "nginx"));
+	flag_registry_release(&r);
+	flag_registry_release(&back);
+}
+
 static void what_is_over_goes(void **state)
 {
 	struct flag_registry r = FLAG_REGISTRY_INIT;
@@ -141,6 +168,11 @@ static void damaged_lines_are_left_out(void **state)
 		"ust 1 2 lite path /good",
 		"recorder relative.so",
 		"recorder /second.so",
+		"ust 1 2 lite unit /x",
+		"ust 1 2 lite unit a.service",
+		"ust 1 2 lite unit a.service relative",
+		"ust 1 2 lite unit ../a.service /x",
+		"ust 1 2 lite unit  /x",
 		"hello world",
 	};
 
@@ -235,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_file_is_no_flag),
 		cmocka_unit_test(is_read_back),
+		cmocka_unit_test(units_stand_beside_images),
 		cmocka_unit_test(what_is_over_goes),
 		cmocka_unit_test(damaged_lines_are_left_out),
 		cmocka_unit_test(a_line_that_was_cut_off_does_not_count),
