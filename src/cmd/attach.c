@@ -214,7 +214,7 @@ int cmd_attach(int argc, char **argv)
 	if (mode_parse(c.mode_text, &c.mode, &e) < 0 ||
 	    process_find_one(argv[first], &c.pid, &e) < 0)
 		return cmd_fail(&e);
-	preflight(c.pid, NULL, &p);
+	preflight(c.pid, &p);
 	status = c.dry ? attach_dry_show(c.pid, &p) : attach_now(&c, &p);
 	preflight_release(&p);
 	return status;

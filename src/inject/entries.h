@@ -39,7 +39,6 @@ struct entry {
 	 * is, and this one only what else it is called.
 	 */
 	bool is_alias_of_earlier;
-	uint8_t handle, argument; /* of INJECT_acquires and INJECT_releases: see struct pair */
 	/* As read from the process; at most the function's size, where that is known. */
 	uint8_t *bytes;
 	size_t bytes_nr;
@@ -81,7 +80,5 @@ struct entries {
  */
 int entries_find(struct target *t, struct entries *ret, struct error *e);
 void entries_release(struct entries *e);
-/* Fills e->bytes, which is overwritten, from addr and size. */
-void entry_read_bytes(struct target *t, struct entry *e);
 
 #endif

@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/text.h"
-#include "inject/pairs.h"
 #include "target/condition.h"
 #include "target/maps.h"
 #include "target/process.h"
@@ -225,34 +224,18 @@ static void open_target(struct preflight *p, int32_t pid)
 	}
 }
 
-/* The functions that the user names are found even where there is no allocator that is known. */
-static int find_pairs(struct preflight *p, const struct preflight_options *o, struct error *e)
-{
-	struct entries known = ENTRIES_INIT;
-	int r = entries_find(p->target, &known, e);
-
-	if (r == 0 || r == -ENOENT)
-		r = pairs_find(p->target, o->pairs, o->pairs_nr, &known, &p->entries, e);
-	entries_release(&known);
-	return r;
-}
-
-static void check_entries(struct preflight *p, const struct preflight_options *o)
+static void check_entries(struct preflight *p)
 {
 	struct error e = {0};
-	int r;
+	int r = entries_find(p->target, &p->entries, &e);
 
-	if (o && o->pairs_nr)
-		r = find_pairs(p, o, &e);
-	else
-		r = entries_find(p->target, &p->entries, &e);
 	if (r < 0)
 		refuse_error(p, r == -ENOTSUP ? PREFLIGHT_MACHINE : PREFLIGHT_NO_ENTRIES, &e);
 	else
 		preflight_entries(p);
 }
 
-void preflight(int32_t pid, const struct preflight_options *o, struct preflight *ret)
+void preflight(int32_t pid, struct preflight *ret)
 {
 	*ret = (struct preflight){.entries = ENTRIES_INIT};
 	if (pid == getpid()) {
@@ -269,7 +252,7 @@ void preflight(int32_t pid, const struct preflight_options *o, struct preflight 
 	ret->text_by_mem = condition_text_is_writable();
 	/* What it was patched by is known then, and the reason is that. */
 	if (!preflight_has(ret, PREFLIGHT_RECORDED))
-		check_entries(ret, o);
+		check_entries(ret);
 }
 
 bool preflight_refuses(const struct preflight *p, struct error *e)

@@ -16,7 +16,6 @@
 #include "inject/entries.h"
 
 struct error;
-struct pair;
 struct target;
 
 /* One kind each, so that a test or a caller can tell them apart. */
@@ -68,14 +67,8 @@ struct preflight {
 	bool text_by_mem;
 };
 
-struct preflight_options {
-	/* Instead of memory: what is acquired and released by these. */
-	const struct pair *pairs;
-	size_t pairs_nr;
-};
-
-/* Looks at a process; never fails: what it may not see is a reason to refuse. NULL: no options. */
-void preflight(int32_t pid, const struct preflight_options *o, struct preflight *ret);
+/* Looks at a process; never fails: what it may not see is a reason to refuse. */
+void preflight(int32_t pid, struct preflight *ret);
 /* The first reason as an error with EXIT_TARGET. False: there is none. */
 bool preflight_refuses(const struct preflight *p, struct error *e);
 /* Whether it is among the reasons, or the notes. */

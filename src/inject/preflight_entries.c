@@ -24,13 +24,10 @@ static const char *module_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Without these nothing can be said of the program's memory; or the user has asked for them. */
+/* Without these nothing can be said of the program's memory. */
 static bool is_needed(const struct entries *all, const struct entry *e)
 {
 	switch (e->function) {
-	case INJECT_acquires:
-	case INJECT_releases:
-		return true;
 	case INJECT_malloc:
 	case INJECT_calloc:
 	case INJECT_realloc:
