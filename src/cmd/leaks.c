@@ -197,6 +197,7 @@ static int look_repeatedly(const char *target, const struct leaks_options *o, st
 			   struct error *e)
 {
 	struct lost lost = {.addresses = NULL};
+	uint64_t nr_looks;
 	int err;
 
 	for (uint64_t i = 1;; i++) {
@@ -204,8 +205,11 @@ static int look_repeatedly(const char *target, const struct leaks_options *o, st
 		size_t nr;
 
 		err = leaks_look(target, o, l, e);
-		if (err < 0 || i >= o->repeat)
+		/* A snapshot says the same each time. */
+		if (err < 0 || i >= o->repeat || !graph_has_memory(&l->graph)) {
+			nr_looks = i;
 			break;
+		}
 		addresses = leaks_addresses(l, &nr);
 		if (i == 1) {
 			lost = (struct lost){addresses, nr};
@@ -216,10 +220,10 @@ static int look_repeatedly(const char *target, const struct leaks_options *o, st
 		leaks_look_release(l);
 		wait_ns(o->interval_ns);
 	}
-	if (err == 0 && o->repeat > 1)
-		leaks_keep_repeated(l, lost.addresses, lost.nr);
 	/* A pointer that is on its way in one look has arrived in the next. */
-	if (err == 0 && o->repeat < 2 && !graph_is_consistent(&l->graph))
+	if (err == 0 && nr_looks > 1)
+		leaks_keep_repeated(l, lost.addresses, lost.nr);
+	else if (err == 0 && !graph_is_consistent(&l->graph))
 		leaks_weaken(l);
 	free(lost.addresses);
 	return err;

@@ -210,9 +210,9 @@ static int take_all(const struct snap *s, struct snapshot *ret, struct error *e)
 	if (s->no_heaps)
 		return take_recorded(s, ret, e);
 	err = take_look(s, LOOK_RECORDER, ret, e);
-	if (err == 0 || s->is_core || s->references)
+	if (err == 0 || s->is_core)
 		return err;
-	if (take_recorded(s, ret, NULL) == 0) {
+	if (!s->references && take_recorded(s, ret, NULL) == 0) {
 		cmd_warn("the snapshot has no heaps: %s", e->message);
 		return 0;
 	}

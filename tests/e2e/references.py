@@ -159,6 +159,9 @@ def since(lab):
     truth = Leaker(lab.background(victim('leaker')))
     path = snap(lab, truth.pid)
     same('nothing new', leaks(lab, path, '--since', path)['rows'], [])
+    once = leaks(lab, path, '--list')
+    again = leaks(lab, path, '--list', '--repeat', '9', '--interval', '1h')
+    same('a snapshot is looked at once', again['rows'], once['rows'])
 
 
 @case('what a snapshot cannot answer is refused, with the way out')
