@@ -227,21 +227,51 @@ static void sort_groups(struct leak_groups *g, size_t nr_leaks)
 	free(now);
 }
 
+/* Leaks that were just grouped: among millions most are like one of a few. */
+struct memo {
+	const struct leak *leak; /* NULL: none */
+	uint32_t group;
+};
+
+#define MEMOS 256
+
+static bool has_same_label(const struct leak *a, const struct leak *b)
+{
+	return a->state == b->state && a->members == b->members && a->is_cycle == b->is_cycle &&
+	       a->is_late == b->is_late && a->facts.stack == b->facts.stack &&
+	       a->facts.class_id == b->facts.class_id && a->facts.is_array == b->facts.is_array &&
+	       a->facts.size == b->facts.size;
+}
+
+static struct memo *memo_of(struct memo memos[MEMOS], const struct leak *leak)
+{
+	uint64_t key = leak->facts.size / 8 + leak->facts.stack * 31ull +
+		       leak->facts.class_id * 17ull + (uint64_t)leak->state;
+
+	return &memos[key % MEMOS];
+}
+
 void leaks_group(const struct leak_list *l,
 		 void (*label)(void *context, const struct leak *leak, struct str *out),
 		 void *context, struct leak_groups *ret)
 {
 	struct leak_groups g = {.items = NULL};
 	struct grouping x = {.g = &g};
+	struct memo memos[MEMOS] = {{.leak = NULL}};
 	struct str text = STR_INIT;
 
 	g.group_of = mem_alloc_array(l->nr, sizeof(*g.group_of));
 	for (size_t i = 0; i < l->nr; i++) {
+		struct memo *memo = memo_of(memos, &l->items[i]);
 		struct leak_group *group;
 
-		str_clear(&text);
-		label(context, &l->items[i], &text);
-		g.group_of[i] = group_with(&x, text.data, l->items[i].state, i);
+		if (!memo->leak || !has_same_label(memo->leak, &l->items[i])) {
+			str_clear(&text);
+			label(context, &l->items[i], &text);
+			memo->group = group_with(&x, text.data, l->items[i].state, i);
+			memo->leak = &l->items[i];
+		}
+		g.group_of[i] = memo->group;
 		group = &g.items[g.group_of[i]];
 		add_to_group(group, &l->items[i]);
 		if (leak_compare(&l->items[i], &l->items[group->first]) < 0)

@@ -66,7 +66,10 @@ struct leak_groups {
 	uint32_t *group_of; /* by leak */
 };
 
-/* label: what a leak is to be put under; called once a leak, its text is copied. */
+/*
+ * label: what a leak is to be put under, by nothing but its state, members, is_cycle, and of its
+ * facts stack, class and size; its text is copied.
+ */
 void leaks_group(const struct leak_list *l,
 		 void (*label)(void *context, const struct leak *leak, struct str *out),
 		 void *context, struct leak_groups *ret);
