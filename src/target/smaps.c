@@ -20,6 +20,14 @@
 #define VALUE_WIDTH 8
 #define PADDED_LINE (KEY_WIDTH + VALUE_WIDTH + 4)
 
+/* The figures of a mapping, from its first key on as far as lines are padded, and what they say. */
+struct seen_block {
+	size_t len; /* 0: none */
+	char text[24 * PADDED_LINE];
+	struct smaps_region row; /* without map and flags, which come from other lines */
+	size_t next_key;
+};
+
 /*
  * All arrays grow, so while reading a mapping knows its path as an offset (path_at, row by row);
  * pointers are set at the end. Neighbours mostly have the same path, which is then kept once.
@@ -32,10 +40,16 @@ struct parser {
 	uint64_t last_end;
 	size_t next_key; /* of keys: what the next line will likely be */
 	bool in_region;	 /* key lines belong to the last row; false: to one that was left out */
+	bool fresh;	 /* the last line was its header: there are no figures yet */
 	char (*padded)[KEY_WIDTH]; /* of keys: how their lines begin */
+	const char *block;	   /* where padded lines began behind a header; NULL: not so */
+	struct seen_block *seen;   /* SEEN_BLOCKS */
+	size_t next_seen;
 };
 
 #define IGNORED UINT16_MAX
+
+#define SEEN_BLOCKS 4
 
 static const struct key {
 	const char *name;
@@ -246,7 +260,7 @@ static bool take_header(struct parser *p, const char *line, size_t len)
 	p->in_region = false;
 	if (!maps_parse_line(line, len, &map, path, &path_len) || map.start < p->last_end)
 		return false;
-	p->in_region = true;
+	p->in_region = p->fresh = true;
 	p->next_key = 0;
 	p->last_end = map.end;
 	at = keep_path(p, path_len);
@@ -315,15 +329,59 @@ static size_t take_padded(struct parser *p, const char *at, const char *end)
 	return PADDED_LINE;
 }
 
+/*
+ * Many mappings have the very figures of one shortly before: nothing, or one page. Returns the
+ * length of the lines that are known; 0: none, and they are to be remembered.
+ */
+static size_t take_seen(struct parser *p, const char *at, const char *end)
+{
+	for (size_t i = 0; i < SEEN_BLOCKS; i++) {
+		const struct seen_block *seen = &p->seen[i];
+
+		if (!seen->len || (size_t)(end - at) < seen->len ||
+		    memcmp(at, seen->text, seen->len))
+			continue;
+		p->out.items[p->out.maps.nr - 1] = seen->row;
+		p->next_key = seen->next_key;
+		return seen->len;
+	}
+	p->block = at;
+	return 0;
+}
+
+/* The padded lines of a mapping end at `end`. */
+static void remember_block(struct parser *p, const char *end)
+{
+	size_t len = (size_t)(end - p->block);
+	struct seen_block *seen = &p->seen[p->next_seen];
+
+	p->block = NULL;
+	if (len == 0 || len > sizeof(seen->text))
+		return;
+	memcpy(seen->text, end - len, len);
+	seen->len = len;
+	seen->row = p->out.items[p->out.maps.nr - 1];
+	seen->next_key = p->next_key;
+	p->next_seen = (p->next_seen + 1) % SEEN_BLOCKS;
+}
+
 /* Takes all whole lines and returns how many bytes that were. */
 static size_t take_lines(struct parser *p, const char *text, size_t len)
 {
 	const char *at = text, *end = text + len, *newline;
 
+	p->block = NULL; /* it was in another piece */
 	while (at < end) {
-		size_t taken = take_padded(p, at, end);
+		size_t taken = 0;
 
+		if (p->fresh)
+			taken = take_seen(p, at, end);
+		p->fresh = false;
+		if (!taken)
+			taken = take_padded(p, at, end);
 		if (!taken) {
+			if (p->block)
+				remember_block(p, at);
 			newline = memchr(at, '\n', (size_t)(end - at));
 			if (!newline)
 				break;
@@ -337,7 +395,8 @@ static size_t take_lines(struct parser *p, const char *text, size_t len)
 
 static void parser_init(struct parser *p)
 {
-	*p = (struct parser){.padded = mem_alloc_array(NR_KEYS, KEY_WIDTH)};
+	*p = (struct parser){.padded = mem_alloc_array(NR_KEYS, KEY_WIDTH),
+			     .seen = mem_alloc_array(SEEN_BLOCKS, sizeof(*p->seen))};
 	for (size_t i = 0; i < NR_KEYS; i++) {
 		memset(p->padded[i], ' ', KEY_WIDTH);
 		memcpy(p->padded[i], keys[i].name, keys[i].len);
@@ -359,6 +418,7 @@ static void parser_finish(struct parser *p, struct smaps *ret)
 	out->maps.bad_lines = out->bad_lines;
 	free(p->path_at);
 	free(p->padded);
+	free(p->seen);
 	*ret = *out;
 }
 

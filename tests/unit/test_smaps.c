@@ -201,6 +201,47 @@ static void odd_lines_of_the_usual_width(void **state)
 	}
 }
 
+/* Figures that are the same as before are not read again: whatever comes first or between. */
+static void equal_figures_are_each_mappings_own(void **state)
+{
+	static const char figures[] = "Size:                  4 kB\n"
+				      "KernelPageSize:        4 kB\n"
+				      "MMUPageSize:           4 kB\n"
+				      "Rss:                   4 kB\n"
+				      "Pss:                   2 kB\n";
+	static const char *const between[] = {"", "VmFlags: rd lo\n", "Foo: 1 kB\n", "Rss: 8 kB\n"};
+	static const char *const behind[] = {"", "VmFlags: rd hg\n", "Swap: 12 kB\n", "Rss\n"};
+	struct str text = STR_INIT;
+	size_t bad_lines = 0;
+	struct smaps s;
+
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++) {
+		str_printf(&text, "%x000-%x000 rw-p 0 0:0 0\n%s%s%s", i + 1, i + 2, between[i % 4],
+			   figures, behind[i / 4 % 4]);
+		if (i / 16 % 2)
+			str_printf(&text, "%.*sPss:                   1 kB\n%s",
+				   (int)strlen(figures) / 5 * 3, figures, behind[i / 4 % 4]);
+		bad_lines += (i / 4 % 4 == 3) * (1 + i / 16 % 2);
+	}
+	smaps_parse(text.data, text.len, &s);
+	assert_int_equal(s.nr, 256);
+	assert_int_equal(s.bad_lines, bad_lines);
+	for (unsigned int i = 0; i < 256; i++) {
+		const struct smaps_region *r = &s.items[i];
+		unsigned int again = i / 16 % 2;
+
+		assert_int_equal(r->map->start, (i + 1) * 0x1000);
+		assert_int_equal(r->rss, (4 + (i % 4 == 3 ? 8 : 0)) * KIB);
+		assert_int_equal(r->pss, (2 + again) * KIB);
+		assert_int_equal(r->swap, i / 4 % 4 == 2 ? (1 + again) * 12 * KIB : 0);
+		assert_int_equal(r->vm_flags, (i % 4 == 1 ? SMAPS_VM_LOCKED : 0) |
+						      (i / 4 % 4 == 1 ? SMAPS_VM_HUGE : 0));
+	}
+	smaps_release(&s);
+	str_release(&text);
+}
+
 static void a_mapping_that_goes_backwards_is_left_out_whole(void **state)
 {
 	struct smaps s = parse("Rss: 1 kB\n"
@@ -433,6 +474,7 @@ int main(void)
 		cmocka_unit_test(an_older_kernel_has_fewer_keys),
 		cmocka_unit_test(what_is_no_figure_is_counted),
 		cmocka_unit_test(odd_lines_of_the_usual_width),
+		cmocka_unit_test(equal_figures_are_each_mappings_own),
 		cmocka_unit_test(a_mapping_that_goes_backwards_is_left_out_whole),
 		cmocka_unit_test(a_sum_that_overflows_is_counted),
 		cmocka_unit_test(many_rows_keep_their_paths),
