@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from lab import (SEEP, SOURCE, Skip, case, check_sites, holds, need, refuses, run_all, same, victim,
+from lab import (BUILD, SEEP, SOURCE, Skip, case, check_sites, holds, need, refuses, run_all, same, victim,
                  wait_until)
 
 MARKS = victim('marks')
@@ -224,6 +224,31 @@ def tags_in_threads(lab):
     for i in range(4):
         same(f'thread {i}', (rows[f'[thread {i}]']['live_blocks'],
                              rows[f'[thread {i}]']['total_blocks']), (1000, 3000))
+
+
+@case('tags: every stack is what an unwinder finds, scopes or not')
+def tags_checked(lab):
+    check = {'SEEP_RECORDER': str(BUILD / 'rec' / 'libseep-rec-check.so')}
+    for mode in ('tags', 'tag-threads', 'marks'):
+        result, path = lab.record(MARKS, mode, env=check)
+        check_sites(result.must().truth(), lab.report(path))
+        holds('no stack differs', 'differs' not in result.err, result.err)
+
+
+@case('signals that interrupt allocations, scopes and pools, and use these themselves: exact')
+def in_signals(lab):
+    result, path = lab.record(MARKS, 'signals')
+    truth = result.must().truth()
+    report = lab.report(path)
+    check_sites(truth, report)
+    report.complete()
+    rows = {r['name']: r for r in lab.report(path, by='tag').rows}
+    handler = [r for name, r in rows.items() if name.endswith('[pool handler]')]
+    same('nothing is left in the pool of the handler', sum(r['live_blocks'] for r in handler), 0)
+    holds('it was used', sum(r['total_blocks'] for r in handler) >= 3000)
+    same('what stays was allocated in the scope',
+         rows['[round]']['live_blocks'],
+         [s for s in truth['sites'] if s['site'] == 'in_thread'][0]['live_blocks'])
 
 
 # ---- pools ----

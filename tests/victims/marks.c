@@ -10,13 +10,15 @@
  *   steps     stands still between steps, so that marks can be made from outside
  *   many      more marks than there is room for
  *   load      all of it at once, in threads, until it is killed
- *   tag-threads, pool-many, fork: what their names say
+ *   tag-threads, pool-many, signals, fork: what their names say
  *
  * "generations" are the blocks and bytes that were made in each, and what is live of them.
  */
 #include <pthread.h>
 #include <seep/seep.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "truth.h"
@@ -377,6 +379,51 @@ static void pool_many(void)
 	}
 }
 
+/* ---- signals that interrupt all of it ---- */
+
+static struct pool *signal_pool;
+static volatile unsigned int signals_nr;
+
+static void on_alarm(int sig)
+{
+	char *at = signal_pool->chunk + signals_nr++ % 64 * 16;
+
+	(void)sig;
+	seep_pool_alloc(signal_pool, at, 16);
+	seep_tag_begin("handler");
+	seep_pool_free(signal_pool, at);
+	seep_tag_end();
+	if (signals_nr % 100 == 0)
+		seep_mark("handler");
+}
+
+static void in_signals(void)
+{
+	const struct itimerval often = {{0, 150}, {0, 150}}, never = {{0, 0}, {0, 0}};
+	struct truth_site *s = truth_at("in_thread"), *c = truth_at("carve");
+	struct pool *p = make_pool("own", 1 << 20);
+	int rounds = 0;
+
+	signal_pool = make_pool("handler", 4096);
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (signals_nr < 3000) {
+		seep_tag_begin("round");
+		in_thread(s, opaque(100), rounds % 1000 == 0);
+		seep_tag_end();
+		in_thread(s, opaque(200), 0);
+		if (p->used + 64 > 1 << 20) {
+			p->used = 0;
+			seep_pool_reset(p);
+			truth_died(c, c->allocated_bytes - c->freed_bytes);
+			c->freed_blocks = c->allocated_blocks;
+		}
+		carve(c, p, 32, 16);
+		rounds++;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 /* ---- a child ---- */
 
 static NOINLINE void in_child(void)
@@ -441,6 +488,8 @@ int main(int argc, char **argv)
 		tag_threads();
 	else if (!strcmp(what, "pool-many"))
 		pool_many();
+	else if (!strcmp(what, "signals"))
+		in_signals();
 	else if (!strcmp(what, "fork"))
 		fork_in_scope(argc, argv);
 	else
