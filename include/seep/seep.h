@@ -2,8 +2,8 @@
  * seep.h: what a program can tell seep about its own memory. C99 or C++98, gcc or clang, Linux.
  *
  * Nothing is linked and nothing is needed: without seep's recorder in the process every function
- * here is a load, a test and a return. With it (seep run, seep flags), or from the moment on that
- * it comes, they do what they say. All of them may be called from any thread. Names are copied.
+ * here is a load, a test and a return. With it (seep run, seep flags) they do what they say. All of
+ * them may be called from any thread, and from signal handlers. Names are copied.
  *
  *   seep_mark("warmed up");               a named instant: what is younger, what is older?
  *

@@ -124,6 +124,32 @@ def mark_outside(lab):
              (true['made_blocks'], true['made_bytes']))
 
 
+@case('seep mark: in a process that seep attach records, exactly')
+def mark_attached(lab):
+    running = lab.background(MARKS, 'steps', '--wait')
+    pid = running.truth()['pid']
+    attached = lab.seep('attach', pid)
+    if attached.status:
+        raise Skip(attached.err.splitlines()[0])
+    for step in range(3):
+        running.say('')
+        running.truth()
+        lab.seep('mark', '-q', pid, f'step {step}').must()
+    running.say('')
+    last = running.truth()
+    found = generations(lab, lab.snap(pid, 'attached.seep'))
+    for number, true in enumerate(last['generations'][1:4]):
+        same(f'generation {number}', figures(found[number][1].get('grow_between')),
+             {k: true[k] for k in ('live_blocks', 'live_bytes')})
+        if number:
+            same(f'allocated in {number}', found[number][0]['allocated_blocks'],
+                 true['made_blocks'])
+    lab.seep('detach', pid).must()
+    refuses(lab.seep('mark', pid, 'late'), 3, 'is not being recorded')
+    running.say('')
+    running.wait().must()
+
+
 @case('seep mark: errors')
 def mark_errors(lab):
     running = lab.background('sleep', '60')
