@@ -2,9 +2,10 @@
 """seep run --leaks --leaks-when: before exit handlers and destructors, after them, or both."""
 import json
 import os
+import re
 import signal
 
-from lab import SEEP, case, holds, need, refuses, run_all, same, victim
+from lab import SEEP, Skip, case, holds, need, refuses, run_all, same, victim
 
 WAYS = ('return', 'exit', 'thread', 'signal', 'err', 'leave', 'exec', 'quick')
 # The C library ends these by itself; a look before that cannot be had.
@@ -174,6 +175,70 @@ def stacks(lab):
                                                if frame.get('function') == 'main_and_look'} -
              {'recorder'}, set())
     same('rows', lines[1], lines[0])
+
+
+LSAN = '''
+#include <cstdlib>
+#include <cstring>
+#include <pthread.h>
+static void *volatile of_object, *volatile of_handler, *volatile of_destructor, *volatile held;
+struct Object { ~Object() { of_object = nullptr; } };
+static Object object;
+static void handler() { of_handler = nullptr; }
+__attribute__((destructor)) static void destroy() { of_destructor = nullptr; }
+static void *prepare(void *)
+{
+	of_object = memset(malloc(2001), 0, 2001);
+	of_handler = memset(malloc(2002), 0, 2002);
+	of_destructor = memset(malloc(2003), 0, 2003);
+	held = memset(malloc(2004), 0, 2004);
+	memset(malloc(101), 0, 101);
+	return nullptr;
+}
+int main()
+{
+	pthread_t thread;
+	pthread_create(&thread, nullptr, prepare, nullptr);
+	pthread_join(thread, nullptr);
+	atexit(handler);
+	return 0;
+}
+'''
+
+
+def by_lsan(lab, program):
+    """Sizes that the sanitizer in the program reports, or Skip."""
+    log = lab.path('lsan')
+    lab.run(program, env={key: f'detect_leaks=1:report_objects=1:exitcode=0:log_path={log}'
+                          for key in ('LSAN_OPTIONS', 'ASAN_OPTIONS')})
+    text = ''.join(path.read_text(encoding='utf-8') for path in lab.folder.glob('lsan.*'))
+    if 'Direct leak' not in text:
+        raise Skip('LeakSanitizer does not work here: it may not trace')
+    return {int(size) for size in re.findall(r'leak of (\d+) byte', text)}
+
+
+def against_lsan(compiler, kind):
+    @case(f'after is when LeakSanitizer looks: {compiler} -fsanitize={kind}')
+    def compare(lab):
+        source, plain, checked = lab.path('end.cpp'), lab.path('plain'), lab.path('checked')
+        with open(source, 'w', encoding='utf-8') as file:
+            file.write(LSAN)
+        options = [need(compiler), '-g', '-O1', '-fno-builtin', source]
+        lab.run(*options, '-o', plain).must()
+        if lab.run(*options, f'-fsanitize={kind}', '-o', checked).status:
+            raise Skip(f'{compiler} has no -fsanitize={kind} here')
+        path = lab.path('leaks.json')
+        lab.seep('run', '-q', '--leaks', '--list', '--format', 'json', '-o', path, '--',
+                 plain).must()
+        with open(path, encoding='utf-8') as file:
+            ours = sizes(json.load(file)['rows'])
+        same('ours', ours, {101, 2001, 2002, 2003})
+        same('theirs', by_lsan(lab, checked), ours)
+
+
+for name in ('g++', 'clang++'):
+    for what in ('leak', 'address'):
+        against_lsan(name, what)
 
 
 MUSL = '''
