@@ -15,6 +15,14 @@
 /* Of larger blocks only what is used is read: there may be terabytes of nothing in them. */
 #define LARGE ((uint64_t)1 << 20)
 
+#define BATCH 64 /* pointers on their way */
+
+struct pending {
+	uint64_t word;
+	uint64_t offset; /* in its own block */
+	uint32_t id;	 /* later: row */
+};
+
 struct scan {
 	struct snapshot *s;
 	const struct reach *r;
@@ -22,6 +30,8 @@ struct scan {
 	struct window window;
 	uint32_t *rows; /* by id: row, NO_INDEX for what is no block */
 	uint64_t addr;	/* of the block that is being read */
+	struct pending batch[BATCH];
+	size_t nr_batch;
 };
 
 static uint32_t limited(uint64_t n)
@@ -29,20 +39,41 @@ static uint32_t limited(uint64_t n)
 	return n < REF_FAR ? (uint32_t)n : REF_FAR;
 }
 
+/* Rows, and then blocks, are asked for some time before they are used: both are anywhere. */
+static void flush(struct scan *sc)
+{
+	struct snapshot *s = sc->s;
+
+	for (size_t i = 0; i < sc->nr_batch; i++) {
+		struct pending *p = &sc->batch[i];
+
+		p->id = sc->rows[p->id];
+		__builtin_prefetch(&s->ref_blocks[p->id]);
+	}
+	for (size_t i = 0; i < sc->nr_batch; i++) {
+		const struct pending *p = &sc->batch[i];
+
+		ARRAY_PUSH(s->ref_edges, s->nr_ref_edges, s->cap_ref_edges,
+			   ((struct ref_edge){
+				   .block = p->id,
+				   .slot = limited(p->offset / s->ref_account.word_bytes),
+				   .into = limited(p->word - s->ref_blocks[p->id].addr),
+			   }));
+	}
+	sc->nr_batch = 0;
+}
+
 static void add_word(struct scan *sc, uint64_t at, uint64_t word)
 {
 	uint32_t id = reach_resolve(sc->r, word);
-	struct snapshot *s = sc->s;
 
 	if (id == REACH_NONE)
 		return;
 	id &= ~REACH_WEAK;
-	ARRAY_PUSH(s->ref_edges, s->nr_ref_edges, s->cap_ref_edges,
-		   ((struct ref_edge){
-			   .block = sc->rows[id],
-			   .slot = limited((at - sc->addr) / s->ref_account.word_bytes),
-			   .into = limited(word - s->ref_blocks[sc->rows[id]].addr),
-		   }));
+	__builtin_prefetch(&sc->rows[id]);
+	sc->batch[sc->nr_batch++] = (struct pending){word, at - sc->addr, id};
+	if (sc->nr_batch == BATCH)
+		flush(sc);
 }
 
 static void take(struct scan *sc, uint64_t at, const uint8_t *p, size_t len)
@@ -129,12 +160,13 @@ void reference_scan(struct target *t, const struct reach *r, size_t nr_hits, str
 	add_blocks(&sc);
 	for (size_t i = 0; i < s->nr_ref_blocks; i++) {
 		struct ref_block *b = &s->ref_blocks[i];
-		size_t before = s->nr_ref_edges;
+		size_t before = s->nr_ref_edges + sc.nr_batch;
 
 		sc.addr = b->addr;
 		read_block(&sc, b->addr + ((b->size + width - 1) & ~(width - 1)));
-		b->nr_edges = s->nr_ref_edges - before;
+		b->nr_edges = s->nr_ref_edges + sc.nr_batch - before;
 	}
+	flush(&sc);
 	roots = reach_roots(r, &nr_roots);
 	for (size_t i = nr_hits; i < nr_roots; i++)
 		s->ref_blocks[sc.rows[roots[i] & ~REACH_WEAK]].flags |= REF_BLOCK_HELD;
