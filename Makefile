@@ -20,6 +20,7 @@ bench:
 soak:
 	@BUILD=$(BUILD) scripts/bench.sh check $(ARGS)
 	@BUILD=$(BUILD) scripts/bench.sh servers
+	@BUILD=$(BUILD) scripts/bench.sh attached
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -4,6 +4,7 @@
 #   scripts/bench.sh check                  compares every stack with another unwinder's
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
+#   scripts/bench.sh attached [CYCLES]      servers under load, attached to and detached from 1,000 times
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 #   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks, beside reading their bytes
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
@@ -22,6 +23,10 @@ if [ "${1:-}" = flags ]; then
 fi
 if [ "${1:-}" = servers ]; then
 	SEEP_BUILD=$build SEEP_LOOKS=${2:-100} exec python3 -B "$here/../tests/e2e/looks.py"
+fi
+if [ "${1:-}" = attached ]; then
+	SEEP_BUILD=$build SEEP_ATTACH_CYCLES=${2:-1000} \
+		exec python3 -B "$here/../tests/e2e/attach_servers.py"
 fi
 if [ "${1:-}" = look ]; then
 	shift
