@@ -52,6 +52,7 @@ struct moving moving_begin(const void *old, uint64_t sp)
 bool moving_end(const struct moving *m, const void *old, const void *p, size_t size, bool freed)
 {
 	struct wire_header *h = m->h;
+	uint64_t *slot;
 	bool seen = false;
 	struct hook k;
 
@@ -69,8 +70,11 @@ bool moving_end(const struct moving *m, const void *old, const void *p, size_t s
 	} else if (m->marked) {
 		table_unmark(h, m->slot, m->marked);
 	}
-	if (p && p != old && table_find(h, (uint64_t)p))
-		seen = true;
+	/* Another thread's realloc may have freed it a moment ago, and still has its mark there. */
+	if (p && p != old) {
+		slot = table_find(h, (uint64_t)p);
+		seen = slot && !(*slot & WIRE_SLOT_MOVING);
+	}
 	hook_end(&k);
 	return seen;
 }

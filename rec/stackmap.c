@@ -65,7 +65,8 @@ static COLD uint64_t look_up(uint64_t addr)
  */
 static uint64_t guess(uint64_t sp)
 {
-	uint64_t high = arch_thread_pointer() >> PAGE_SHIFT << PAGE_SHIFT;
+	/* The first frames may be in its page, and all of that is mapped. */
+	uint64_t high = ((arch_thread_pointer() >> PAGE_SHIFT) + 1) << PAGE_SHIFT;
 
 	if (sp >= high || high - sp > 8ull << 20)
 		return 0;

@@ -18,6 +18,7 @@
 #include "inject/patch.h"
 #include "inject/preflight.h"
 #include "inject/prepare.h"
+#include "inject/quiet.h"
 #include "inject/recorder_calls.h"
 #include "target/hold.h"
 #include "target/process.h"
@@ -57,12 +58,12 @@ static void fill_patches(const struct plan *p, struct wire_blob *b)
 	}
 }
 
-/* That with the recorder comes last. */
+/* That with the recorder is there as soon as this can be read; others are added as they come. */
 static void fill_mapped(const struct plan *p, struct wire_blob *b)
 {
-	for (size_t i = p->nr_nears; i-- > 0;)
-		b->mapped[b->mapped_nr++] = (struct wire_mapped){
-			p->nears[i].start, p->nears[i].start + p->nears[i].bytes};
+	b->mapped[0] =
+		(struct wire_mapped){p->nears[0].start, p->nears[0].start + p->nears[0].bytes};
+	b->mapped_nr = 1;
 }
 
 static void fill_stack(const struct target *t, struct wire_blob *b)
@@ -82,23 +83,14 @@ static void fill_stack(const struct target *t, struct wire_blob *b)
 	b->stack_low = m->end - limit.rlim_cur;
 }
 
-static void fill_quiet(const struct attach *a, struct wire_blob *b)
-{
-	const struct target_module *m = target_find_module(a->target, a->entries->allocator_addr);
-
-	if (!m || strcmp(a->entries->allocator, "glibc") || !a->entries->has_loader)
-		return;
-	b->quiet_start = m->start;
-	b->quiet_bytes = m->end - m->start;
-}
-
 static void fill_blob(struct attach *a)
 {
 	struct wire_blob *b = blob_image_blob(&a->image);
 	const struct entries *all = a->entries;
 
 	b->private_part.bytes = a->image.all_bytes - a->image.text_bytes;
-	b->find_object = all->dl_find_object;
+	/* In a static program it knows of no frames. */
+	b->find_object = all->has_loader ? all->dl_find_object : 0;
 	b->clock_gettime = all->vdso_clock_gettime;
 	b->allocator_addr = all->allocator_addr;
 	b->blob_start = a->plan.blob;
@@ -106,10 +98,12 @@ static void fill_blob(struct attach *a)
 	b->state = WIRE_BLOB_PREPARING;
 	b->table_fd = -1;
 	fill_stack(a->target, b);
-	fill_quiet(a, b);
+	quiet_find(a->target, all, b);
 	fill_patches(&a->plan, b);
 	fill_mapped(&a->plan, b);
 	blob_modules_fill(a->target, &a->image, a->plan.blob, !all->has_loader, b);
+	if (frames_bytes(&a->frames))
+		blob_modules_set_frames(b, a->plan.table);
 }
 
 /* Anew, whatever was planned before. */
@@ -121,7 +115,8 @@ static int plan(struct attach *a, const struct maps *maps, struct error *e)
 	blob_image_release(&a->image);
 	r = blob_image_open(&a->image, e);
 	if (!r)
-		r = plan_make(a->entries, a->preflight->taken, &a->image, maps, &a->plan, e);
+		r = plan_make(a->entries, a->preflight->taken, &a->image, frames_bytes(&a->frames),
+			      maps, &a->plan, e);
 	if (!r && !a->plan.nr_entries)
 		r = error_set(e, -ENOTSUP, EXIT_TARGET,
 			      "no function of its allocators can be recorded in process %d",
@@ -138,7 +133,11 @@ int attach_plan(const struct preflight *p, struct mode mode, struct attach *ret,
 {
 	struct attach a = {
 		.preflight = p, .target = p->target, .entries = &p->entries, .mode = mode};
-	int r = plan(&a, target_maps(a.target), e);
+	int r;
+
+	if (!a.entries->has_loader)
+		frames_read(a.target, &a.frames);
+	r = plan(&a, target_maps(a.target), e);
 
 	if (r < 0) {
 		attach_release(&a);
@@ -154,6 +153,7 @@ void attach_release(struct attach *a)
 		return;
 	blob_image_release(&a->image);
 	plan_release(&a->plan);
+	frames_release(&a->frames);
 }
 
 /* ---- the deed ---- */

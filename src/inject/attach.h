@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "inject/blob_image.h"
+#include "inject/frames.h"
 #include "inject/plan.h"
 #include "target/mode.h"
 
@@ -33,6 +34,7 @@ struct attach {
 	const struct entries *entries;
 	struct mode mode;
 	struct blob_image image;
+	struct frames frames;
 	struct plan plan;
 	/* Results of attach_run(). */
 	uint64_t pause_ns; /* how long it stood still */

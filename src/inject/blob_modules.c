@@ -73,3 +73,10 @@ void blob_modules_fill(struct target *t, const struct blob_image *image, uint64_
 	for (size_t i = 0; i < nr; i++)
 		add_module(t, &modules[i], stay, blob);
 }
+
+void blob_modules_set_frames(struct wire_blob *blob, uint64_t table)
+{
+	for (uint32_t i = 0; i < blob->modules_nr; i++)
+		if (!*blob->modules[i].path)
+			blob->modules[i].eh_frame_hdr = table;
+}

@@ -15,5 +15,7 @@ struct target;
  */
 void blob_modules_fill(struct target *t, const struct blob_image *image, uint64_t base, bool stay,
 		       struct wire_blob *blob);
+/* The main program's table of frames is at this address. */
+void blob_modules_set_frames(struct wire_blob *blob, uint64_t table);
 
 #endif

@@ -169,7 +169,8 @@ static int unmap_mapped(struct detaching *g)
 	const struct wire_mapped none = {0};
 	int r = 0;
 
-	for (uint32_t i = 0; i < g->blob.mapped_nr && !r; i++) {
+	/* The first is the recorder's own. */
+	for (uint32_t i = g->blob.mapped_nr; i-- > 0 && !r;) {
 		struct wire_mapped m = g->blob.mapped[i];
 
 		if (m.end <= m.start)

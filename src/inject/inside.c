@@ -8,31 +8,47 @@
 
 #include "target/maps.h"
 
+#define PAGE UINT64_C(4096)
+/* In front of it in one mapping: code, and memory near entries. */
+#define CODE_MOST (UINT64_C(256) << 10)
+
 static bool may_begin(const struct map *m)
 {
 	return !m->inode && !(m->prot & (MAP_IS_SHARED | MAP_EXEC)) && (m->prot & MAP_WRITE) &&
 	       m->end - m->start >= sizeof(struct wire_blob);
 }
 
-uint64_t inside_find(int mem, const struct maps *maps)
+static bool is_there(int mem, uint64_t addr)
 {
 	struct {
 		struct wire_private private_part;
 		uint64_t magic;
 	} head;
 
+	return pread(mem, &head, sizeof(head), (off_t)addr) == (ssize_t)sizeof(head) &&
+	       head.private_part.magic[0] == WIRE_PRIVATE_MAGIC0 &&
+	       head.private_part.magic[1] == WIRE_PRIVATE_MAGIC1 && head.magic == WIRE_BLOB_MAGIC;
+}
+
+/* It begins a mapping, unless an attach was killed before it could protect the code in front. */
+static uint64_t find_within(int mem, const struct maps *maps, uint64_t most)
+{
 	for (size_t i = 0; i < maps->nr; i++) {
 		const struct map *m = &maps->items[i];
 
-		if (!may_begin(m) ||
-		    pread(mem, &head, sizeof(head), (off_t)m->start) != (ssize_t)sizeof(head))
-			continue;
-		if (head.private_part.magic[0] == WIRE_PRIVATE_MAGIC0 &&
-		    head.private_part.magic[1] == WIRE_PRIVATE_MAGIC1 &&
-		    head.magic == WIRE_BLOB_MAGIC)
-			return m->start;
+		for (uint64_t at = 0; may_begin(m) && at <= most && m->start + at < m->end;
+		     at += PAGE)
+			if (is_there(mem, m->start + at))
+				return m->start + at;
 	}
 	return 0;
+}
+
+uint64_t inside_find(int mem, const struct maps *maps)
+{
+	uint64_t at = find_within(mem, maps, 0);
+
+	return at ? at : find_within(mem, maps, CODE_MOST);
 }
 
 int inside_read(int mem, uint64_t addr, struct wire_blob *ret)

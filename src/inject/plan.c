@@ -183,14 +183,15 @@ static struct maps with_planned(const struct maps *maps, const struct plan *p, s
 	return more;
 }
 
-static int place(struct plan *p, const struct blob_image *image, const struct maps *maps,
-		 struct error *e)
+static int place(struct plan *p, const struct blob_image *image, size_t table_bytes,
+		 const struct maps *maps, struct error *e)
 {
 	for (size_t i = 0; i < p->nr_nears; i++) {
 		struct plan_near *n = &p->nears[i];
 		struct maps all = with_planned(maps, p, i);
 
-		n->bytes = (n->nr * PLAN_SLOT_BYTES + PAGE - 1) & ~(PAGE - 1);
+		n->bytes = n->nr * PLAN_SLOT_BYTES + (i ? 0 : table_bytes);
+		n->bytes = (n->bytes + PAGE - 1) & ~(PAGE - 1);
 		/* The recorder itself lies behind the first. */
 		if (i == 0)
 			n->bytes += image->all_bytes;
@@ -204,8 +205,10 @@ static int place(struct plan *p, const struct blob_image *image, const struct ma
 			return -ENOSPC;
 		}
 	}
-	if (p->nr_nears)
+	if (p->nr_nears) {
 		p->blob = p->nears[0].start + p->nears[0].bytes - image->all_bytes;
+		p->table = p->nears[0].start + p->nears[0].nr * PLAN_SLOT_BYTES;
+	}
 	return 0;
 }
 
@@ -241,14 +244,14 @@ static void move_all(struct plan *p)
 }
 
 int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      const struct maps *maps, struct plan *ret, struct error *e)
+	      size_t table_bytes, const struct maps *maps, struct plan *ret, struct error *e)
 {
 	struct plan p = PLAN_INIT;
 	int r;
 
 	choose_all(&p, entries, wanted);
 	share_out(&p);
-	r = place(&p, image, maps, e);
+	r = place(&p, image, table_bytes, maps, e);
 	if (r < 0) {
 		plan_release(&p);
 		return r;

@@ -59,7 +59,8 @@ struct plan {
 	size_t nr_skipped, cap_skipped;
 	struct plan_near nears[PLAN_NEARS_MAX];
 	size_t nr_nears;
-	uint64_t blob; /* where the image goes */
+	uint64_t blob;	/* where the image goes */
+	uint64_t table; /* where the table of frames goes; see frames.h */
 };
 
 #define PLAN_INIT                                                                                  \
@@ -72,7 +73,7 @@ struct plan {
  * EXIT_TARGET.
  */
 int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      const struct maps *maps, struct plan *ret, struct error *e);
+	      size_t table_bytes, const struct maps *maps, struct plan *ret, struct error *e);
 /*
  * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
  */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "inject/attach.h"
 #include "inject/blob_modules.h"
 #include "inject/calls.h"
@@ -77,19 +79,39 @@ static int write_at(const struct preparation *p, uint64_t addr, const void *byte
 }
 
 /* Pages of zeroes are there already. */
-static int write_image(const struct preparation *p)
+static int write_pages(const struct preparation *p, size_t from, size_t to)
 {
 	const struct blob_image *i = &p->a->image;
 	static const uint8_t zeroes[WIRE_PAGE];
 	int r = 0;
 
-	for (size_t at = 0; at < i->bytes_nr && !r; at += WIRE_PAGE) {
-		size_t len = i->bytes_nr - at < WIRE_PAGE ? i->bytes_nr - at : WIRE_PAGE;
+	for (size_t at = from; at < to && !r; at += WIRE_PAGE) {
+		size_t len = to - at < WIRE_PAGE ? to - at : WIRE_PAGE;
 
 		if (memcmp(i->bytes + at, zeroes, len))
 			r = write_at(p, p->a->plan.blob + at, i->bytes + at, len);
 	}
 	return r;
+}
+
+/* First that by which it is found, should we be killed. */
+static int write_image(const struct preparation *p)
+{
+	const struct blob_image *i = &p->a->image;
+	int r = write_pages(p, i->text_bytes, i->bytes_nr);
+
+	return r ? r : write_pages(p, 0, i->text_bytes);
+}
+
+/* What is not noted stays mapped, should we be killed; what is noted too early may be another's. */
+static int note_near(const struct preparation *p, uint32_t i)
+{
+	const struct plan_near *n = &p->a->plan.nears[i];
+	const struct wire_mapped m = {n->start, n->start + n->bytes};
+	uint32_t nr = i + 1;
+	int r = INSIDE_POKE(p->c->mem, p->blob, mapped[i], m);
+
+	return r ? r : INSIDE_POKE(p->c->mem, p->blob, mapped_nr, nr);
 }
 
 static int write_slots(const struct preparation *p)
@@ -108,23 +130,35 @@ static int write_slots(const struct preparation *p)
 	return r;
 }
 
+static int write_frames(const struct preparation *p)
+{
+	size_t len = frames_bytes(&p->a->frames);
+	uint8_t *table = mem_alloc(len);
+	int r;
+
+	frames_write(&p->a->frames, p->a->plan.table, table);
+	r = write_at(p, p->a->plan.table, table, len);
+	free(table);
+	return r;
+}
+
 static int map_all(struct preparation *p, struct error *e)
 {
 	const struct plan *plan = &p->a->plan;
 	int r = 0;
 
-	for (size_t i = 0; i < plan->nr_nears && !r; i++) {
+	for (size_t i = 0; i < plan->nr_nears; i++) {
 		r = map_near(p, &plan->nears[i], e);
-		if (!r && i == 0) {
-			r = write_image(p);
-			if (r < 0)
-				return failed(p, "write the recorder", r, e);
-			p->blob = plan->blob + p->a->image.text_bytes;
-		}
+		if (r < 0)
+			return r;
+		r = i ? note_near(p, (uint32_t)i) : write_image(p);
+		if (r < 0)
+			return failed(p, "write the recorder", r, e);
+		p->blob = plan->blob + p->a->image.text_bytes;
 	}
-	if (r < 0)
-		return r;
 	r = write_slots(p);
+	if (!r && frames_bytes(&p->a->frames))
+		r = write_frames(p);
 	return r < 0 ? failed(p, "write the recorder", r, e) : 0;
 }
 
@@ -347,6 +381,8 @@ int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct
 
 	*ret_blob = p.blob;
 	if (!r)
+		r = make_executable(&p, e);
+	if (!r)
 		r = make_file(&p, e);
 	if (!r && note_file(&p) < 0)
 		r = failed(&p, "write the recorder", -ESRCH, e);
@@ -356,8 +392,6 @@ int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct
 		r = map_table(&p, e);
 	if (!r)
 		r = connect(&p, e);
-	if (!r)
-		r = make_executable(&p, e);
 	launch_table_release(&p.table);
 	return r;
 }

@@ -121,7 +121,7 @@ struct wire_blob {
 	int32_t table_fd;
 	uint64_t table_device, table_inode; /* so that nothing else is closed; of table_fd */
 	uint32_t patches_nr, mapped_nr;
-	struct wire_mapped mapped[WIRE_MAPPED_MAX]; /* the one with this struct comes last */
+	struct wire_mapped mapped[WIRE_MAPPED_MAX]; /* the first holds this struct */
 	struct wire_patch patches[WIRE_PATCHES_MAX];
 	uint64_t privates;   /* list of struct wire_private by next, for threads; 0: none */
 	uint32_t modules_nr; /* grows as the recorder finds more */
