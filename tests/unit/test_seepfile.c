@@ -161,6 +161,34 @@ static void test_kept_version_1_cut(void **state)
 }
 
 /* Version 1 with heaps, regions' use and blocks' states: the columns that came later. */
+static void test_kept_version_1_marks(void **state)
+{
+	char *path = data_file("v1-marks.seep");
+	struct seepfile_damage damage;
+	struct snapshot s;
+	struct error e;
+
+	(void)state;
+	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	assert_false(damage.damaged);
+	assert_int_equal(s.nr_marks, 3);
+	assert_string_equal(strings_get(&s.strings, s.marks[2].name), "mark_2");
+	assert_int_equal(s.marks[2].monotonic_ns, 900000002000);
+	assert_false(s.marks[1].counted);
+	assert_int_equal(s.marks[2].total_bytes, 2000);
+	assert_int_equal(s.nr_generations, 16);
+	assert_int_equal(s.generations[5].stack, 2);
+	assert_int_equal(s.generations[5].generation, 3);
+	assert_int_equal(s.generations[5].live_bytes, 500);
+	assert_int_equal(s.nodes[4].special, FRAME_TAG);
+	assert_string_equal(strings_get(&s.strings, s.nodes[4].tag), "[request]");
+	assert_int_equal(s.pooled_bytes, 7654321);
+	assert_int_equal(s.losses.lost_marks, 8);
+	assert_int_equal(s.losses.lost_tags, 9);
+	snapshot_release(&s);
+	free(path);
+}
+
 static void test_kept_version_1_heaps(void **state)
 {
 	char *path = data_file("v1-heaps.seep");
@@ -242,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_kept_version_1),
 		cmocka_unit_test(test_kept_version_1_cut),
 		cmocka_unit_test(test_kept_version_1_heaps),
+		cmocka_unit_test(test_kept_version_1_marks),
 		cmocka_unit_test(test_large),
 	};
 
