@@ -305,6 +305,23 @@ def many_pool_blocks(lab):
     check_sites(truth, lab.report(path).complete())
 
 
+@case('pools: more blocks than a small table has room for are counted as not recorded')
+def more_than_room(lab):
+    path = lab.path('small.seep')
+    result = lab.run('sh', '-c', 'ulimit -v 900000; exec "$@"', 'sh', SEEP, 'run', '--at-exit', path,
+                     '--', MARKS, 'pool-many')
+    site = result.must().truth()['sites'][0]
+    report = lab.report(path)
+    found, dropped = report.counts_of('carve'), report.incomplete['dropped_blocks']
+    same('ever', found['total_blocks'], site['allocated_blocks'])
+    holds('the table was too small', dropped > 1000000, dropped)
+    holds('what was entered was freed by the reset, and is live after it',
+          0 < found['live_blocks'] < 100000, found)
+    same('nothing else is lost', report.complete(['dropped_blocks']) is report, True)
+    same('freed', report.totals['freed_blocks'],
+         report.totals['total_blocks'] - report.totals['live_blocks'] - dropped)
+
+
 # ---- ways in ----
 
 @case('without the recorder the header does nothing')
