@@ -77,7 +77,9 @@ struct seep_hooks {
 	const struct seep_functions *functions; /* atomic; NULL: no recorder */
 };
 
-#if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__)) && !defined(SEEP_DISABLE)
+/* There is no recorder for other programs. SEEP_DISABLE: the functions are to do nothing. */
+#if defined(__linux__) && defined(__ELF__) && defined(__LP64__) && defined(__GNUC__) &&            \
+	!defined(SEEP_DISABLE)
 
 extern struct seep_hooks seep_program_hooks;
 __attribute__((weak, visibility("hidden"), used)) struct seep_hooks seep_program_hooks = {
@@ -119,7 +121,7 @@ static __inline__ __attribute__((unused)) const struct seep_functions *seep_func
 #define SEEP_CALL(function, arguments)                                                             \
 	do {                                                                                       \
 	} while (0)
-#define SEEP_INLINE static inline
+#define SEEP_INLINE static __inline__
 
 #endif
 

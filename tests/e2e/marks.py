@@ -367,6 +367,9 @@ def header_compiles(lab):
                 lab.seep('run', '--', lab.path('a')).must()
                 nr += 1
     holds('something was compiled', nr >= 10, nr)
+    if not lab.run('sh', '-c', 'echo "int main(void){return 0;}" | cc -m32 -x c - -o m32').status:
+        lab.run('cc', '-m32', '-I', SOURCE / 'include', 'a.c', 'b.c', '-o', 'm32').must()
+        lab.run(lab.path('m32')).must()
 
 
 @case('a library that is loaded later can make marks; stripped, and without a dynamic symbol of ours')
