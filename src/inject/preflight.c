@@ -183,11 +183,29 @@ static void check_condition(struct preflight *p, int32_t pid)
 			       c.confined);
 }
 
+/* From its start: then it is no injected one, which could be taken out. */
+static bool is_preloaded(const struct preflight *p)
+{
+	size_t nr;
+	const struct target_module *modules = target_modules(p->target, &nr);
+
+	for (size_t i = 0; i < nr; i++) {
+		const char *slash = strrchr(modules[i].path, '/');
+
+		if (slash && text_starts_with(slash + 1, "libseep-rec"))
+			return true;
+	}
+	return false;
+}
+
 /* Recorded already, by us. */
 static void check_recorded(struct preflight *p, int32_t pid)
 {
 	if (maps_find_recorder(target_maps(p->target)))
-		preflight_refuse(p, PREFLIGHT_RECORDED, "seep snap shows what it has so far",
+		preflight_refuse(p, PREFLIGHT_RECORDED,
+				 is_preloaded(p) ? "seep snap shows what it has so far"
+						 : "seep snap shows what it has so far; seep "
+						   "detach takes the recorder out",
 				 "process %d is being recorded already", pid);
 }
 

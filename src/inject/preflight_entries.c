@@ -3,13 +3,19 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "inject/inside.h"
 #include "inject/moved.h"
 #include "inject/preflight_private.h"
+#include "target/foreign_fd.h"
 #include "target/maps.h"
 #include "target/module_file.h"
+#include "target/proc.h"
+#include "target/process.h"
 #include "target/target.h"
 
 #define JUMP_BYTES 5
+#define JUMP 0xe9
+#define BREAKPOINT 0xcc
 #define PAGE_BYTES 4096
 #define NEAR_BYTES (1 << 26) /* some place near: where it will really be, the plan says */
 #define COMPARED_BYTES 16
@@ -99,12 +105,28 @@ static bool differs(struct preflight *p, const struct entry *e, int fd)
 	return memcmp(in_file, e->bytes, nr) != 0;
 }
 
-static void check_patched(struct preflight *p, struct original *o, const struct entry *e)
+/* Is it our own recorder that has changed the entries? */
+static bool is_ours(const struct preflight *p)
 {
-	original_open(o, p, e);
-	if (!differs(p, e, o->fd))
-		return;
-	if (e->bytes[0] == 0xcc)
+	int dir = proc_open(target_process(p->target)->pid);
+	int mem = dir >= 0 ? foreign_memory(dir) : -1;
+	bool found = mem >= 0 && inside_find(mem, target_maps(p->target)) != 0;
+
+	if (mem >= 0)
+		close(mem);
+	if (dir >= 0)
+		close(dir);
+	return found;
+}
+
+static void refuse_patched(struct preflight *p, const struct entry *e)
+{
+	if (e->bytes[0] == JUMP && is_ours(p))
+		preflight_refuse(p, PREFLIGHT_RECORDED, "seep detach takes it out",
+				 "process %d has a recorder that nobody reads: it was forked by a "
+				 "process that is recorded, or seep was killed",
+				 target_process(p->target)->pid);
+	else if (e->bytes[0] == BREAKPOINT)
 		preflight_refuse(p, PREFLIGHT_PATCHED,
 				 "end what has put it there (perf, bpftrace, a debugger), and try "
 				 "again",
@@ -125,13 +147,17 @@ void preflight_entries(struct preflight *p)
 	p->taken = mem_alloc(all->nr);
 	for (size_t i = 0; i < all->nr; i++) {
 		const struct entry *e = &all->items[i];
-		size_t before = p->nr_refuse;
 
 		if (e->is_alias_of_earlier)
 			continue;
-		check_patched(p, &original, e);
-		if (p->nr_refuse == before)
+		original_open(&original, p, e);
+		if (differs(p, e, original.fd)) {
+			refuse_patched(p, e);
+			if (preflight_has(p, PREFLIGHT_RECORDED))
+				break; /* the others are the same story */
+		} else {
 			p->taken[i] = check_movable(p, e);
+		}
 	}
 	for (size_t i = 0; i < all->nr_skipped; i++)
 		preflight_note(p, PREFLIGHT_ENTRY, "", "%s of %s is not recorded: %s",

@@ -208,6 +208,32 @@ def dry_run(lab):
     same('it ends well', process.wait().status, 0)
 
 
+@case('attached twice, and the child of one that is attached')
+def twice(lab):
+    source, program = lab.folder / 'forks.c', lab.folder / 'forks'
+    source.write_text('#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n'
+                      'int main(void) { char c; free(malloc(3)); puts("ready"); fflush(stdout); '
+                      'if (read(0, &c, 1) < 1) return 1; int child = fork(); '
+                      'if (!child) { while (read(0, &c, 1) > 0) free(malloc(9)); return 0; } '
+                      'printf("%d\\n", child); fflush(stdout); '
+                      'while (read(0, &c, 1) > 0) free(malloc(9)); return 0; }\n')
+    subprocess.run([need('gcc'), '-fno-builtin', '-w', source, '-o', program], check=True)
+    process = begin(lab, program=program)
+    pid = process.process.pid
+    lab.seep('attach', pid).must()
+    refuses(untouched(pid, lambda: lab.seep('attach', pid)), TARGET,
+            rf'cannot attach: process {pid} is being recorded already', 'seep detach')
+    process.say('')
+    child = int(process.line())
+    refuses(untouched(child, lambda: lab.seep('attach', child)), TARGET,
+            rf'cannot attach: process {child} has a recorder that nobody reads', 'seep detach')
+    for one in (child, pid):
+        lab.seep('detach', one).must()
+        lab.seep('attach', one).must()
+        lab.seep('detach', one).must()
+    same('it ends well', process.wait().status, 0)
+
+
 @case('gone in between')
 def gone(lab):
     for _ in range(5):
