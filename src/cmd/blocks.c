@@ -225,6 +225,7 @@ static void note_sizes(const struct blocks_source *s, struct sheet *sheet)
 int blocks_show(const struct blocks_command *c, struct blocks_source *s, struct sheet *sheet)
 {
 	note_sizes(s, sheet);
+	look_note_modes(&s->look, sheet);
 	note_heaps(s, sheet);
 	if (s->look.damage)
 		sheet_note(sheet, "the snapshot is damaged: %s", s->look.damage);

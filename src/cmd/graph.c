@@ -51,6 +51,7 @@ void graph_note_how(const struct graph *g, struct sheet *sheet)
 {
 	if (g->source.look.damage)
 		sheet_note(sheet, "The snapshot is damaged: %s.", g->source.look.damage);
+	look_note_modes(&g->source.look, sheet);
 	if (graph_has_memory(g))
 		look_note_how(&g->source.look, sheet);
 	else

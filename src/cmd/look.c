@@ -309,6 +309,28 @@ void look_totals(const struct look *l, struct sheet *sheet)
 		sheet_total_unknown(sheet, "pause_ns");
 }
 
+void look_note_modes(const struct look *l, struct sheet *sheet)
+{
+	const struct snapshot *s = &l->snapshot;
+	const struct totals *t = &s->totals;
+
+	if (t->live_samples)
+		sheet_note(
+			sheet,
+			"the recorder took samples (seep mode): %s block%s of it, which stand for about "
+			"%s blocks of %s; others were not recorded",
+			format_count(t->live_samples).text, t->live_samples == 1 ? "" : "s",
+			format_count(t->live_blocks).text, format_bytes(t->live_bytes).text);
+	if (s->unrecorded.ns)
+		sheet_note(sheet,
+			   "the recording was off for %s (seep mode): %s block%s allocated then "
+			   "%s not recorded",
+			   format_duration(s->unrecorded.ns).text,
+			   format_count(s->unrecorded.blocks).text,
+			   s->unrecorded.blocks == 1 ? "" : "s",
+			   s->unrecorded.blocks == 1 ? "was" : "were");
+}
+
 void look_note_how(const struct look *l, struct sheet *sheet)
 {
 	char *how = look_how(l);

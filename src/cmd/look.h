@@ -70,6 +70,8 @@ void look_release(struct look *l);
 void look_done_reading(struct look *l);
 /* For programs: pid, process, method, pause_ns, as totals of the sheet. After reading. */
 void look_totals(const struct look *l, struct sheet *sheet);
+/* Notes: what the recorder left out because of its mode, if anything. */
+void look_note_modes(const struct look *l, struct sheet *sheet);
 /* A note: how it was looked at, where there is anything to say. */
 void look_note_how(const struct look *l, struct sheet *sheet);
 /*

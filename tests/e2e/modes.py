@@ -318,6 +318,9 @@ def said(lab):
     same('mode', [m.get('mean_bytes') for m in lab.report(path).data['snapshot']['modes']], [65536])
     csv = lab.seep('report', '--format', 'csv', path).must().out.splitlines()
     same('csv', csv[0].split(',')[-1], 'live_samples')
+    snapshot = lab.report(path).data['snapshot']
+    blocks = lab.seep('blocks', path).must().out
+    holds('blocks', f"{snapshot['live_samples']:,} blocks of it" in blocks, blocks)
     refuses(lab.seep('report', '--format', 'umdh', path), USAGE, 'cannot write samples', 'json')
 
 
