@@ -46,7 +46,7 @@ _seep() {
     case $command in
     help) mapfile -t COMPREPLY < <(compgen -W "$(_seep_commands "$seep")" -- "$current") ;;
     diff | report) mapfile -t COMPREPLY < <(compgen -f -X '!*.seep' -- "$current"; compgen -d -- "$current") ;;
-    mode) mapfile -t COMPREPLY < <(compgen -W "lite off sample=512K $(ps -eo comm= 2>/dev/null)" -- "$current") ;;
+    mode) mapfile -t COMPREPLY < <(compgen -W "lite off full sample=512K $(ps -eo comm= 2>/dev/null)" -- "$current") ;;
     flags) mapfile -t COMPREPLY < <(compgen -W '+ust -ust' -- "$current"; compgen -f -- "$current") ;;
     attach | core | detach | mark | snap | top) mapfile -t COMPREPLY < <(compgen -W "$(ps -eo comm= 2>/dev/null)" -- "$current") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -f -- "$current") ;;

@@ -95,7 +95,7 @@ static bool is_sampled(struct wire_header *h, struct thread *t, size_t size, uin
 enum mode_answer mode_decide(struct wire_header *h, struct wire_thread *w, size_t size,
 			     uint32_t *ret_bits)
 {
-	uint32_t mode = mode_of(h) & WIRE_SLOW_MODES;
+	uint32_t mode = mode_of(h) & WIRE_SLOW_PARTIAL;
 	struct wire_unseen *unseen;
 
 	if (!mode)
@@ -110,7 +110,7 @@ enum mode_answer mode_decide(struct wire_header *h, struct wire_thread *w, size_
 
 bool mode_counts_free(struct wire_header *h, struct wire_thread *w, uint64_t addr, bool known)
 {
-	uint32_t mode = mode_of(h) & WIRE_SLOW_MODES;
+	uint32_t mode = mode_of(h) & WIRE_SLOW_PARTIAL;
 	struct thread *t = thread_private(w);
 
 	if (known || !mode)

@@ -42,6 +42,9 @@ struct moving moving_begin(const void *old, uint64_t sp)
 
 	if (old && hook_begin(&k, sp)) {
 		m.h = k.h;
+		if (events_wanted(m.h))
+			event_end(m.h, k.w, WIRE_EVENT_REALLOC_FREE, (uint64_t)old,
+				  table_known(m.h, (uint64_t)old));
 		m.marked = table_mark_moving(m.h, (uint64_t)old, &m.slot);
 		k.w->last_block = 0;
 		hook_end(&k);
@@ -70,6 +73,8 @@ bool moving_end(const struct moving *m, const void *old, const void *p, size_t s
 	} else if (m->marked) {
 		table_unmark(h, m->slot, m->marked);
 	}
+	if (!p && !freed && events_wanted(h))
+		event_end(h, k.w, WIRE_EVENT_RESTORE, (uint64_t)old, m->marked ? m->slot : NULL);
 	/* Another thread's realloc may have freed it a moment ago, and still has its mark there. */
 	if (p && p != old) {
 		slot = table_find(h, (uint64_t)p);

@@ -16,6 +16,7 @@
  *   complex.c          the rules that are not simple
  *   tree.c             stack tree
  *   table.c            live table: chunks, big and dense blocks
+ *   events.c           every event, for mode full
  *   thread.c           per-thread state
  *   modules.c          which module was where, and what an unload invalidates
  *   loaded.h           … as the loader knows it
@@ -157,6 +158,7 @@ struct places {
 	struct wire_module *modules;
 	struct wire_undo *undo;
 	uint64_t *known; /* a bit a slot, see table_known() */
+	uint8_t *rings;
 	uint64_t chunks; /* address of the first slot */
 	struct wire_mark *marks;
 	struct wire_tag *tags;
@@ -288,6 +290,18 @@ void tags_forget(struct thread *t);
 uint32_t tags_number(struct wire_header *h, const char *name);
 /* All of a thread's indexes, one after the other: begins with *i = 0, ends with NULL. */
 struct record_index *tags_next_index(struct thread *t, uint32_t *i);
+/* events.c; the caller is inside a hook. Whatever finds no room is counted. */
+void event_add(struct wire_header *h, struct wire_thread *w, enum wire_event_kind kind,
+	       uint64_t addr, uint64_t size, uint32_t node);
+/* The same for one in the table, before it leaves it; slot NULL: it is not in the table. */
+void event_end(struct wire_header *h, struct wire_thread *w, enum wire_event_kind kind,
+	       uint64_t addr, const uint64_t *slot);
+/* The hook that was putting an event in will never end. */
+void events_heal(struct wire_header *h, struct wire_thread *w);
+static inline bool events_wanted(const struct wire_header *h)
+{
+	return unlikely(__atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_FULL);
+}
 
 /* undo.c */
 bool undo_log(struct wire_header *h, uint64_t key, uint64_t value); /* false: the log is full */

@@ -24,7 +24,7 @@ static inline void leave(struct wire_thread *w)
  * apart (alternate stacks, coroutines); that nothing but nested hooks happens any more does, in
  * time. Until then every stack is walked without the cache: right, but slow.
  */
-static void heal_if_stale(struct wire_thread *w)
+static void heal_if_stale(struct wire_header *h, struct wire_thread *w)
 {
 	struct thread *t = thread_private(w);
 
@@ -38,6 +38,7 @@ static void heal_if_stale(struct wire_thread *w)
 	t->nested_nr = 0;
 	t->frames_nr = 0;
 	t->logs = false;
+	events_heal(h, w);
 	w->busy = 0;
 }
 
@@ -85,6 +86,12 @@ static void count_and_insert(struct wire_header *h, uint64_t addr, size_t size, 
 {
 	record_count(h, node, size);
 	table_insert_slow(h, addr, size, node);
+	if (!events_wanted(h))
+		return;
+	if (self_wire())
+		event_add(h, self_wire(), WIRE_EVENT_ALLOC, addr, size, node);
+	else
+		__atomic_fetch_add(&h->events_lost, 1, __ATOMIC_RELAXED);
 }
 
 /* One that stands for others. When the tree is full, there is no place where it could say so. */
@@ -114,7 +121,7 @@ static void without_stack(struct wire_header *h, uint64_t addr, size_t size)
 /* A thread without state, of which there are many thousands. */
 static void without_thread(struct wire_header *h, uint64_t addr, size_t size)
 {
-	uint32_t mode = mode_of(h) & WIRE_SLOW_MODES;
+	uint32_t mode = mode_of(h) & WIRE_SLOW_PARTIAL;
 	uint64_t *slot = mode ? table_known(h, addr) : NULL;
 
 	if (slot)
@@ -173,7 +180,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 		return p;
 	}
 	if (w->busy)
-		heal_if_stale(w);
+		heal_if_stale(h, w);
 	if (w->busy) {
 		allocated_nested(h, w, addr, size, pc, sp, bp);
 		return p;
@@ -356,6 +363,22 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	return allocated_same(p, size, r, sp, bp);
 }
 
+/* As table_resize(); with events, what has changed is told. */
+static bool resize(struct wire_header *h, struct wire_thread *w, uint64_t addr, size_t size)
+{
+	const uint64_t *slot = events_wanted(h) ? table_find(h, addr) : NULL;
+	uint64_t before = slot ? *slot : 0, old = slot ? table_size(before, addr) : size;
+	bool done = table_resize(h, addr, size);
+
+	if (before && (!done || old != size))
+		event_add(h, w, WIRE_EVENT_VOID, addr, old,
+			  (uint32_t)(before >> WIRE_SLOT_NODE_SHIFT));
+	if (before && done && old != size)
+		event_add(h, w, WIRE_EVENT_ALLOC, addr, size,
+			  (uint32_t)(before >> WIRE_SLOT_NODE_SHIFT));
+	return done;
+}
+
 HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
@@ -370,7 +393,7 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 
 		enter(w, sp);
 		decide(h, w);
-		done = table_resize(h, (uint64_t)p, size) || (h->slow & WIRE_SLOW_MODES);
+		done = resize(h, w, (uint64_t)p, size) || (h->slow & WIRE_SLOW_PARTIAL);
 		leave_slow(w);
 		if (done)
 			return p;
@@ -402,6 +425,13 @@ static void remove_slow(struct wire_header *h, struct wire_thread *w, uint64_t a
 
 	if (!mode_counts_free(h, w, addr, slot))
 		return;
+	if (events_wanted(h)) {
+		if (!slot && thread_private(w)->last_deleted == addr) {
+			thread_private(w)->last_deleted = 0; /* seen already, as operator delete */
+			return;
+		}
+		event_end(h, w, WIRE_EVENT_FREE, addr, slot);
+	}
 	record_free_counted(h, w);
 	if (slot && w->last_block == addr)
 		count_sample_temp(h, addr, *slot);
@@ -416,10 +446,13 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 	if (!h || self_is_inside(sp))
 		return;
 	w = self_wire();
-	if (!w && !(w = thread_get(h)))
+	if (!w && !(w = thread_get(h))) {
+		if (events_wanted(h))
+			__atomic_fetch_add(&h->events_lost, 1, __ATOMIC_RELAXED);
 		return;
+	}
 	if (w->busy)
-		heal_if_stale(w);
+		heal_if_stale(h, w);
 	if (w->busy) {
 		bool outer_logs = decide_nested(h, w);
 

@@ -340,6 +340,7 @@ static void set_places(uint8_t *base)
 		.modules = (struct wire_module *)(base + h->modules_off),
 		.undo = (struct wire_undo *)(base + h->undo_off),
 		.known = (uint64_t *)(base + h->known_off),
+		.rings = base + h->rings_off,
 		.chunks = (uint64_t)base + h->chunks_off,
 		.marks = (struct wire_mark *)(base + h->marks_off),
 		.tags = (struct wire_tag *)(base + h->tags_off),

@@ -34,6 +34,7 @@ const struct command commands[] = {
 	{"diff", "what grew between two snapshots, by the code that allocated it", "Explain",
 	 cmd_diff},
 	{"report", "what one snapshot holds, by the code that allocated it", "Explain", cmd_report},
+	{"events", "every allocation and free of a program, one by one", "Explain", cmd_events},
 	{"help", "this overview, or the help of a command", "Other", cmd_help},
 	{0},
 };

@@ -44,6 +44,7 @@ int cmd_refs(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_flags(int argc, char **argv);
 int cmd_mode(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 /* Global options, then the command; the whole of main(). */

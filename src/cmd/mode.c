@@ -1,20 +1,25 @@
 /* seep mode: how much is recorded of a process that runs, shown or changed. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/error.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/events_record.h"
 #include "cmd/mode_option.h"
 #include "cmd/show.h"
 #include "model/sheet.h"
+#include "target/drain.h"
 #include "target/process.h"
 #include "target/table.h"
 
 struct mode_command {
 	int format;
 	const char *output;
+	uint64_t window_ns;
 	bool quiet;
 	struct process_info who;
 	struct table table;
@@ -28,6 +33,8 @@ static const char *const examples[] = {
 	"one block for every 512 KiB allocated: cheap enough for production",
 	"seep mode redis-server lite",
 	"every block again",
+	"seep mode redis-server full -o events --window 5m",
+	"every event to a file, until Ctrl-C; then as before",
 	"seep mode redis-server",
 	"what is recorded now, and what was since recording began",
 	NULL,
@@ -46,7 +53,10 @@ static int read_options(struct mode_command *m, int argc, char **argv, int *ret_
 	const struct opt table[] = {
 		{OPT_GROUP, 0, "How it is shown", NULL, NULL, NULL},
 		{OPT_CHOICE, 0, "format", SHOW_FORMATS, "of the list of modes", &m->format},
-		{OPT_TEXT, 'o', "output", "FILE", "write the list to FILE", &m->output},
+		{OPT_TEXT, 'o', "output", "FILE",
+		 "write the list to FILE; with the mode full, the events", &m->output},
+		{OPT_DURATION, 0, "window", "TIME", "full: keep only the events of the last TIME",
+		 &m->window_ns},
 		{OPT_FLAG, 'q', "quiet", NULL, "do not say what was changed", &m->quiet},
 		{OPT_END, 0, NULL, NULL, NULL, NULL},
 	};
@@ -54,7 +64,7 @@ static int read_options(struct mode_command *m, int argc, char **argv, int *ret_
 		.name = "mode",
 		.usage = usage,
 		.purpose = "Shows or changes how much the recorder records of a running process. "
-			   "MODE is lite, off or sample=BYTES.",
+			   "MODE is lite, off, sample=BYTES or full.",
 		.options = table,
 		.examples = examples,
 		.operands_min = 1,
@@ -144,13 +154,83 @@ static int change(struct mode_command *m, const char *text)
 	return EXIT_DONE;
 }
 
-/* A wrong word must not wait for the process to be found. */
-static int check(const char *text)
+/* ---- events ---- */
+
+static void step_until_told(struct mode_command *m, struct events_record *r, struct error *e)
 {
-	struct mode unused;
+	const struct timespec pause = {.tv_nsec = DRAIN_NS};
+	uint64_t looked_ns = now_ns();
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	while (events_record_step(r, e) == 0 && sigtimedwait(&ends, NULL, &pause) < 0) {
+		if (now_ns() - looked_ns < 200000000)
+			continue;
+		looked_ns = now_ns();
+		if (process_check(m->who.pid, m->who.start_ticks) < 0) {
+			cmd_note("%s (%d) has ended", process_name(&m->who), m->who.pid);
+			break;
+		}
+	}
+}
+
+/* Stays until a signal, or the end of the process; then the mode is what it was. */
+static int record_events(struct mode_command *m)
+{
+	const struct events_record_options o = {.path = m->output, .window_ns = m->window_ns};
+	const struct mode full = {WIRE_MODE_FULL, 0};
+	struct mode before = mode_of_table(&m->table);
+	struct events_record *r = NULL;
+	struct eventfile_info info = {0};
+	struct error e = {0}, late = {0};
+	sigset_t ends, old;
+	int settled, status = EXIT_DONE;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, &old);
+	if (before.kind == WIRE_MODE_FULL) /* somebody was killed while he did this */
+		before = (struct mode){WIRE_MODE_LITE, 0};
+	if (events_record_open(&m->table, &m->who, &o, &r, &e) == 0 &&
+	    mode_change(&m->table, full, &settled, &e) == 0) {
+		if (!m->quiet)
+			cmd_note("%s (%d): every event goes to %s until Ctrl-C",
+				 process_name(&m->who), m->who.pid, m->output);
+		step_until_told(m, r, &e);
+		mode_change(&m->table, before, &settled, &late);
+		if (!*e.message)
+			events_record_finish(r, &info, &e);
+	}
+	if (*e.message)
+		status = cmd_fail(&e);
+	else if (!m->quiet || info.lost)
+		cmd_note("%s events in %s%s%s; next: seep events %s",
+			 format_count(info.events - info.gone).text, m->output,
+			 info.lost ? ", and lost " : "",
+			 info.lost ? format_count(info.lost).text : "", m->output);
+	events_record_free(r);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return status;
+}
+
+/* A wrong word must not wait for the process to be found. */
+static int check(const struct mode_command *m, const char *text)
+{
+	struct mode wanted = {WIRE_MODE_LITE, 0};
 	struct error e = {0};
 
-	return text && mode_parse(text, &unused, &e) < 0 ? cmd_fail(&e) : EXIT_DONE;
+	if (text && mode_parse(text, &wanted, &e) < 0)
+		return cmd_fail(&e);
+	if (wanted.kind == WIRE_MODE_FULL && (!m->output || !strcmp(m->output, "-")))
+		return cmd_usage_error("mode", "full needs --output: where to?");
+	if (wanted.kind != WIRE_MODE_FULL && m->window_ns)
+		return cmd_usage_error("mode", "--window goes with the mode full");
+	return EXIT_DONE;
 }
 
 static int open_target(struct mode_command *m, const char *operand, struct error *e)
@@ -181,13 +261,16 @@ int cmd_mode(int argc, char **argv)
 	if (status != CMD_GO_ON)
 		return status;
 	text = first + 1 < argc ? argv[first + 1] : NULL;
-	status = check(text);
+	status = check(&m, text);
 	if (status != EXIT_DONE)
 		return status;
 	if (open_target(&m, argv[first], &e) < 0) {
 		status = cmd_fail(&e);
 	} else {
-		status = text ? change(&m, text) : show(&m);
+		if (text && !strcmp(text, "full"))
+			status = record_events(&m);
+		else
+			status = text ? change(&m, text) : show(&m);
 		table_close(&m.table);
 	}
 	process_info_release(&m.who);

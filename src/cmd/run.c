@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/mode_option.h"
+#include "cmd/run_events.h"
 #include "cmd/run_leaks.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
@@ -28,6 +29,7 @@ struct run {
 	struct launch_options launch;
 	struct take_options take;
 	struct run_leaks leaks;
+	struct run_events events;
 	const char *at_exit;  /* NULL: no snapshot */
 	const char *recorder; /* as given; NULL: the usual places */
 	const char *mode;     /* NULL: lite */
@@ -49,7 +51,7 @@ static const char *const examples[] = {
 	NULL,
 };
 
-#define LEAKS_AT 6 /* in the table, where options of --leaks go */
+#define LEAKS_AT 8 /* in the table, where options of --leaks go */
 
 static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 {
@@ -61,13 +63,20 @@ static int read_options(struct run *r, int argc, char **argv, int *ret_first)
 		 &r->launch.follow},
 		{OPT_TEXT, 'm', "mode", "MODE",
 		 "lite: every live block; sample=BYTES: one for every so many bytes allocated, "
-		 "for production; off: nothing yet (default: lite; seep mode changes it later)",
+		 "for production; full: with --events; off: nothing yet (default: lite; seep mode "
+		 "changes it later)",
 		 &r->mode},
 		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
 		{OPT_TEXT, 0, "at-exit", "FILE",
 		 "write a snapshot to FILE when the program has ended; to FILE.PID for its "
 		 "children",
 		 &r->at_exit},
+		{OPT_TEXT, 0, "events", "FILE",
+		 "write every allocation and free, as it happens, to FILE; to FILE.PID for its "
+		 "children; seep events reads them",
+		 &r->events.path},
+		{OPT_DURATION, 0, "window", "TIME", "with --events: keep only the last TIME (5m)",
+		 &r->events.window_ns},
 		{OPT_FLAG, 'q', "quiet", NULL, "say nothing about how it ended", &r->quiet},
 		{0},
 		{0},
@@ -197,12 +206,13 @@ static void ended(const struct launched *p, void *context)
 	struct launch_table_status status;
 
 	launch_table_status(&p->table, &status);
+	run_events_ended(&r->events, p);
 	if (status.state == WIRE_STATE_RECORDING)
 		run_leaks_ended(&r->leaks, p);
 	if (status.state == WIRE_STATE_RECORDING && r->at_exit) {
 		write_snapshot(r, p);
 	} else if (status.state == WIRE_STATE_RECORDING) {
-		if (!r->quiet && !r->leaks.wanted)
+		if (!r->quiet && !r->leaks.wanted && !r->events.path)
 			say_ended(p);
 	} else if (status.state == WIRE_STATE_NONE) {
 		cmd_warn("%s (%d) was not recorded: the recorder never started in it",
@@ -230,6 +240,13 @@ static void failed(const struct launched *p, void *context)
 	nothing_recorded(r);
 }
 
+static void drain(const struct launched *p, void *context)
+{
+	struct run *r = context;
+
+	run_events_drain(&r->events, p);
+}
+
 static void at_exit(const struct launched *p, enum launch_exit where, void *context)
 {
 	struct run *r = context;
@@ -251,6 +268,24 @@ static int check_output(const char *path)
 		return cmd_fail(&e);
 	replace_close(&out);
 	return CMD_GO_ON;
+}
+
+/* The same; this file is written as it comes, so it has to be one. */
+static int check_events(const char *path)
+{
+	struct error e = {0};
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return cmd_usage_error("run", "--events: standard output is the program's");
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd < 0) {
+		error_set(&e, -errno, EXIT_FILE, "cannot write '%s': %s", path,
+			  error_strerror(errno));
+		return cmd_fail(&e);
+	}
+	close(fd);
+	return EXIT_DONE;
 }
 
 /*
@@ -276,7 +311,7 @@ static int exit_status_of(int wait_status)
 static int run(struct run *r)
 {
 	const struct launch_events events = {
-		.ended = ended, .failed = failed, .at_exit = at_exit, .context = r};
+		.ended = ended, .failed = failed, .at_exit = at_exit, .drain = drain, .context = r};
 	struct launch *l;
 	struct error e = {0};
 	int wait_status, err;
@@ -292,6 +327,8 @@ static int run(struct run *r)
 		return EXIT_FOUND;
 	if (exit_status_of(wait_status))
 		return exit_status_of(wait_status);
+	if (r->status == EXIT_DONE && r->events.status != EXIT_DONE)
+		return r->events.status;
 	return r->status == EXIT_DONE ? r->leaks.status : r->status;
 }
 
@@ -311,8 +348,13 @@ int cmd_run(int argc, char **argv)
 	if (status != CMD_GO_ON)
 		return status;
 	status = mode_option("run", r.mode, &r.launch.mode);
+	if (status == EXIT_DONE)
+		status = run_events_prepare(&r.events, r.mode, &r.launch.mode);
+	if (status == EXIT_DONE && r.events.path)
+		status = check_events(r.events.path);
 	if (status != EXIT_DONE)
 		return status;
+	r.events.quiet = r.quiet;
 	if (recorder_path(r.recorder, r.check, &recorder, &e) < 0)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;
@@ -322,6 +364,7 @@ int cmd_run(int argc, char **argv)
 	r.leaks.options.look.no_symbols = r.take.no_symbols;
 	status = run(&r);
 	run_leaks_release(&r.leaks);
+	run_events_release(&r.events);
 	free(recorder);
 	return status;
 }

@@ -22,7 +22,7 @@ static const char *const kind_names[] = {
 /* What was recorded when; figures with samples are estimates. */
 static void add_modes(struct json *j, const struct snapshot *s)
 {
-	static const char *const names[] = {"lite", "off", "sample"};
+	static const char *const names[] = {"lite", "off", "sample", "full"};
 
 	json_count(j, "live_samples", s->totals.live_samples);
 	json_count(j, "total_samples", s->totals.total_samples);

@@ -150,6 +150,7 @@ enum recorder_mode {
 	MODE_LITE = 0, /* all live blocks, and counters */
 	MODE_OFF,
 	MODE_SAMPLE, /* one block for every so many bytes allocated */
+	MODE_FULL,   /* lite, and every event in a file of its own */
 	MODES_NR,
 };
 

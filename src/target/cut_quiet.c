@@ -108,7 +108,7 @@ bool table_settle(struct table *t)
 
 int table_lock(struct table *t, struct error *e)
 {
-	struct flock lock = {.l_type = F_WRLCK};
+	struct flock lock = {.l_type = F_WRLCK, .l_start = TABLE_LOCK_LOOK, .l_len = 1};
 	uint64_t deadline = now_ns() + 5000000000ull;
 
 	while (fcntl(t->fd, F_OFD_SETLK, &lock) < 0) {
@@ -123,7 +123,7 @@ int table_lock(struct table *t, struct error *e)
 
 void table_unlock(struct table *t)
 {
-	struct flock lock = {.l_type = F_UNLCK};
+	struct flock lock = {.l_type = F_UNLCK, .l_start = TABLE_LOCK_LOOK, .l_len = 1};
 
 	fcntl(t->fd, F_OFD_SETLK, &lock);
 }

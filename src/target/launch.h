@@ -68,6 +68,8 @@ struct launch_events {
 	 * without exit() does not come by. Meanwhile nobody is served.
 	 */
 	void (*at_exit)(const struct launched *p, enum launch_exit where, void *context);
+	/* In mode full: every DRAIN_NS, for each process. NULL: its events are lost. */
+	void (*drain)(const struct launched *p, void *context);
 	void *context;
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "target/drain.h"
 #include "target/launch_private.h"
 #include "target/proc.h"
 
@@ -30,7 +31,7 @@ static int set_timer(struct launch *l, long ns)
 
 int launch_clock_start(struct launch *l)
 {
-	return set_timer(l, QUICK_NS);
+	return set_timer(l, l->mode.kind == WIRE_MODE_FULL ? DRAIN_NS : QUICK_NS);
 }
 
 static void look_for_failure(struct launched *p, const struct launch_events *events)
@@ -76,7 +77,7 @@ void launch_tick(struct launch *l, const struct launch_events *events)
 {
 	struct timespec ts;
 	uint64_t now_ns, expirations;
-	bool hurry = l->exits;
+	bool hurry = l->exits || l->mode.kind == WIRE_MODE_FULL;
 
 	if (read(l->timer, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
@@ -87,6 +88,8 @@ void launch_tick(struct launch *l, const struct launch_events *events)
 		look_for_failure(&l->processes[i]->seen, events);
 		look_at_exit(&l->processes[i]->seen, LAUNCH_EXIT_BEFORE, events);
 		look_at_exit(&l->processes[i]->seen, LAUNCH_EXIT_AFTER, events);
+		if (events->drain && l->mode.kind == WIRE_MODE_FULL)
+			events->drain(&l->processes[i]->seen, events->context);
 	}
 	if (!hurry && !l->timer_slow)
 		set_timer(l, SLOW_NS);

@@ -16,7 +16,7 @@ static int unknown(const char *text, struct error *e)
 {
 	error_set(e, -EINVAL, EXIT_USAGE, "'%s' is not a mode", text);
 	error_hint(e, "lite: all live blocks; sample=512K: one block for every 512 KiB allocated; "
-		      "off: nothing");
+		      "full: every event, too; off: nothing");
 	return -EINVAL;
 }
 
@@ -51,6 +51,8 @@ int mode_parse(const char *text, struct mode *ret, struct error *e)
 		*ret = (struct mode){WIRE_MODE_LITE, 0};
 	else if (!strcmp(text, "off"))
 		*ret = (struct mode){WIRE_MODE_OFF, 0};
+	else if (!strcmp(text, "full"))
+		*ret = (struct mode){WIRE_MODE_FULL, 0};
 	else
 		return unknown(text, e);
 	return 0;
@@ -63,6 +65,8 @@ struct mode_text mode_text(struct mode m)
 
 	if (m.kind == WIRE_MODE_OFF)
 		strcpy(t.text, "off");
+	if (m.kind == WIRE_MODE_FULL)
+		strcpy(t.text, "full");
 	if (m.kind == WIRE_MODE_SAMPLE)
 		snprintf(t.text, sizeof(t.text), SAMPLE "%u%s", 1u << m.bits % 10,
 			 units[m.bits / 10 % 4]);
@@ -76,6 +80,8 @@ static struct mode mode_of(const struct wire_header *h)
 
 	if (slow & WIRE_SLOW_OFF)
 		m.kind = WIRE_MODE_OFF;
+	else if (slow & WIRE_SLOW_FULL)
+		m.kind = WIRE_MODE_FULL;
 	else if (slow & WIRE_SLOW_SAMPLE)
 		m = (struct mode){WIRE_MODE_SAMPLE, h->sample_bits & 31};
 	return m;
@@ -105,9 +111,13 @@ size_t mode_history(const struct table *t, struct wire_mode_change ret[WIRE_CHAN
 
 static uint32_t slow_bits(struct mode m)
 {
-	return m.kind == WIRE_MODE_OFF	    ? WIRE_SLOW_OFF
-	       : m.kind == WIRE_MODE_SAMPLE ? WIRE_SLOW_SAMPLE
-					    : 0;
+	static const uint32_t bits[WIRE_MODES_NR] = {
+		[WIRE_MODE_OFF] = WIRE_SLOW_OFF,
+		[WIRE_MODE_SAMPLE] = WIRE_SLOW_SAMPLE,
+		[WIRE_MODE_FULL] = WIRE_SLOW_FULL,
+	};
+
+	return bits[m.kind];
 }
 
 static void set_bits(struct wire_header *h, struct mode m)

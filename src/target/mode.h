@@ -1,5 +1,5 @@
 /*
- * How much the recorder records: lite, off, or a sample of what is allocated. As words
+ * How much the recorder records: lite, off, a sample of what is allocated, or full. As words
  * ("sample=512K") and in a table, where it may be changed while the process runs.
  */
 #ifndef SEEP_TARGET_MODE_H
@@ -18,11 +18,9 @@ struct mode {
 	uint32_t bits; /* of sample: log2 of the mean */
 };
 
-#define MODE_CHOICES "lite|off|sample=BYTES"
-
 /*
- * "lite", "off", "sample=512K". BYTES become the nearest power of two, up to 1 GiB: then a sample
- * says in a few bits what it stands for. Errors (EXIT_USAGE): not a mode.
+ * "lite", "off", "full", "sample=512K". BYTES become the nearest power of two, up to 1 GiB: then a
+ * sample says in a few bits what it stands for. Errors (EXIT_USAGE): not a mode.
  */
 int mode_parse(const char *text, struct mode *ret, struct error *e);
 

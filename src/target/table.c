@@ -32,6 +32,8 @@ static bool layout_fits(const struct wire_header *h)
 	return h->nodes_cap >= WIRE_NODE_FIRST && h->nodes_cap <= 1u << WIRE_NODE_BITS &&
 	       h->index_bits <= 30 && h->undo_cap <= 1u << 26 && h->modules_cap <= 1u << 16 &&
 	       h->thread_stride >= sizeof(struct wire_thread) &&
+	       h->ring_stride >= sizeof(struct wire_ring) && h->rings_cap <= WIRE_THREADS_MAX &&
+	       area_fits(h, h->rings_off, h->rings_cap, h->ring_stride) &&
 	       h->threads_cap <= WIRE_THREADS_MAX && h->chunks_cap <= WIRE_CHUNKS_MAX &&
 	       area_fits(h, h->modules_off, h->modules_cap, sizeof(struct wire_module)) &&
 	       area_fits(h, h->nodes_off, h->nodes_cap, sizeof(struct wire_node)) &&

@@ -63,6 +63,9 @@ struct cut {
 
 /* Reads an array that lies inside the file by the layout. Errors: -EIO. */
 int table_read(struct table *t, void *to, size_t bytes, uint64_t offset, struct error *e);
+/* Bytes of the table's file that locks are of. */
+enum table_lock_byte { TABLE_LOCK_LOOK, TABLE_LOCK_DRAIN };
+
 /* A lock that lets in one reader, or changer of the mode, at a time. Errors: -EBUSY. */
 int table_lock(struct table *t, struct error *e);
 void table_unlock(struct table *t);

@@ -33,7 +33,7 @@ static inline uint64_t wire_place(uint64_t *end, uint64_t bytes, uint64_t align)
 /* Everything in front of the live table, which will have at most so many chunks. */
 static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 				unsigned int index_bits, unsigned int threads, unsigned int undo,
-				unsigned int pool_levels, uint64_t chunks)
+				unsigned int pool_levels, unsigned int rings, uint64_t chunks)
 {
 	uint64_t end = sizeof(*h);
 
@@ -41,6 +41,8 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 	h->nodes_cap = 1u << node_bits;
 	h->index_bits = index_bits;
 	h->threads_cap = threads;
+	h->rings_cap = rings;
+	h->ring_stride = (sizeof(struct wire_ring) + WIRE_PAGE - 1) & ~(WIRE_PAGE - 1);
 	h->undo_cap = undo;
 	h->thread_stride = (sizeof(struct wire_thread) + WIRE_PAGE - 1) & ~(WIRE_PAGE - 1);
 
@@ -59,6 +61,7 @@ static inline void wire_lay_out(struct wire_header *h, unsigned int node_bits,
 	h->pool_levels = pool_levels;
 	h->pools_off = wire_place(&end, wire_pool_first(pool_levels) * sizeof(struct wire_pool_row),
 				  WIRE_PAGE);
+	h->rings_off = wire_place(&end, h->rings_cap * h->ring_stride, WIRE_PAGE);
 	h->level1_off = wire_place(&end, WIRE_LEVEL1_NR * sizeof(struct wire_level1), WIRE_PAGE);
 	h->dense1_off = wire_place(&end, WIRE_DENSE1_NR * sizeof(uint32_t), WIRE_PAGE);
 	h->chunks_off = wire_place(&end, 0, WIRE_CHUNK_BYTES);
@@ -81,13 +84,13 @@ static inline uint64_t wire_wanted_chunks(uint64_t ram_bytes)
 static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64_t limit_bytes)
 {
 	static const struct {
-		uint32_t node_bits, index_bits, threads, undo, pool_levels;
+		uint32_t node_bits, index_bits, threads, undo, pool_levels, rings;
 	} caps[] = {
-		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20, WIRE_POOL_LEVELS},
-		{22, 20, 2048, 1u << 20, WIRE_POOL_LEVELS - 1},
-		{20, 18, 256, 256u << 10, WIRE_POOL_LEVELS - 2},
-		{18, 17, 64, 128u << 10, WIRE_POOL_LEVELS - 4},
-		{17, 15, 16, 32u << 10, WIRE_POOL_LEVELS - 5},
+		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20, WIRE_POOL_LEVELS, 512},
+		{22, 20, 2048, 1u << 20, WIRE_POOL_LEVELS - 1, 64},
+		{20, 18, 256, 256u << 10, WIRE_POOL_LEVELS - 2, 16},
+		{18, 17, 64, 128u << 10, WIRE_POOL_LEVELS - 4, 4},
+		{17, 15, 16, 32u << 10, WIRE_POOL_LEVELS - 5, 2},
 	};
 	uint64_t chunks, most = limit_bytes / WIRE_CHUNK_BYTES;
 
@@ -95,7 +98,7 @@ static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64
 		most = wire_wanted_chunks(ram_bytes);
 	for (unsigned int i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		wire_lay_out(h, caps[i].node_bits, caps[i].index_bits, caps[i].threads,
-			     caps[i].undo, caps[i].pool_levels, most);
+			     caps[i].undo, caps[i].pool_levels, caps[i].rings, most);
 		if (h->chunks_off <= limit_bytes / 2)
 			break;
 	}

@@ -15,6 +15,7 @@
  *   marks_off    struct wire_mark[]            named instants (wire/marks.h)
  *   tags_off     struct wire_tag[]             names of scopes
  *   pools_off    struct wire_pool_row[]        pools of the program's own, and their blocks
+ *   rings_off    struct wire_ring[]            stride ring_stride; events on their way to a file
  *   level1_off   struct wire_level1[]          [WIRE_LEVEL1_NR]; the recorder's own addresses
  *   dense1_off   uint32_t[]                    [WIRE_DENSE1_NR]; dense chunk number + 1, 0 none
  *   chunks_off   slots                         the live table, WIRE_CHUNK_BYTES a chunk
@@ -40,7 +41,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -328,7 +329,8 @@ struct wire_thread {
 	uint8_t pad[52];
 	struct wire_record records[WIRE_RECORDS_NR];
 	struct wire_unseen unseen[2];
-	uint64_t unused[2];
+	uint32_t ring; /* its own, counted from 1; 0: none yet */
+	uint32_t unused[3];
 };
 _Static_assert(sizeof(struct wire_thread) == 192 + 64 * WIRE_RECORDS_NR, "no holes");
 
@@ -356,6 +358,45 @@ struct wire_undo {
 #define WIRE_UNDO_VALID (1ull << 55)
 #define WIRE_UNDO_KEY_MASK (WIRE_UNDO_VALID - 1)
 
+enum wire_event_kind {
+	WIRE_EVENT_ALLOC = 1,
+	WIRE_EVENT_FREE,
+	WIRE_EVENT_REALLOC_FREE, /* the old block of a realloc; the new one follows as ALLOC */
+	WIRE_EVENT_RESTORE,	 /* that realloc failed: the block lives on */
+	WIRE_EVENT_VOID, /* the ALLOC of this address before: it will come again, put right */
+	WIRE_EVENT_KINDS,
+};
+
+/*
+ * seq orders the events of all threads: an end of a block is numbered before the allocator hears of
+ * it, a beginning after. Size and node of a FREE are those of the block, 0 if it was not known.
+ */
+struct wire_event {
+	uint64_t seq_kind; /* number << 8 | enum wire_event_kind */
+	uint64_t addr, size;
+	uint32_t node;
+	uint32_t ms; /* since the recording began, as far as whoever drains keeps the clock */
+	int32_t tid;
+	uint32_t unused;
+};
+_Static_assert(sizeof(struct wire_event) == 40, "no holes");
+
+/*
+ * Events of one thread at a time. The recorder never waits: what finds no room is counted. One
+ * process drains, by a lock.
+ */
+#define WIRE_RING_EVENTS 65536u
+struct wire_ring {
+	uint64_t head; /* events ever put in; written by the recorder */
+	uint64_t lost;
+	uint32_t adding; /* one is being put in, and may have its number already */
+	uint8_t pad0[44];
+	uint64_t tail; /* events ever taken out; written by who drains */
+	uint8_t pad1[56];
+	struct wire_event events[WIRE_RING_EVENTS];
+};
+_Static_assert(sizeof(struct wire_ring) == 128 + 40 * WIRE_RING_EVENTS, "no holes");
+
 /* Why every call takes the slow path, if so. */
 enum wire_slow {
 	WIRE_SLOW_SNAPSHOT = 1, /* log changes to the undo area */
@@ -363,7 +404,9 @@ enum wire_slow {
 	WIRE_SLOW_FREES = 4,	/* frees only, always: there are dense blocks to look for */
 	WIRE_SLOW_OFF = 8,	/* blocks are not entered any more */
 	WIRE_SLOW_SAMPLE = 16,	/* only some are: see sample_bits */
-	WIRE_SLOW_MODES = WIRE_SLOW_OFF | WIRE_SLOW_SAMPLE,
+	WIRE_SLOW_FULL = 32,	/* all are, and each event goes into a ring, too */
+	WIRE_SLOW_PARTIAL = WIRE_SLOW_OFF | WIRE_SLOW_SAMPLE,
+	WIRE_SLOW_MODES = WIRE_SLOW_PARTIAL | WIRE_SLOW_FULL,
 };
 
 /* How much is recorded. Told by the bits of slow above; none of them: lite. */
@@ -371,6 +414,7 @@ enum wire_mode {
 	WIRE_MODE_LITE = 0, /* live blocks and counters */
 	WIRE_MODE_OFF,
 	WIRE_MODE_SAMPLE, /* of every so many bytes allocated, one block */
+	WIRE_MODE_FULL,	  /* lite, and every event */
 	WIRE_MODES_NR,
 };
 
@@ -421,16 +465,16 @@ struct wire_header {
 	uint32_t version, header_bytes;
 	uint64_t file_bytes;
 	uint64_t modules_off, nodes_off, counts_off, extra_off, index_off, threads_off, undo_off;
-	uint64_t known_off, marks_off, tags_off, pools_off, level1_off, dense1_off, chunks_off;
+	uint64_t known_off, marks_off, tags_off, pools_off, rings_off, level1_off, dense1_off;
+	uint64_t chunks_off;
 	uint32_t modules_cap, nodes_cap, index_bits, threads_cap, undo_cap, chunks_cap;
-	uint32_t marks_cap, tags_cap, pool_levels, reserved;
-	uint64_t thread_stride;
+	uint32_t marks_cap, tags_cap, pool_levels, rings_cap;
+	uint64_t thread_stride, ring_stride;
 	int32_t launcher_pid;
 	uint32_t image;		     /* counts images (execs) under this launcher, from 1 */
 	uint64_t began_monotonic_ns; /* time code 0 */
 	uint32_t exit_state;	     /* enum wire_exit; written by both */
 	uint32_t exit_before;	     /* likewise */
-	uint8_t pad0[8];
 
 	/* control and what every call reads: one cache line */
 	_Alignas(64) uint32_t slow; /* enum wire_slow bits */
@@ -440,7 +484,8 @@ struct wire_header {
 	uint64_t ordinary_sizes;    /* WIRE_SIZE_ESCAPE - dense_below */
 	uint32_t threads_many;	    /* 0 while one thread only has ever been here */
 	uint32_t sample_bits;	    /* log2 of the mean; counts while WIRE_SLOW_SAMPLE is set */
-	uint8_t pad1[24];
+	uint32_t event_ms;	    /* the clock of events; written by who drains */
+	uint8_t pad1[20];
 
 	/* growth: written by the recorder */
 	_Alignas(64) uint32_t nodes_nr;
@@ -451,8 +496,12 @@ struct wire_header {
 	uint32_t marks_nr, marks_lost; /* lost: there was no room, or the name was taken away */
 	uint32_t tags_nr, tags_lost;
 	uint32_t pool_depth; /* levels in use */
-	uint32_t pad2;
+	uint32_t rings_nr;
 	uint64_t pool_generation;
+
+	/* events: written by the recorder */
+	_Alignas(64) uint64_t event_seq;
+	uint64_t events_lost; /* not in a ring's count: there was none, or it was in use */
 
 	/* modes: written by whoever changes them, one at a time (the lock of snapshots) */
 	_Alignas(64) uint32_t changes_nr; /* ever; change i is in changes[i % WIRE_CHANGES_MAX] */

@@ -92,6 +92,8 @@ static inline uint64_t forged_layout(struct wire_header *h)
 	h->thread_stride = (sizeof(struct wire_thread) + 4095) & ~4095ull;
 	h->undo_cap = 16;
 	h->chunks_cap = 2;
+	h->rings_cap = 2;
+	h->ring_stride = (sizeof(struct wire_ring) + 4095) & ~4095ull;
 	h->modules_off = forged_place(&end, h->modules_cap, sizeof(struct wire_module));
 	h->nodes_off = forged_place(&end, h->nodes_cap, sizeof(struct wire_node));
 	h->counts_off = forged_place(&end, h->nodes_cap, sizeof(struct wire_count));
@@ -105,6 +107,7 @@ static inline uint64_t forged_layout(struct wire_header *h)
 	h->tags_off = forged_place(&end, h->tags_cap, sizeof(struct wire_tag));
 	h->pool_levels = 1;
 	h->pools_off = forged_place(&end, wire_pool_first(1), sizeof(struct wire_pool_row));
+	h->rings_off = forged_place(&end, h->rings_cap, h->ring_stride);
 	h->level1_off = h->dense1_off = end;
 	h->chunks_off = forged_place(&end, h->chunks_cap, WIRE_CHUNK_BYTES);
 	h->file_bytes = end;

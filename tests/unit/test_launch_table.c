@@ -42,6 +42,7 @@ static void check_layout(const struct wire_header *h)
 		{h->marks_off, h->marks_cap * sizeof(struct wire_mark)},
 		{h->tags_off, h->tags_cap * sizeof(struct wire_tag)},
 		{h->pools_off, wire_pool_first(h->pool_levels) * sizeof(struct wire_pool_row)},
+		{h->rings_off, h->rings_cap * h->ring_stride},
 		{h->level1_off, WIRE_LEVEL1_NR * sizeof(struct wire_level1)},
 		{h->dense1_off, WIRE_DENSE1_NR * sizeof(uint32_t)},
 		{h->chunks_off, h->chunks_cap * WIRE_CHUNK_BYTES},
