@@ -60,8 +60,9 @@ static bool parse_ust(char *line, struct flag *ret)
 	char *mode = times ? next_word(&line) : NULL;
 	char *kind = mode ? next_word(&line) : NULL;
 
-	if (!kind || mode_parse(mode, &f.mode, NULL) < 0 || strlen(line) >= FLAG_IMAGE_MAX ||
-	    !is_clean(line))
+	/* Nobody would be there to write events. */
+	if (!kind || mode_parse(mode, &f.mode, NULL) < 0 || f.mode.kind == WIRE_MODE_FULL ||
+	    strlen(line) >= FLAG_IMAGE_MAX || !is_clean(line))
 		return false;
 	if (!strcmp(kind, "unit")) {
 		char *unit = next_word(&line);
