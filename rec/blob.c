@@ -32,6 +32,7 @@ _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, bas
 		       offsetof(struct places, marks) == offsetof(struct wire_places, marks) &&
 		       offsetof(struct places, tags) == offsetof(struct wire_places, tags) &&
 		       offsetof(struct places, pools) == offsetof(struct wire_places, pools) &&
+		       offsetof(struct places, rings) == offsetof(struct wire_places, rings) &&
 		       offsetof(struct places, nodes_cap) ==
 			       offsetof(struct wire_places, nodes_cap) &&
 		       sizeof(struct places) == sizeof(struct wire_places),

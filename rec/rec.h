@@ -158,11 +158,11 @@ struct places {
 	struct wire_module *modules;
 	struct wire_undo *undo;
 	uint64_t *known; /* a bit a slot, see table_known() */
-	uint8_t *rings;
 	uint64_t chunks; /* address of the first slot */
 	struct wire_mark *marks;
 	struct wire_tag *tags;
 	struct wire_pool_row *pools;
+	uint8_t *rings;
 	uint32_t nodes_cap;
 };
 extern struct places rec_places;

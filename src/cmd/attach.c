@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cmd/attach_dry.h"
 #include "cmd/cmd.h"
+#include "cmd/mode_option.h"
 #include "format/json_writer.h"
 #include "inject/attach.h"
 #include "inject/detach.h"
@@ -211,8 +212,10 @@ int cmd_attach(int argc, char **argv)
 
 	if (r != CMD_GO_ON)
 		return r;
-	if (mode_parse(c.mode_text, &c.mode, &e) < 0 ||
-	    process_find_one(argv[first], &c.pid, &e) < 0)
+	status = mode_option("attach", c.mode_text, false, &c.mode);
+	if (status != EXIT_DONE)
+		return status;
+	if (process_find_one(argv[first], &c.pid, &e) < 0)
 		return cmd_fail(&e);
 	preflight(c.pid, &p);
 	status = c.dry ? attach_dry_show(c.pid, &p) : attach_now(&c, &p);

@@ -410,10 +410,7 @@ int cmd_flags(int argc, char **argv)
 	f.image = argv[first];
 	status = check_options(&f);
 	if (status == EXIT_DONE)
-		status = mode_option("flags", f.mode_text, &f.mode);
-	if (status == EXIT_DONE && f.mode.kind == WIRE_MODE_FULL)
-		status = cmd_usage_error("flags", "--mode=full: nobody is there to write the "
-						  "events; use seep mode later");
+		status = mode_option("flags", f.mode_text, false, &f.mode);
 	if (status != EXIT_DONE)
 		return status;
 	flag_places_init(&f.places);

@@ -83,15 +83,20 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-int mode_option(const char *command, const char *text, struct mode *ret)
+int mode_option(const char *command, const char *text, bool stays, struct mode *ret)
 {
 	struct error e = {0};
 
 	*ret = (struct mode){WIRE_MODE_LITE, 0};
-	if (!text || mode_parse(text, ret, &e) == 0)
+	if (text && mode_parse(text, ret, &e) < 0) {
+		cmd_note("%s: --mode: %s", command, e.message);
+		cmd_hint("%s", e.hint);
+		return EXIT_USAGE;
+	}
+	if (ret->kind != WIRE_MODE_FULL || stays)
 		return EXIT_DONE;
-	cmd_note("%s: --mode: %s", command, e.message);
-	cmd_hint("%s", e.hint);
+	cmd_note("%s: --mode: nobody would be there to write the events", command);
+	cmd_hint("'seep mode TARGET full -o FILE' does it while the program runs");
 	return EXIT_USAGE;
 }
 

@@ -347,7 +347,7 @@ int cmd_run(int argc, char **argv)
 		status = check_output(r.at_exit);
 	if (status != CMD_GO_ON)
 		return status;
-	status = mode_option("run", r.mode, &r.launch.mode);
+	status = mode_option("run", r.mode, true, &r.launch.mode);
 	if (status == EXIT_DONE)
 		status = run_events_prepare(&r.events, r.mode, &r.launch.mode);
 	if (status == EXIT_DONE && r.events.path)

@@ -328,6 +328,7 @@ static int write_places(const struct preparation *p)
 		.modules = p->mapping + h->modules_off,
 		.undo = p->mapping + h->undo_off,
 		.known = p->mapping + h->known_off,
+		.rings = p->mapping + h->rings_off,
 		.chunks = p->mapping + h->chunks_off,
 		.marks = p->mapping + h->marks_off,
 		.tags = p->mapping + h->tags_off,

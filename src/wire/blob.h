@@ -47,7 +47,7 @@ struct wire_places {
 	uint64_t base;
 	uint64_t nodes, counts, extra, index, dense1, modules, undo, known;
 	uint64_t chunks; /* the first slot's */
-	uint64_t marks, tags, pools;
+	uint64_t marks, tags, pools, rings;
 	uint64_t nodes_cap;
 };
 
