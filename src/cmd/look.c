@@ -315,12 +315,11 @@ void look_note_modes(const struct look *l, struct sheet *sheet)
 	const struct totals *t = &s->totals;
 
 	if (t->live_samples)
-		sheet_note(
-			sheet,
-			"the recorder took samples (seep mode): %s block%s of it, which stand for about "
-			"%s blocks of %s; others were not recorded",
-			format_count(t->live_samples).text, t->live_samples == 1 ? "" : "s",
-			format_count(t->live_blocks).text, format_bytes(t->live_bytes).text);
+		sheet_note(sheet,
+			   "the recorder took samples (seep mode): %s block%s of it, standing for "
+			   "about %s blocks of %s; others were not recorded",
+			   format_count(t->live_samples).text, t->live_samples == 1 ? "" : "s",
+			   format_count(t->live_blocks).text, format_bytes(t->live_bytes).text);
 	if (s->unrecorded.ns)
 		sheet_note(sheet,
 			   "the recording was off for %s (seep mode): %s block%s allocated then "

@@ -89,8 +89,8 @@ static inline bool wire_layout(struct wire_header *h, uint64_t ram_bytes, uint64
 		{WIRE_NODE_BITS, 21, WIRE_THREADS_MAX, 4u << 20, WIRE_POOL_LEVELS, 512},
 		{22, 20, 2048, 1u << 20, WIRE_POOL_LEVELS - 1, 64},
 		{20, 18, 256, 256u << 10, WIRE_POOL_LEVELS - 2, 16},
-		{18, 17, 64, 128u << 10, WIRE_POOL_LEVELS - 4, 4},
-		{17, 15, 16, 32u << 10, WIRE_POOL_LEVELS - 5, 2},
+		{18, 17, 64, 128u << 10, WIRE_POOL_LEVELS - 4, 2},
+		{17, 15, 16, 32u << 10, WIRE_POOL_LEVELS - 5, 1},
 	};
 	uint64_t chunks, most = limit_bytes / WIRE_CHUNK_BYTES;
 

@@ -23,6 +23,7 @@ static void words_are_read_and_written(void **state)
 	} good[] = {
 		{"lite", "lite", WIRE_MODE_LITE, 0},
 		{"off", "off", WIRE_MODE_OFF, 0},
+		{"full", "full", WIRE_MODE_FULL, 0},
 		{"sample=1", "sample=1", WIRE_MODE_SAMPLE, 0},
 		{"sample=512", "sample=512", WIRE_MODE_SAMPLE, 9},
 		{"sample=1K", "sample=1K", WIRE_MODE_SAMPLE, 10},
