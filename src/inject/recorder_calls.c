@@ -30,6 +30,8 @@ static const struct seccomp_data calls[] = {
 	{.nr = SYS_clock_gettime, .arch = A, .args = {CLOCK_MONOTONIC_COARSE}},
 	{.nr = SYS_sched_yield, .arch = A},
 	{.nr = SYS_prlimit64, .arch = A, .args = {0, 3}},
+	{.nr = SYS_mlock, .arch = A, .args = {4096, 4096}},
+	{.nr = SYS_munlockall, .arch = A},
 };
 
 static const struct {
@@ -40,7 +42,7 @@ static const struct {
 	{"munmap", false},    {"madvise", false},	{"process_vm_readv", false},
 	{"openat", false},    {"read", false},		{"close", false},
 	{"tgkill", false},    {"clock_gettime", false}, {"sched_yield", false},
-	{"prlimit64", false},
+	{"prlimit64", false}, {"mlock", false},		{"munlockall", false},
 };
 
 #define CALLS_NR (sizeof(calls) / sizeof(calls[0]))
