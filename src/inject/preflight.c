@@ -183,8 +183,8 @@ static void check_condition(struct preflight *p, int32_t pid)
 			       c.confined);
 }
 
-/* From its start: then it is no injected one, which could be taken out. */
-static bool is_preloaded(const struct preflight *p)
+/* A module whose file is called so, or begins so. */
+static const struct target_module *find_named(const struct preflight *p, const char *prefix)
 {
 	size_t nr;
 	const struct target_module *modules = target_modules(p->target, &nr);
@@ -192,20 +192,42 @@ static bool is_preloaded(const struct preflight *p)
 	for (size_t i = 0; i < nr; i++) {
 		const char *slash = strrchr(modules[i].path, '/');
 
-		if (slash && text_starts_with(slash + 1, "libseep-rec"))
-			return true;
+		if (slash && text_starts_with(slash + 1, prefix))
+			return &modules[i];
 	}
-	return false;
+	return NULL;
 }
 
-/* Recorded already, by us. */
+/* Programs that translate others: what is changed in the code would do nothing, or harm. */
+static void check_translated(struct preflight *p, int32_t pid)
+{
+	static const struct {
+		const char *prefix, *name;
+	} translators[] = {
+		{"vgpreload_", "valgrind"},
+		{"libdynamorio.so", "DynamoRIO"},
+		{"pinbin", "Pin"},
+		{"qemu-", "qemu"},
+	};
+
+	for (size_t i = 0; i < sizeof(translators) / sizeof(translators[0]); i++) {
+		if (find_named(p, translators[i].prefix))
+			preflight_refuse(p, PREFLIGHT_TRANSLATED,
+					 "attach to one that runs by itself",
+					 "process %d runs under %s, which translates its code", pid,
+					 translators[i].name);
+	}
+}
+
+/* Recorded already, by us; one that was there from the start cannot be taken out. */
 static void check_recorded(struct preflight *p, int32_t pid)
 {
 	if (maps_find_recorder(target_maps(p->target)))
 		preflight_refuse(p, PREFLIGHT_RECORDED,
-				 is_preloaded(p) ? "seep snap shows what it has so far"
-						 : "seep snap shows what it has so far; seep "
-						   "detach takes the recorder out",
+				 find_named(p, "libseep-rec")
+					 ? "seep snap shows what it has so far"
+					 : "seep snap shows what it has so far; seep "
+					   "detach takes the recorder out",
 				 "process %d is being recorded already", pid);
 }
 
@@ -265,6 +287,7 @@ void preflight(int32_t pid, struct preflight *ret)
 		return;
 	target_modules(ret->target, &ret->modules_nr);
 	check_condition(ret, pid);
+	check_translated(ret, pid);
 	check_recorded(ret, pid);
 	check_wine(ret);
 	ret->text_by_mem = condition_text_is_writable();

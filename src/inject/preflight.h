@@ -23,6 +23,7 @@ enum preflight_code {
 	PREFLIGHT_SELF,		/* it is seep itself */
 	PREFLIGHT_NOT_READABLE, /* gone, a zombie, a kernel thread, or no right to: as is said */
 	PREFLIGHT_MACHINE,	/* 32-bit, or another machine */
+	PREFLIGHT_TRANSLATED,	/* its code is not run as it stands there: valgrind */
 	PREFLIGHT_TRACED,
 	PREFLIGHT_STOPPED,
 	PREFLIGHT_VFORK,  /* a child uses its memory until it calls exec */

@@ -134,6 +134,14 @@ def traced(lab):
         same('it ends well', process.wait().status, 0)
 
 
+@case('a process that runs under valgrind')
+def translated(lab):
+    process = begin(lab, before=[need('valgrind'), '-q'])
+    pid = process.process.pid
+    refuses(lab.seep('attach', pid), TARGET, 'runs under valgrind', 'by itself')
+    same('it ends well', process.wait().status, 0)
+
+
 @case('no process, a zombie, a kernel thread, seep itself')
 def nobody_there(lab):
     refuses(lab.seep('attach', 2**22 + 1), TARGET, 'no such process')
