@@ -21,7 +21,8 @@
 #include "target/target.h"
 #include "target/tracer.h"
 
-#define NAP_NS 2000000
+#define NAP_NS 2000000 /* at first; then longer, for threads that wait for a processor */
+#define NAP_MOST_NS 64000000
 #define PATIENCE_NS 5000000000ull
 #define LATE_TRIES 5
 /* So long they stand still at a time while memory is unmapped. */
@@ -231,6 +232,7 @@ static int detach_job(void *context)
 {
 	struct detaching *g = context;
 	uint64_t deadline = freeze_now_ns() + PATIENCE_NS;
+	struct timespec nap = {.tv_nsec = NAP_NS};
 	int r, late = 0;
 
 	for (;;) {
@@ -240,7 +242,9 @@ static int detach_job(void *context)
 			r = -EINPROGRESS;
 		if (r != -EINPROGRESS && (r != -EAGAIN || freeze_now_ns() > deadline))
 			return r;
-		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < NAP_MOST_NS)
+			nap.tv_nsec *= 2;
 	}
 }
 
