@@ -207,7 +207,8 @@ static void check_translated(struct preflight *p, int32_t pid)
 		{"vgpreload_", "valgrind"},
 		{"libdynamorio.so", "DynamoRIO"},
 		{"pinbin", "Pin"},
-		{"qemu-", "qemu"},
+		{"qemu-x86_64",
+		 "qemu"}, /* not qemu-system-x86_64, which is a program like others */
 	};
 
 	for (size_t i = 0; i < sizeof(translators) / sizeof(translators[0]); i++) {
