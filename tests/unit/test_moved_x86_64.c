@@ -245,7 +245,7 @@ static void check_steps(const struct moved *m, size_t need)
 	}
 }
 
-__attribute__((noinline, noclone)) static long run(const struct victim *v, long a, long b)
+__attribute__((noinline)) static long run(const struct victim *v, long a, long b)
 {
 	long (*call)(long, long) = v->f;
 	long result;
