@@ -20,6 +20,7 @@
 #include "target/process.h"
 #include "target/target.h"
 #include "target/tracer.h"
+#include "wire/layout.h"
 
 #define NAP_NS 2000000 /* at first; then longer, for threads that wait for a processor */
 #define NAP_MOST_NS 64000000
@@ -39,6 +40,7 @@ struct detaching {
 	bool clean;		  /* entries are themselves again, and nobody is inside */
 	struct thread_found last; /* who was inside last */
 	uint64_t before_ns;	  /* how long they had stood still before this stop */
+	uint64_t clearing_ns;	  /* … and when the calls began */
 	unsigned int made;	  /* calls during it */
 	int table;		  /* a descriptor of our own; -1 none */
 	struct error *e;
@@ -73,10 +75,16 @@ static int restore(struct detaching *g)
 
 /* ---- by one of them, meanwhile ---- */
 
-/* Have they stood still for long enough? At least one call is made each time. */
+/*
+ * Have they stood still for long enough? At least one call is made each time; and where it takes
+ * long to stop them, as many as are worth it.
+ */
 static bool is_late(const struct detaching *g)
 {
-	return g->made && freeze_pause_ns(&g->hold->freeze) - g->before_ns > BUDGET_NS;
+	uint64_t stopping_ns = g->clearing_ns - g->before_ns;
+	uint64_t budget_ns = stopping_ns > BUDGET_NS ? stopping_ns : BUDGET_NS;
+
+	return g->made && freeze_pause_ns(&g->hold->freeze) - g->clearing_ns > budget_ns;
 }
 
 /* 0; -EINPROGRESS: next time; or negative errno. */
@@ -91,26 +99,40 @@ static int call(struct detaching *g, uint64_t nr, uint64_t a, uint64_t b)
 	return r < 0 ? (int)r : 0;
 }
 
+static bool read_private(const struct detaching *g, uint64_t at, struct wire_private *ret)
+{
+	return at && foreign_read(g->calls->mem, at, ret, sizeof(*ret)) >= 0 &&
+	       ret->magic[0] == WIRE_PRIVATE_MAGIC0 && ret->magic[1] == WIRE_PRIVATE_MAGIC1;
+}
+
+static uint64_t pages_end(uint64_t start, uint64_t bytes)
+{
+	return (start + bytes + WIRE_PAGE - 1) & ~(uint64_t)(WIRE_PAGE - 1);
+}
+
 /*
- * Threads' own memory. The list is shortened first: should we be killed in between, something stays
- * mapped; the other way round, the next seep would unmap what is no longer ours.
+ * Threads' own memory, as much at once as lies side by side: each lies below the one before, as a
+ * rule. The list is shortened first: should we be killed in between, something stays mapped; the
+ * other way round, the next seep would unmap what is no longer ours.
  */
 static int unmap_privates(struct detaching *g)
 {
-	uint64_t at = g->blob.privates;
+	uint64_t at = g->blob.privates, start, end;
 	struct wire_private p;
+	size_t nr = 0;
 	int r = 0;
 
-	for (size_t i = 0; at && i < PRIVATES_MAX && !r; i++) {
-		if (foreign_read(g->calls->mem, at, &p, sizeof(p)) < 0 ||
-		    p.magic[0] != WIRE_PRIVATE_MAGIC0 || p.magic[1] != WIRE_PRIVATE_MAGIC1)
-			break;
+	while (!r && nr++ < PRIVATES_MAX && read_private(g, at, &p)) {
 		if (is_late(g))
 			return -EINPROGRESS;
-		r = INSIDE_POKE(g->calls->mem, g->addr, privates, p.next);
+		start = at;
+		end = pages_end(at, p.bytes);
+		for (at = p.next; at == end && nr++ < PRIVATES_MAX && read_private(g, at, &p);
+		     at = p.next)
+			end = pages_end(at, p.bytes);
+		r = INSIDE_POKE(g->calls->mem, g->addr, privates, at);
 		if (!r)
-			r = call(g, SYS_munmap, at, p.bytes);
-		at = p.next;
+			r = call(g, SYS_munmap, start, end - start);
 	}
 	return r;
 }
@@ -191,6 +213,7 @@ static int clear(struct detaching *g)
 	int r = calls_choose(g->calls);
 
 	g->made = 0;
+	g->clearing_ns = freeze_pause_ns(&g->hold->freeze);
 	if (!r)
 		r = inside_read(g->calls->mem, g->addr, &g->blob);
 	if (!r)
@@ -243,7 +266,7 @@ static int detach_job(void *context)
 		if (r != -EINPROGRESS && (r != -EAGAIN || freeze_now_ns() > deadline))
 			return r;
 		nanosleep(&nap, NULL);
-		if (nap.tv_nsec < NAP_MOST_NS)
+		if (r == -EAGAIN && nap.tv_nsec < NAP_MOST_NS)
 			nap.tv_nsec *= 2;
 	}
 }

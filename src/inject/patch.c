@@ -32,7 +32,6 @@ static struct threads_look look_of(const struct calls *c)
 		.hold = c->hold,
 		.mem = c->mem,
 		.maps = &c->maps,
-		.sigreturn = c->places.sigreturn,
 	};
 }
 

@@ -12,16 +12,20 @@
 #define PIECE_BYTES (64u << 10)
 /* More of a stack than this is not looked at: live parts are far smaller. */
 #define STACK_MAX_BYTES (16u << 20)
-/* Of a stack whose mapping is not known. */
-#define UNKNOWN_STACK_BYTES (64u << 10)
+
 #define SIGNALS_DEEP 8 /* handlers on stacks of their own, one interrupting the other */
 
 /*
- * A signal's frame, from its return address on: struct rt_sigframe of the kernel's
- * arch/x86/include/asm/sigframe.h; registers are struct sigcontext's.
+ * A signal's frame is known by the words of its struct sigcontext (the kernel's
+ * arch/x86/include/uapi/asm/sigcontext.h), whatever code it will return through: each library may
+ * have its own. The segments' word has cs and ss, which is 0 from kernels that do not tell it.
  */
-#define FRAME_SP (8 + 40 + 15 * 8)
-#define FRAME_PC (8 + 40 + 16 * 8)
+#define FRAME_SP (-3 * 8)
+#define FRAME_PC (-2 * 8)
+#define FRAME_FLAGS (-1 * 8)
+#define SEGMENTS UINT64_C(0x002b000000000033)
+#define SEGMENTS_WITHOUT_SS UINT64_C(0x33)
+#define FLAGS_ALWAYS UINT64_C(0x202) /* of code that runs: interrupts are on */
 
 struct looking {
 	struct threads_look *l;
@@ -78,12 +82,18 @@ static bool peek(const struct threads_look *l, uint64_t addr, uint64_t *ret)
 	return pread(l->mem, ret, sizeof(*ret), (off_t)addr) == (ssize_t)sizeof(*ret);
 }
 
-/* The frame of a handler is at addr. */
+static bool is_segments(uint64_t word)
+{
+	return word == SEGMENTS || word == SEGMENTS_WITHOUT_SS;
+}
+
+/* The frame of a handler may have its segments at addr. */
 static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint64_t end)
 {
-	uint64_t pc, sp;
+	uint64_t pc, sp, flags;
 
-	if (!peek(k->l, addr + FRAME_PC, &pc) || !peek(k->l, addr + FRAME_SP, &sp))
+	if (!peek(k->l, addr + FRAME_PC, &pc) || !peek(k->l, addr + FRAME_SP, &sp) ||
+	    !peek(k->l, addr + FRAME_FLAGS, &flags) || (flags & FLAGS_ALWAYS) != FLAGS_ALWAYS)
 		return;
 	if (in_spans(k->l, pc))
 		add(k, THREAD_INTERRUPTED, pc);
@@ -94,9 +104,9 @@ static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint6
 static uint64_t stack_end(const struct threads_look *l, uint64_t sp)
 {
 	const struct map *m = maps_find(l->maps, sp);
-	uint64_t end = m ? m->end : sp + UNKNOWN_STACK_BYTES;
 
-	return end - sp > STACK_MAX_BYTES ? sp + STACK_MAX_BYTES : end;
+	/* One that is newer than the list ends where it cannot be read any more. */
+	return m && m->end - sp < STACK_MAX_BYTES ? m->end : sp + STACK_MAX_BYTES;
 }
 
 static void look_at_stack(struct looking *k, uint64_t sp)
@@ -111,7 +121,7 @@ static void look_at_stack(struct looking *k, uint64_t sp)
 		for (ssize_t i = 0; i < got / 8; i++) {
 			uint64_t word = k->piece[i];
 
-			if (word == k->l->sigreturn)
+			if (is_segments(word))
 				look_at_frame(k, at + (uint64_t)i * 8, from, end);
 			else if (*k->nr == first && is_return(k->l, word))
 				add(k, THREAD_CALLED, word);
@@ -128,7 +138,6 @@ static void look_at_stopped(struct looking *k, struct frozen_thread *thread)
 
 	if (!registers_get_place(thread->tid, &place))
 		return;
-	thread->interrupted = place.interrupted;
 	if (in_spans(k->l, place.pc))
 		add(k, THREAD_AT, place.pc);
 	look_at_stack(k, place.sp);

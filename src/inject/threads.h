@@ -24,7 +24,6 @@ struct threads_look {
 	struct hold *hold;
 	int mem;
 	const struct maps *maps; /* of now, or of shortly before */
-	uint64_t sigreturn;	 /* where signal handlers return to */
 	struct code_span *spans; /* of pcs; ascending */
 	size_t nr_spans, cap_spans;
 	const uint64_t *returns; /* words on a stack that say that a call is under way */
@@ -44,7 +43,7 @@ struct thread_found {
 	uint64_t pc;
 };
 
-/* All that are; caller frees. Also notes which threads' interrupted waits must be hidden. */
+/* All that are; caller frees. */
 void threads_look(struct threads_look *l, struct thread_found **ret, size_t *ret_nr);
 /* Adds a span in its place. */
 void threads_add_span(struct threads_look *l, uint64_t start, uint64_t end);

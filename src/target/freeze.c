@@ -261,6 +261,9 @@ static void note_report(struct frozen_thread *thread, int status)
 	if (status >> 16 == PTRACE_EVENT_STOP) {
 		thread->state = FROZEN_STOPPED;
 		thread->group_stopped = sig != SIGTRAP;
+		/* At once: should we be killed, nothing shows either. */
+		if (!thread->group_stopped)
+			registers_hide_stop(thread->tid);
 		return;
 	}
 	/* A signal of its own, on its way: it takes it, and stops right after. */
@@ -412,7 +415,6 @@ int freeze_stop_one(struct freeze *f, size_t *at, int32_t *ret_tid)
 			continue;
 		f->began_ns = freeze_now_ns();
 		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
-		thread->interrupted = true;
 		if (!await(f, thread, f->began_ns) && thread->state == FROZEN_STOPPED) {
 			*ret_tid = thread->tid;
 			r = 0;
@@ -445,28 +447,6 @@ static void release_late(struct frozen_thread *thread)
 		thread->state = FROZEN_GONE;
 }
 
-static bool signal_pends(const struct freeze *f, int32_t tid)
-{
-	static const char *const keys[] = {"SigPnd", "ShdPnd", "SigBlk"};
-	struct str text = STR_INIT;
-	uint64_t sets[3] = {0};
-	char path[48];
-	size_t len;
-	bool known;
-
-	snprintf(path, sizeof(path), "task/%d/status", tid);
-	known = !proc_read_file(f->dir, path, &text);
-	for (size_t i = 0; i < 3 && known; i++) {
-		const char *line = proc_find_line(text.data, keys[i], &len);
-
-		known = line != NULL;
-		if (line)
-			sets[i] = strtoull(line, NULL, 16);
-	}
-	str_release(&text);
-	return !known || ((sets[0] | sets[1]) & ~sets[2]);
-}
-
 /* Only those that are let go are forgotten. */
 static void forget_released(struct freeze *f)
 {
@@ -482,13 +462,6 @@ static void forget_released(struct freeze *f)
 
 void freeze_go(struct freeze *f)
 {
-	for (size_t i = 0; i < f->nr; i++) {
-		const struct frozen_thread *thread = &f->threads[i];
-
-		if (thread->state == FROZEN_STOPPED && thread->interrupted &&
-		    !thread->group_stopped && !signal_pends(f, thread->tid))
-			registers_hide_stop(thread->tid);
-	}
 	for (size_t i = 0; i < f->nr; i++) {
 		/* It cannot be let go when it was killed meanwhile: then its end is to be noted. */
 		if (f->threads[i].state == FROZEN_STOPPED &&

@@ -25,7 +25,6 @@ struct frozen_thread {
 	int32_t tid;
 	enum frozen_state state;
 	bool group_stopped; /* by SIGSTOP or the like, which will hold when we are gone */
-	bool interrupted;   /* set by the caller: registers_hide_stop() may have to be called */
 };
 
 struct freeze {

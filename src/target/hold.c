@@ -186,7 +186,6 @@ static void add_thread(struct hold *h, struct frozen_thread *frozen)
 
 	if (frozen->state == FROZEN_STOPPED) {
 		registers_read(frozen->tid, thread);
-		frozen->interrupted = registers_interrupted(thread);
 	} else if (freeze_read_sleeper(h->freeze.dir, frozen->tid, &s)) {
 		thread->sp = s.sp;
 		thread->pc = s.pc;

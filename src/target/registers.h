@@ -21,7 +21,8 @@ bool registers_read(int32_t tid, struct target_thread *thread);
  * Did a wait without a time limit end with EINTR because of our stop, and nothing else? Then the
  * thread is made to wait again, so that it never knows. The waits that do not go on by themselves
  * after a stop: signal(7), "Interruption of system calls and library functions by stop signals".
- * The caller knows that no signal is pending for the thread.
+ * Should a signal be on its way, it ends the wait all the same: the kernel decides that when the
+ * thread goes on. For a thread stopped by PTRACE_INTERRUPT.
  */
 void registers_hide_stop(int32_t tid);
 /*
@@ -31,13 +32,9 @@ void registers_hide_stop(int32_t tid);
  */
 size_t registers_by_dwarf(const struct target_thread *thread, uint64_t *ret, size_t max,
 			  unsigned int *ret_stack);
-/* Might registers_hide_stop() have something to do? From what registers_read() found. */
-bool registers_interrupted(const struct target_thread *thread);
-
 /* Where a stopped thread is, for whoever needs no more than that. */
 struct registers_place {
 	uint64_t pc, sp;
-	bool interrupted; /* as registers_interrupted() */
 };
 
 bool registers_get_place(int32_t tid, struct registers_place *ret);

@@ -34,8 +34,13 @@
 #define COMPONENT_AVX 2
 #define COMPONENT_HIGH_256 6
 #define COMPONENT_HIGH_16 7
-#define COMPONENTS_MAX 32	   /* more than processors have; one that is unknown is no size */
+#define COMPONENTS_MAX 32 /* more than processors have; one that is unknown is no size */
+#ifndef IORING_ENTER_EXT_ARG
+#define IORING_ENTER_EXT_ARG (1u << 3) /* linux/io_uring.h, since Linux 5.11 */
+#endif
 #define SYSCALL_INSTRUCTION 0x050f /* bytes 0f 05 */
+/* The kernel's: take the call up again, unless a handler is run; then it is EINTR. */
+#define ERESTARTNOHAND 514
 
 struct regs32 {
 	uint32_t ebx, ecx, edx, esi, edi, ebp, eax, ds, es, fs, gs, orig_eax, eip, cs, eflags, esp,
@@ -212,6 +217,10 @@ static bool waits_forever(const struct user_regs_struct *r)
 		return true;
 	case SYS_semtimedop:
 		return r->r10 == 0;
+	case SYS_io_getevents:
+		return r->r8 == 0;
+	case SYS_io_uring_enter: /* a limit comes with an extended argument only */
+		return !(r->r10 & IORING_ENTER_EXT_ARG);
 	default:
 		return false;
 	}
@@ -220,16 +229,6 @@ static bool waits_forever(const struct user_regs_struct *r)
 static bool is_interrupted(const struct user_regs_struct *r)
 {
 	return (int64_t)r->rax == -EINTR && (int64_t)r->orig_rax >= 0 && waits_forever(r);
-}
-
-bool registers_interrupted(const struct target_thread *thread)
-{
-	struct user_regs_struct r;
-
-	if (thread->gp_bytes != sizeof(r))
-		return false;
-	memcpy(&r, thread->gp, sizeof(r));
-	return is_interrupted(&r);
 }
 
 void registers_hide_stop(int32_t tid)
@@ -241,15 +240,13 @@ void registers_hide_stop(int32_t tid)
 	if (!registers_get(tid, &any, &len) || len != sizeof(any.regs64) ||
 	    !is_interrupted(&any.regs64))
 		return;
-	/* Back to the system call instruction; of the 32-bit kind the numbers mean other calls. */
+	/* Of the 32-bit kind of system call the numbers mean other calls. */
 	errno = 0;
 	if ((uint16_t)ptrace(PTRACE_PEEKTEXT, tid, (void *)(any.regs64.rip - 2), NULL) !=
 		    SYSCALL_INSTRUCTION ||
 	    errno)
 		return;
-	any.regs64.rax = any.regs64.orig_rax;
-	any.regs64.orig_rax = (unsigned long long)-1;
-	any.regs64.rip -= 2;
+	any.regs64.rax = (unsigned long long)-ERESTARTNOHAND;
 	ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
 
@@ -263,7 +260,6 @@ bool registers_get_place(int32_t tid, struct registers_place *ret)
 	*ret = (struct registers_place){
 		.pc = any.regs64.rip,
 		.sp = any.regs64.rsp,
-		.interrupted = is_interrupted(&any.regs64),
 	};
 	return true;
 }

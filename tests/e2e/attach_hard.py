@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""seep attach and seep detach where a program makes it hard: each case is one that went wrong."""
+from lab import case, holds, run_all, same, victim
+
+
+def begin(lab, name, *arguments, **options):
+    process = lab.background(victim(name), *arguments, **options)
+    same('it says', process.line(), 'ready')
+    return process, process.process.pid
+
+
+def cycle(lab, pid, times):
+    for _ in range(times):
+        lab.seep('attach', '-q', pid).must()
+        lab.seep('detach', '-q', pid).must()
+
+
+@case('waits without a limit go on, however often it stands still')
+def waits(lab):
+    process, pid = begin(lab, 'attach-waits', '200')
+    for _ in range(3):
+        lab.seep('attach', '-q', pid).must()
+        # So that the recorder has memory for most threads: it is unmapped a few at a time.
+        lab.run('sleep', '0.1')
+        lab.seep('detach', '-q', pid).must()
+    same('waits that have ended', process.wait().must().out, '')
+
+
+@case('handlers in the middle of malloc, which go back through code of their own')
+def handlers(lab):
+    process, pid = begin(lab, 'attach-handlers')
+    cycle(lab, pid, 15)
+    holds('handlers were run', int(process.wait().must().out) > 10)
+
+
+if __name__ == '__main__':
+    run_all()
