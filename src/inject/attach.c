@@ -235,7 +235,7 @@ static int stop_and_patch(struct attaching *g)
 {
 	struct hold *h = &g->hold;
 	uint64_t before = h->freeze.paused_ns;
-	int r = hold_stop_only(h);
+	int r = threads_stop(h);
 
 	if (r < 0)
 		return r;

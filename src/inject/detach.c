@@ -236,7 +236,7 @@ static int stop_once(struct detaching *g)
 	int r;
 
 	g->before_ns = h->freeze.paused_ns;
-	r = hold_stop_only(h);
+	r = threads_stop(h);
 	if (r < 0)
 		return r;
 	r = h->shared ? -EBUSY : g->clean ? 0 : restore(g);

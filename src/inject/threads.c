@@ -37,6 +37,20 @@ struct looking {
 	size_t nr_others;
 };
 
+int threads_stop(struct hold *h)
+{
+	struct registers_place place;
+	int r = hold_stop_only(h);
+
+	for (size_t i = 0; !r && i < h->freeze.nr; i++) {
+		struct frozen_thread *thread = &h->freeze.threads[i];
+
+		if (thread->state == FROZEN_STOPPED && registers_get_place(thread->tid, &place))
+			thread->interrupted = place.interrupted;
+	}
+	return r;
+}
+
 void threads_add_span(struct threads_look *l, uint64_t start, uint64_t end)
 {
 	size_t at;
@@ -132,7 +146,7 @@ static void look_at_stack(struct looking *k, uint64_t sp)
 	}
 }
 
-static void look_at_stopped(struct looking *k, struct frozen_thread *thread)
+static void look_at_stopped(struct looking *k, const struct frozen_thread *thread)
 {
 	struct registers_place place;
 

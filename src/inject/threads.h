@@ -15,6 +15,12 @@
 struct hold;
 struct maps;
 
+/*
+ * Stops them all, and notes whose waits must be taken up again as if nothing had been. As
+ * hold_stop_only().
+ */
+int threads_stop(struct hold *h);
+
 struct code_span {
 	uint64_t start, end;
 };

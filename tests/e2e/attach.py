@@ -4,6 +4,7 @@ import os
 import random
 import time
 
+from attach_lab import attach, detach
 from lab import (SEEP, SOURCE, Skip, Wrong, case, check_sums, holds, need, run_all, same,
                  victim)
 from libraries import ALLOCATORS, library
@@ -36,14 +37,6 @@ def end(process):
     truth = process.truth()
     same('moment', truth['at'], 'end')
     process.wait().must()
-
-
-def attach(lab, pid, *options):
-    return lab.seep('attach', *options, pid).must()
-
-
-def detach(lab, pid, *options):
-    return lab.seep('detach', *options, pid).must()
 
 
 def counts_of(report, name):

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""seep attach and detach on programs that fork, load, throw, wait, or are no target at all."""
+import json
+import os
+import signal
+import time
+
+from attach_lab import attach, detach
+from lab import (SEEP, VICTIMS, Skip, case, holds, need_root, refuses, run_all, same, victim,
+                 wait_until)
+from libraries import ALLOCATORS, library
+from untouched import differences, fds_of, maps_of, running
+
+EINTR = 4
+# These have a time limit and may end early, as after any stop: signal(7).
+MAY_BE_INTERRUPTED = ('epoll', 'sigtimedwait', 'semtimedop')
+
+
+def start(lab, *command, **options):
+    process = lab.background(*command, **options)
+    same('it runs', process.line(), 'ready')
+    return process, process.process.pid
+
+
+def finish(process):
+    process.say('')
+    rows = process.wait().must().json_lines()
+    same('what went wrong', rows[-1]['wrong'], 0)
+    return rows[-1]
+
+
+@case('forks, libraries that come and go, signals on another stack, programs started')
+def hard(lab):
+    process, pid = start(lab, victim('attached-hard'), VICTIMS / 'plugin-alpha.so')
+    for number in range(25):
+        attach(lab, pid)
+        time.sleep(0.02 * (number % 4))
+        if number % 8 == 0:
+            lab.snap(pid, f'{number}', '--no-heaps')
+        detach(lab, pid)
+    left = [line for line in maps_of(pid) if 'seep' in line[2]]
+    same('mappings of the recorder', left, [])
+    told = finish(process)
+    for what in ('forks', 'loads', 'signals', 'starts', 'allocations'):
+        holds(f'there were {what}', told[what] > 0, told)
+
+
+for name in ('jemalloc', 'tcmalloc'):
+    @case(f'{name}: what operator new throws passes through')
+    def throws(lab, name=name):
+        process, pid = start(lab, victim('attached-throws'),
+                             env={'LD_PRELOAD': library(ALLOCATORS[name])})
+        before = running(pid)
+        for _ in range(5):
+            attach(lab, pid)
+            time.sleep(0.05)
+            report = lab.report(lab.snap(pid, 'some', '--no-heaps'))
+            holds('its allocations are recorded', report.totals['total_blocks'] > 100,
+                  report.totals)
+            detach(lab, pid)
+        same('what differs', differences(before, running(pid)), {})
+        holds('it threw', finish(process)['thrown'] > 0)
+
+
+@case('whoever waits goes on waiting')
+def waits(lab):
+    milliseconds = 2500
+    plain = lab.background(victim('look-waits'), milliseconds)
+    process = lab.background(victim('look-waits'), milliseconds)
+    plain.line()
+    process.line()
+    pid, times = process.process.pid, 0
+    deadline = time.monotonic() + milliseconds / 1000 - 0.8
+    while time.monotonic() < deadline:
+        attach(lab, pid)
+        detach(lab, pid)
+        times += 1
+    holds('more than one', times > 3, times)
+    truth = {r['name']: r for r in plain.wait().must().json_lines()}
+    for row in process.wait().must().json_lines():
+        got, want = ((r['result'], r['errno']) for r in (row, truth[row['name']]))
+        if row['name'] in MAY_BE_INTERRUPTED and got == (-1, EINTR):
+            continue
+        same(f"{row['name']}, result and errno", got, want)
+
+
+@case('a forked child of a recorded process is not recorded, and can be cleared, too')
+def child(lab):
+    process = lab.background(victim('attached'), '1')
+    pid = process.truth()['pid']
+    attach(lab, pid)
+    inside = maps_of(pid)
+    holds('the recorder is mapped', any('seep-rec' in m[2] for m in inside))
+    detach(lab, pid)
+    process.say('end')
+    process.wait().must()
+
+
+@case('twice: the second says that it is on')
+def twice(lab):
+    process = lab.background(victim('attached'), '1')
+    pid = process.truth()['pid']
+    attach(lab, pid)
+    refuses(lab.seep('attach', pid), 3, 'is being recorded already|already')
+    detach(lab, pid)
+    refuses(lab.seep('detach', pid), 3, f'process {pid} is not being recorded', hint=False)
+    attach(lab, pid)
+    detach(lab, pid)
+
+
+@case('two at once: one does it, and the other says so')
+def at_once(lab):
+    process = lab.background(victim('attached'), '2')
+    pid = process.truth()['pid']
+    for _ in range(10):
+        tools = [lab.background(SEEP, 'attach', pid) for _ in range(2)]
+        done = [tool.wait() for tool in tools]
+        same('one of them', sorted(r.status for r in done), [0, 3])
+        holds('it says why', any(word in str(done) for word in ('already', 'being attached', 'is traced')), done)
+        detach(lab, pid)
+
+
+@case('a process that was started with the recorder is not detached')
+def launched(lab):
+    running_one = lab.start(victim('attached'), '1')
+    pid = running_one.truth()['pid']
+    refuses(lab.seep('detach', pid), 3, 'was started with the recorder', 'ends with the process')
+    refuses(lab.seep('attach', pid), 3, 'already')
+
+
+@case('--for: it is recorded for so long, and is as it was; Ctrl-C ends it at once')
+def for_a_while(lab):
+    process = lab.background(victim('attached'), '2')
+    pid = process.truth()['pid']
+    before = running(pid)
+    said = lab.seep('attach', pid, '--for', '300ms').must().err
+    holds('both are said', 'recording since now' in said and 'no longer recorded' in said, said)
+    same('what differs', differences(before, running(pid)), {})
+    tool = lab.background(SEEP, 'attach', pid, '--for', '1h')
+    wait_until('it is recorded', lambda: 'recording since now' in tool.errors())
+    tool.process.send_signal(signal.SIGINT)
+    tool.wait().must()
+    same('what differs after Ctrl-C', differences(before, running(pid)), {})
+    tool = lab.background(SEEP, 'attach', pid, '--for', '1h')
+    wait_until('it is recorded', lambda: 'recording since now' in tool.errors())
+    process.say('end')
+    process.truth()
+    process.wait().must()
+    holds('the end is said', 'has ended' in tool.wait().must().err)
+
+
+@case('detach -o keeps what was recorded; json says what was done')
+def kept(lab):
+    process = lab.background(victim('attached'), '2')
+    pid = process.truth()['pid']
+    done = json.loads(lab.seep('attach', '--format', 'json', pid).must().out)
+    same('schema', done['schema'], 'seep-attach-1')
+    same('functions', done['functions'] > 5, True)
+    time.sleep(0.1)
+    gone = json.loads(lab.seep('detach', '--format', 'json', '-o', lab.path('last.seep'),
+                               pid).must().out)
+    same('schema', gone['schema'], 'seep-detach-1')
+    holds('it is in the file', lab.report(lab.path('last.seep')).totals['total_blocks'] > 0)
+
+
+@case('a program that closes all descriptors while it is recorded')
+def closes_all(lab):
+    need_root()
+    process = lab.background(victim('attached'), '2')
+    pid = process.truth()['pid']
+    attach(lab, pid)
+    number = [fd for fd, link in fds_of(pid).items() if 'seep-rec' in link]
+    same('one descriptor of the table', len(number), 1)
+    holds('it is a high one', int(number[0]) >= 200, number)
+    lab.report(lab.snap(pid, 'one', '--no-heaps'))
+    detach(lab, pid)
+    same('no descriptor is left', [x for x in fds_of(pid).values() if 'seep-rec' in x], [])
+
+
+@case('what is no target')
+def no_target(lab):
+    refuses(lab.seep('attach', '999999999'), 3, 'no such process')
+    refuses(lab.seep('detach', '999999999'), 3, 'no such process')
+    refuses(lab.seep('attach'), 2, '', None)
+    refuses(lab.seep('attach', str(os.getpid()), '--mode', 'nonsense'), 2, 'nonsense', None)
+    process = lab.background(victim('attached'), '1')
+    pid = process.truth()['pid']
+    before = running(pid)
+    plan = lab.seep('attach', '--dry-run', pid).must().out
+    holds('the plan names malloc', 'malloc' in plan, plan)
+    same('what differs', differences(before, running(pid)), {})
+    bad = lab.run(SEEP, 'attach', pid, env={'SEEP_BLOB': '/etc/passwd'})
+    refuses(bad, 3, 'cannot use the recorder', 'install seep again')
+    same('what differs', differences(before, running(pid)), {})
+
+
+if __name__ == '__main__':
+    run_all()
