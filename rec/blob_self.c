@@ -10,7 +10,7 @@ struct blob_self blob_selves[1u << BLOB_SELVES_BITS] __attribute__((aligned(64))
  */
 #define INSIDE_BYTES 1024
 
-static struct blob_self nobody;
+struct blob_self blob_self_nobody;
 
 /* Its own or the first free one; NULL: neither. */
 static struct blob_self *probe(uint64_t thread)
@@ -29,13 +29,6 @@ static struct blob_self *probe(uint64_t thread)
 	return NULL;
 }
 
-COLD struct blob_self *blob_self_search(uint64_t thread)
-{
-	struct blob_self *s = probe(thread);
-
-	return s && s->thread == thread ? s : &nobody;
-}
-
 bool self_set(struct self self)
 {
 	uint64_t thread = arch_thread_pointer(), none = 0;
@@ -49,6 +42,8 @@ bool self_set(struct self self)
 					      __ATOMIC_RELAXED));
 	if (!s)
 		return false;
+	s->index = self.index;
+	barrier();
 	s->wire = self.wire;
 	return true;
 }

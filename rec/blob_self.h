@@ -9,15 +9,18 @@
 #define SEEP_REC_BLOB_SELF_H
 
 #include "arch_x86_64.h"
+#include "wire/blob_offsets.h"
 
 struct blob_self {
 	_Alignas(64) uint64_t thread; /* 0: free */
 	struct wire_thread *wire;     /* NULL inside of a function of the allocator */
 	struct wire_thread *hidden;   /* … and then it is here */
 	uint64_t inside_sp;	      /* of the call that it is inside of */
+	struct record_index *index;
 };
 
-#define BLOB_SELVES_BITS 14
+#define BLOB_SELVES_BITS WIRE_BLOB_SELVES_BITS
+_Static_assert(sizeof(struct blob_self) == 64, "as entry_blob_x86_64.S counts them");
 extern struct blob_self blob_selves[1u << BLOB_SELVES_BITS];
 
 static inline struct blob_self *blob_self_first(uint64_t thread)
@@ -25,8 +28,20 @@ static inline struct blob_self *blob_self_first(uint64_t thread)
 	return &blob_selves[thread * 0x9e3779b97f4a7c15ull >> (64 - BLOB_SELVES_BITS)];
 }
 
-/* This thread's, or one that is empty and nobody's. */
-struct blob_self *blob_self_search(uint64_t thread);
+extern struct blob_self blob_self_nobody;
+
+/*
+ * This thread's, or one that is empty and nobody's. Not by a call that the compiler knows of: then
+ * whoever asks, and as a rule finds it at once, would first have registers to save. (There is no
+ * red zone in the blob.)
+ */
+static inline struct blob_self *blob_self_search(uint64_t thread)
+{
+	struct blob_self *found;
+
+	__asm__("call blob_self_look" : "=a"(found) : "0"(thread) : "memory", "cc");
+	return found;
+}
 
 static inline struct blob_self *blob_self_find(void)
 {
@@ -43,7 +58,8 @@ static inline struct wire_thread *self_wire(void)
 
 static inline struct record_index *self_index(const struct wire_thread *w)
 {
-	return ((const struct thread *)w->private_part)->index;
+	(void)w;
+	return blob_self_find()->index;
 }
 
 /* False: the table is full. */

@@ -87,6 +87,40 @@
 	ret
 	END	blob_out
 
+	/*
+	 * rax: a thread's address; then its struct blob_self, or nobody's. All other registers are
+	 * kept. Slots are looked through from the first one on, until an empty one.
+	 */
+	FUNCTION blob_self_look
+	SAVE	%rcx
+	SAVE	%rdx
+	SAVE	%rsi
+	SAVE	%rdi
+	lea	blob_selves(%rip), %rdi
+	movabs	$0x9e3779b97f4a7c15, %rcx
+	imul	%rax, %rcx
+	shr	$(64 - WIRE_BLOB_SELVES_BITS), %rcx
+	mov	$(1 << WIRE_BLOB_SELVES_BITS), %edx
+1:	mov	%rcx, %rsi
+	shl	$6, %rsi
+	add	%rdi, %rsi
+	cmp	%rax, (%rsi)
+	je	3f
+	cmpq	$0, (%rsi)
+	je	2f
+	inc	%rcx
+	and	$((1 << WIRE_BLOB_SELVES_BITS) - 1), %rcx
+	dec	%edx
+	jnz	1b
+2:	lea	blob_self_nobody(%rip), %rsi
+3:	mov	%rsi, %rax
+	RESTORE	%rdi
+	RESTORE	%rsi
+	RESTORE	%rdx
+	RESTORE	%rcx
+	ret
+	END	blob_self_look
+
 	FUNCTION blob_malloc
 	SAVE	%rdi
 	call	*%r11

@@ -2,6 +2,7 @@
 #ifndef SEEP_WIRE_BLOB_OFFSETS_H
 #define SEEP_WIRE_BLOB_OFFSETS_H
 
+#define WIRE_BLOB_SELVES_BITS 14 /* of rec/blob_self.h */
 #define WIRE_BLOB_QUIET_START 80
 #define WIRE_BLOB_QUIET_BYTES 88
 
