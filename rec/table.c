@@ -226,7 +226,7 @@ static void insert(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t
 		if (!(*slot & WIRE_SLOT_MOVING))
 			__atomic_fetch_add(&h->lost_frees, 1, __ATOMIC_RELAXED);
 		clear(h, slot);
-	} else if (*slot >> WIRE_SLOT_NODE_SHIFT) {
+	} else if (*slot >> WIRE_SLOT_NODE_SHIFT && !(*slot & WIRE_SLOT_MOVING)) {
 		table_drop(h, size); /* two blocks in one granule: they stand closer than this
 				  allocator's do */
 		return;

@@ -203,6 +203,26 @@ static int attach_now(const struct attach_command *c, const struct preflight *p)
 	return status;
 }
 
+/* The states of a moment: a program that starts others all the time is caught between two. */
+static bool may_pass(const struct preflight *p)
+{
+	return p->nr_refuse == 1 &&
+	       (preflight_has(p, PREFLIGHT_VFORK) || preflight_has(p, PREFLIGHT_SHARED));
+}
+
+static void look(const struct attach_command *c, struct preflight *ret)
+{
+	const int tries = 50;
+	const struct timespec nap = {.tv_nsec = 5000000};
+
+	preflight(c->pid, ret);
+	for (int i = 1; i < tries && may_pass(ret); i++) {
+		preflight_release(ret);
+		nanosleep(&nap, NULL);
+		preflight(c->pid, ret);
+	}
+}
+
 int cmd_attach(int argc, char **argv)
 {
 	struct attach_command c = {.mode_text = "lite"};
@@ -217,7 +237,7 @@ int cmd_attach(int argc, char **argv)
 		return status;
 	if (process_find_one(argv[first], &c.pid, &e) < 0)
 		return cmd_fail(&e);
-	preflight(c.pid, &p);
+	look(&c, &p);
 	status = c.dry ? attach_dry_show(c.pid, &p) : attach_now(&c, &p);
 	preflight_release(&p);
 	return status;

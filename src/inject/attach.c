@@ -26,7 +26,7 @@
 #include "target/tracer.h"
 
 #define TRIES 200
-#define LATE_TRIES 5
+#define LATE_TRIES 20
 #define PLAN_TRIES 10
 #define NAP_NS 2000000
 #define STACK_LEAST (UINT64_C(8) << 20)
@@ -260,8 +260,8 @@ static int attach_job(void *context)
 		if (i)
 			nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
 		r = stop_and_patch(g);
-		/* A thread that gets no processor to stop on: a machine under load. */
-		if (r == -ETIMEDOUT && ++late < LATE_TRIES)
+		/* A thread that gets no processor to stop on; a child between vfork and exec. */
+		if ((r == -ETIMEDOUT || r == -EBUSY) && ++late < LATE_TRIES)
 			r = -EAGAIN;
 	}
 	return r < 0 && !g->told ? explain(g, r) : r;

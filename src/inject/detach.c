@@ -25,7 +25,7 @@
 #define NAP_NS 2000000 /* at first; then longer, for threads that wait for a processor */
 #define NAP_MOST_NS 64000000
 #define PATIENCE_NS 5000000000ull
-#define LATE_TRIES 5
+#define LATE_TRIES 20
 /* So long they stand still at a time while memory is unmapped. */
 #define BUDGET_NS 1500000ull
 #define PRIVATES_MAX 65536
@@ -260,8 +260,8 @@ static int detach_job(void *context)
 
 	for (;;) {
 		r = stop_once(g);
-		/* A thread that gets no processor to stop on: a machine under load. */
-		if (r == -ETIMEDOUT && ++late < LATE_TRIES)
+		/* A thread that gets no processor to stop on; a child between vfork and exec. */
+		if ((r == -ETIMEDOUT || r == -EBUSY) && ++late < LATE_TRIES)
 			r = -EINPROGRESS;
 		if (r != -EINPROGRESS && (r != -EAGAIN || freeze_now_ns() > deadline))
 			return r;

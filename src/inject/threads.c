@@ -40,8 +40,10 @@ struct looking {
 int threads_stop(struct hold *h)
 {
 	struct registers_place place;
-	int r = hold_stop_only(h);
+	int r;
 
+	h->shared = false; /* at an earlier stop */
+	r = hold_stop_only(h);
 	for (size_t i = 0; !r && i < h->freeze.nr; i++) {
 		struct frozen_thread *thread = &h->freeze.threads[i];
 

@@ -84,7 +84,7 @@ static void *load_all_the_time(void *arg)
 		void *handle = dlopen(library, RTLD_NOW);
 		void (*run)(const struct plugin_host *, int) =
 			handle ? (void (*)(const struct plugin_host *, int))dlsym(handle,
-										 "plugin_run")
+										  "plugin_run")
 			       : NULL;
 
 		if (!run) {
@@ -163,9 +163,9 @@ static bool say(void)
 
 int main(int argc, char **argv)
 {
-	static void *(*const all[])(void *) = {fork_all_the_time, load_all_the_time,
-					       start_all_the_time, hand_over, hand_over,
-					       be_interrupted};
+	static void *(*const all[])(void *) = {fork_all_the_time,  load_all_the_time,
+					       start_all_the_time, hand_over,
+					       hand_over,	   be_interrupted};
 	const struct itimerval often = {{0, 500}, {0, 500}};
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART};
 	pthread_t threads[sizeof(all) / sizeof(all[0])];

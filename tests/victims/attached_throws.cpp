@@ -34,8 +34,14 @@ __attribute__((noinline)) static void ask(size_t size)
 /* An object of its own keeps count of how the stack is unwound. */
 struct guard {
 	uint64_t &count;
-	explicit guard(uint64_t &c) : count(c) { count++; }
-	~guard() { count--; }
+	explicit guard(uint64_t &c) : count(c)
+	{
+		count++;
+	}
+	~guard()
+	{
+		count--;
+	}
 };
 
 int main()
