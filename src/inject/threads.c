@@ -39,18 +39,8 @@ struct looking {
 
 int threads_stop(struct hold *h)
 {
-	struct registers_place place;
-	int r;
-
 	h->shared = false; /* at an earlier stop */
-	r = hold_stop_only(h);
-	for (size_t i = 0; !r && i < h->freeze.nr; i++) {
-		struct frozen_thread *thread = &h->freeze.threads[i];
-
-		if (thread->state == FROZEN_STOPPED && registers_get_place(thread->tid, &place))
-			thread->interrupted = place.interrupted;
-	}
-	return r;
+	return hold_stop_only(h);
 }
 
 void threads_add_span(struct threads_look *l, uint64_t start, uint64_t end)

@@ -15,10 +15,7 @@
 struct hold;
 struct maps;
 
-/*
- * Stops them all, and notes whose waits must be taken up again as if nothing had been. As
- * hold_stop_only().
- */
+/* Stops them all, again and again if need be; as hold_stop_only(). */
 int threads_stop(struct hold *h);
 
 struct code_span {
