@@ -60,7 +60,9 @@ int blocks_refuse_blind(const struct blocks_source *s, struct error *e)
 		return 0;
 	error_set(e, -ENOTSUP, EXIT_TARGET, "the blocks of %s are not known: its allocator is %s",
 		  s->look.label, unwalked);
-	error_hint(e, "the recorder knows them: seep run -- PROGRAM");
+	error_hint(
+		e,
+		"the recorder knows them: seep run -- PROGRAM, or seep attach for those to come");
 	return -ENOTSUP;
 }
 

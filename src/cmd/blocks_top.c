@@ -303,7 +303,7 @@ static void add_stacks(struct top *t, struct sheet *sheet)
 	if (!any_known(&t->stacks)) {
 		sheet_note(sheet,
 			   "who made them is not known: the recorder did not see it (seep run "
-			   "records from the start)");
+			   "records from the start, seep attach from now on)");
 		return;
 	}
 	part = blockview_share_part(sheet, "stacks", "who made them");

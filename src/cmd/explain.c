@@ -141,8 +141,8 @@ static int need_stacks(const struct explain_input *in)
 	error_set(&e, -ENODATA, EXIT_FILE,
 		  "snapshot '%s' does not say who allocated: the process was not recorded",
 		  in->path);
-	error_hint(&e, "seep heaps and seep blocks show what is in it; for stacks, start the "
-		       "program with seep run");
+	error_hint(&e, "seep heaps and seep blocks show what is in it; for stacks, record it: "
+		       "seep attach from now on, seep run from its start");
 	return cmd_fail(&e);
 }
 

@@ -143,7 +143,9 @@ static void add_notes(const struct leaks_look *l, struct sheet *sheet)
 	note_left_out(l, sheet);
 	note_gaps(l, sheet);
 	if (!l->graph.source.look.snapshot.has_recorder && l->leaks.nr)
-		sheet_note(sheet, "Who made them is not known: seep run -- PROGRAM records that.");
+		sheet_note(sheet,
+			   "Who made them is not known: seep run records that from the start, "
+			   "seep attach from now on.");
 	graph_note_how(&l->graph, sheet);
 }
 

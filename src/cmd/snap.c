@@ -143,8 +143,8 @@ static void say_written(const struct snap *s, const struct snapshot *shot, const
 			 format_count(sum.busy_blocks).text, format_bytes(sum.busy_bytes).text,
 			 path);
 		cmd_note("nobody recorded who allocated them: it has no stacks");
-		cmd_hint("seep heaps and seep blocks show it; for stacks, start the program with "
-			 "seep run");
+		cmd_hint("seep heaps and seep blocks show it; for stacks, record it: seep attach "
+			 "from now on, seep run from its start");
 	}
 	if (shot->has_heaps && !strcmp(strings_get(&shot->strings, shot->method), "live"))
 		cmd_warn("the heaps were read while the process went on: they are not of one "

@@ -183,8 +183,9 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 	if (!m) {
 		r = error_set(e, -ENOENT, EXIT_TARGET, "process %d is not being recorded", pid);
 		error_hint(e,
-			   "start it with 'seep run -- COMMAND', or have its next start recorded: "
-			   "'seep flags IMAGE +ust'");
+			   "record it from now on: 'seep attach %d'; from its next start: 'seep "
+			   "flags IMAGE +ust' or 'seep run -- COMMAND'",
+			   pid);
 		goto out;
 	}
 	fd = open_by_launcher(m);
