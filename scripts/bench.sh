@@ -5,6 +5,7 @@
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
 #   scripts/bench.sh attached [CYCLES]      servers under load, attached to and detached from 1,000 times
+#   scripts/bench.sh attach [--rounds N]    how long attach stops a process; a malloc afterwards
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 #   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks, beside reading their bytes
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
@@ -27,6 +28,10 @@ fi
 if [ "${1:-}" = attached ]; then
 	SEEP_BUILD=$build SEEP_ATTACH_CYCLES=${2:-1000} \
 		exec python3 -B "$here/../tests/e2e/attach_servers.py"
+fi
+if [ "${1:-}" = attach ]; then
+	shift
+	exec python3 -B "$here/../bench/attach_cost.py" --build "$build" "$@"
 fi
 if [ "${1:-}" = look ]; then
 	shift
