@@ -39,7 +39,8 @@ _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, bas
 	       "as the injector writes it");
 
 _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START &&
-		       offsetof(struct wire_blob, quiet_bytes) == WIRE_BLOB_QUIET_BYTES,
+		       offsetof(struct wire_blob, quiet_bytes) == WIRE_BLOB_QUIET_BYTES &&
+		       offsetof(struct wire_blob, keeps_vectors) == WIRE_BLOB_KEEPS_VECTORS,
 	       "as entry_blob_x86_64.S reads it");
 
 #define WIRE_DECLARE(name) void blob_##name(void);

@@ -97,17 +97,18 @@ HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 
 /* ---- frees ---- */
 
+/* They return nothing, so that a caller may know that they leave rax alone. */
 HOOK uint64_t hook_frees_1(struct hook_call *c)
 {
-	uint64_t r;
-
-	if (!c->arg[0] || !enter(c))
-		return call(c->real, c);
+	if (!c->arg[0] || !enter(c)) {
+		call(c->real, c);
+		return c->rax;
+	}
 	rec_freed((void *)c->arg[0]);
 	self_enter_real(hook_call_sp(c));
-	r = call(c->real, c);
+	call(c->real, c);
 	self_leave_real();
-	return r;
+	return c->rax;
 }
 
 /* Called by code that also frees what has been freed before; see struct wire_blob. */

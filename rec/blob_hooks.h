@@ -10,6 +10,8 @@ struct hook_call {
 	uint64_t bp;
 	uint64_t instead; /* for new_1: the function that returns NULL */
 	uint64_t real;
+	uint64_t fill;
+	uint64_t rax, r10, r11; /* as they came */
 	uint64_t pc;
 };
 

@@ -8,7 +8,8 @@ struct blob_self blob_selves[1u << BLOB_SELVES_BITS] __attribute__((aligned(64))
  * A signal's frame on the stack is larger (1080 bytes with the red zone, and more with AVX), what
  * the allocator's functions have on the stack when they call each other is smaller.
  */
-#define INSIDE_BYTES 1024
+#define INSIDE_BYTES 1056
+#define VECTORS_BYTES 272 /* that call_hook keeps */
 
 struct blob_self blob_self_nobody;
 
@@ -50,7 +51,9 @@ bool self_set(struct self self)
 
 bool blob_self_is_inside(struct blob_self *s, uint64_t sp)
 {
-	if (s->inside_sp - sp < INSIDE_BYTES)
+	uint64_t most = INSIDE_BYTES + (rec_blob.keeps_vectors ? VECTORS_BYTES : 0);
+
+	if (s->inside_sp - sp < most)
 		return true;
 	/* Another one's call on this thread; or a jump has left the function that we waited for. */
 	s->wire = s->hidden;

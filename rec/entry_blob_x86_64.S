@@ -36,8 +36,12 @@
 	.cfi_adjust_cfa_offset -8
 	.endm
 
-	/* struct hook_call, whose last word is the return address */
+	/* struct hook_call, whose last word is the return address; the thunk has put two into it */
 	.macro	KEEP_CALL
+	sub	$16, %rsp
+	.cfi_adjust_cfa_offset 16
+	SAVE	%rax
+	SAVE	%rax
 	SAVE	%r11
 	SAVE	%r10
 	SAVE	%rbp
@@ -50,12 +54,34 @@
 	mov	%rsp, %rdi
 	.endm
 
+	/*
+	 * A compiler that sees both the allocator and who calls it (gcc -fipa-ra) keeps things in
+	 * registers that this function leaves alone, whatever the ABI says. So all but the result
+	 * are given back.
+	 */
+	.macro	GIVE_BACK
+	RESTORE	%rdi
+	RESTORE	%rsi
+	RESTORE	%rdx
+	RESTORE	%rcx
+	RESTORE	%r8
+	RESTORE	%r9
+	add	$40, %rsp
+	.cfi_adjust_cfa_offset -40
+	RESTORE	%r10
+	RESTORE	%r11
+	.endm
+
+	.macro	CALL_HOOK name
+	lea	hook_\name(%rip), %rsi
+	call	call_hook
+	.endm
+
 	.macro	HOOK name
 	FUNCTION blob_\name
 	KEEP_CALL
-	call	hook_\name
-	add	$72, %rsp
-	.cfi_adjust_cfa_offset -72
+	CALL_HOOK \name
+	GIVE_BACK
 	ret
 	END	blob_\name
 	.endm
@@ -69,6 +95,58 @@
 	.endm
 
 	.text
+	/*
+	 * %rsi: a hook. What it does to vector registers is undone where that may be looked at;
+	 * who looks may also know that the function needs no aligned stack.
+	 */
+	FUNCTION call_hook
+	cmpq	$0, rec_blob+WIRE_BLOB_KEEPS_VECTORS(%rip)
+	jne	1f
+	jmp	*%rsi
+1:	SAVE	%rbp
+	.cfi_rel_offset %rbp, 0
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	and	$-16, %rsp
+	sub	$256, %rsp
+	movaps	%xmm0, 0(%rsp)
+	movaps	%xmm1, 16(%rsp)
+	movaps	%xmm2, 32(%rsp)
+	movaps	%xmm3, 48(%rsp)
+	movaps	%xmm4, 64(%rsp)
+	movaps	%xmm5, 80(%rsp)
+	movaps	%xmm6, 96(%rsp)
+	movaps	%xmm7, 112(%rsp)
+	movaps	%xmm8, 128(%rsp)
+	movaps	%xmm9, 144(%rsp)
+	movaps	%xmm10, 160(%rsp)
+	movaps	%xmm11, 176(%rsp)
+	movaps	%xmm12, 192(%rsp)
+	movaps	%xmm13, 208(%rsp)
+	movaps	%xmm14, 224(%rsp)
+	movaps	%xmm15, 240(%rsp)
+	call	*%rsi
+	movaps	0(%rsp), %xmm0
+	movaps	16(%rsp), %xmm1
+	movaps	32(%rsp), %xmm2
+	movaps	48(%rsp), %xmm3
+	movaps	64(%rsp), %xmm4
+	movaps	80(%rsp), %xmm5
+	movaps	96(%rsp), %xmm6
+	movaps	112(%rsp), %xmm7
+	movaps	128(%rsp), %xmm8
+	movaps	144(%rsp), %xmm9
+	movaps	160(%rsp), %xmm10
+	movaps	176(%rsp), %xmm11
+	movaps	192(%rsp), %xmm12
+	movaps	208(%rsp), %xmm13
+	movaps	224(%rsp), %xmm14
+	movaps	240(%rsp), %xmm15
+	leave
+	.cfi_def_cfa %rsp, 8
+	ret
+	END	call_hook
+
 	FUNCTION blob_out
 	sub	$8, %rsp
 	.cfi_adjust_cfa_offset 8
@@ -152,29 +230,23 @@
 	jmp	*%r11
 1:	ret
 2:	KEEP_CALL
-	call	hook_frees_quietly
-	add	$72, %rsp
-	.cfi_adjust_cfa_offset -72
+	CALL_HOOK frees_quietly
+	GIVE_BACK
 	ret
 	END	blob_free
 
 	/* Where memory is short, the one that throws is left to do so, with our frame gone. */
 	FUNCTION blob_new_1
 	KEEP_CALL
-	call	hook_new_1
-	RESTORE	%rdi
-	RESTORE	%rsi
-	RESTORE	%rdx
-	RESTORE	%rcx
-	RESTORE	%r8
-	RESTORE	%r9
-	RESTORE	%rbp
-	RESTORE	%r10
-	RESTORE	%r11
+	CALL_HOOK new_1
 	test	%rax, %rax
 	je	1f
+	GIVE_BACK
 	ret
-1:	jmp	*%r11
+	.cfi_adjust_cfa_offset 104
+1:	mov	64(%rsp), %rax	/* real */
+	GIVE_BACK
+	jmp	*%rax
 	END	blob_new_1
 
 	HOOK	allocates_1

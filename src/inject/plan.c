@@ -35,12 +35,29 @@ static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
 	[INJECT_CLOSES_1] = WIRE_HOOK_closes_1,
 };
 
+/* A C library's functions are compiled each for itself. */
+static bool is_of_libc(const struct entry *e)
+{
+	return !strcmp(e->allocator, "glibc") || !strcmp(e->allocator, "musl");
+}
+
+bool plan_keeps_vectors(const struct plan *p)
+{
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (!is_of_libc(p->entries[i].entry))
+			return true;
+	return false;
+}
+
 /* Those whose malloc and free never call another function of theirs that is patched as well. */
 static bool is_plain(const struct entries *all, const struct entry *e)
 {
 	static const char *const plain[] = {"glibc", "jemalloc", "tcmalloc", "musl"};
 
 	if (!all->allocator || !all->allocator_module || strcmp(e->module, all->allocator_module))
+		return false;
+	/* It may have been compiled together with its callers: see plan_keeps_vectors(). */
+	if (!*e->module && !is_of_libc(e))
 		return false;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(all->allocator, plain[i]))
@@ -278,6 +295,8 @@ static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t nr)
 
 void plan_finish(struct plan *p, const struct wire_blob *blob)
 {
+	/* mov %r11, -8(%rsp); mov %r10, -16(%rsp) */
+	static const uint8_t keep[] = {0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x4c, 0x89, 0x54, 0x24, 0xf0};
 	static const uint8_t lea_r11[] = {0x4c, 0x8d, 0x1d}, mov_r10[] = {0x49, 0xba};
 	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
 
@@ -285,9 +304,12 @@ void plan_finish(struct plan *p, const struct wire_blob *blob)
 		struct plan_entry *n = &p->entries[i];
 		uint8_t *to = n->thunk;
 		uint64_t hook = blob->hooks[n->hook], real;
-		int32_t moved = PLAN_THUNK_BYTES - 7;
+		int32_t moved;
 		int64_t distance;
 
+		if (n->hook != WIRE_HOOK_malloc && n->hook != WIRE_HOOK_free)
+			to = put_bytes(to, keep, sizeof(keep));
+		moved = (int32_t)(PLAN_THUNK_BYTES - 7 - (to - n->thunk));
 		to = put_bytes(to, lea_r11, sizeof(lea_r11));
 		to = put_bytes(to, &moved, sizeof(moved));
 		if (n->instead) {

@@ -78,6 +78,8 @@ int plan_make(const struct entries *entries, const uint8_t *wanted, const struct
  * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
  */
 void plan_finish(struct plan *p, const struct wire_blob *blob);
+/* May callers of the functions know which registers those leave alone? */
+bool plan_keeps_vectors(const struct plan *p);
 void plan_release(struct plan *p);
 
 #endif

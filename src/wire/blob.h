@@ -21,12 +21,14 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 1
+#define WIRE_BLOB_VERSION 2
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
- * Each is entered as the function was, with the address that now is the function's in r11. NEW has
- * in r10 the one that returns NULL where this one throws: no frame of ours may be in the way then.
+ * Each is entered as the function was, with the address that now is the function's in r11; all but
+ * malloc and free find what r11 and r10 were before that in the first words below the stack. NEW
+ * has in r10 the one that returns NULL where this one throws: no frame of ours may be in the way
+ * then.
  */
 /* clang-format off */
 #define WIRE_HOOKS(X) \
@@ -104,6 +106,11 @@ struct wire_blob {
 	 * an ended thread had in its cache, which the program has freed before. Bytes 0: none.
 	 */
 	uint64_t quiet_start, quiet_bytes;
+	/*
+	 * Not 0: an allocator may have been compiled together with its callers, who then know which
+	 * vector registers it leaves alone.
+	 */
+	uint64_t keeps_vectors;
 	/* Filled in by the linker: */
 	uint64_t hooks[WIRE_HOOKS_NR];
 	uint64_t gate;	 /* struct wire_gate */

@@ -5,5 +5,6 @@
 #define WIRE_BLOB_SELVES_BITS 14 /* of rec/blob_self.h */
 #define WIRE_BLOB_QUIET_START 80
 #define WIRE_BLOB_QUIET_BYTES 88
+#define WIRE_BLOB_KEEPS_VECTORS 96
 
 #endif

@@ -33,5 +33,15 @@ def handlers(lab):
     holds('handlers were run', int(process.wait().must().out) > 10)
 
 
+@case('an allocator whose callers know which registers it leaves alone')
+def own(lab):
+    process, pid = begin(lab, 'attach-own')
+    for _ in range(5):
+        lab.seep('attach', '-q', pid).must()
+        lab.run('sleep', '0.1')
+        lab.seep('detach', '-q', pid).must()
+    same('wrong results', process.wait().must().out, '0 of 1\n')
+
+
 if __name__ == '__main__':
     run_all()
