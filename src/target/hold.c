@@ -19,6 +19,8 @@
 #define VFORK_WAIT_NS 100000000ull
 #define VFORK_NAP_NS 2000000
 /* Each lasts a millisecond or two: who starts processes all the time is met between two of them. */
+#define STOPS_MAX 4
+#define STOPS_APART_NS 20000000
 #define VFORK_STOPS 10
 
 static int open_thread(int dir, int32_t tid)
@@ -197,6 +199,11 @@ int hold_stop(struct hold *h)
 	struct freeze *f = &h->freeze;
 	int r = hold_stop_only(h);
 
+	/* A thread that gets no processor to stop on: a machine under load. */
+	for (int i = 1; i < STOPS_MAX && r == -ETIMEDOUT; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = STOPS_APART_NS}, NULL);
+		r = hold_stop_only(h);
+	}
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < f->nr; i++) {

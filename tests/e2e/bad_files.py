@@ -197,8 +197,10 @@ def restarted(lab):
 def executed(lab):
     fence = lab.folder / 'fence'
     os.mkfifo(fence)
-    running = lab.start(need('bash'), '-c', f'read -r line <{fence}; exec {victim("growers")} 1 --wait')
-    pid = running.until('the shell', lambda: bash_of(running.process.pid))
+    running = lab.start(need('bash'), '-c',
+                        f'echo ready; read -r line <{fence}; exec {victim("growers")} 1 --wait')
+    same('the shell', running.line(), 'ready')
+    pid = bash_of(running.process.pid)
     one = lab.snap(pid, 'shell.seep')
     fence.write_text('\n')
     same('pid', running.truth()['pid'], int(pid))
