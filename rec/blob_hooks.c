@@ -29,6 +29,18 @@ static bool enter(const struct hook_call *c)
 	return true;
 }
 
+/*
+ * A call that is not looked at. What it calls in turn is measured from here: each of our frames
+ * takes as much of the stack as a good part of a signal's.
+ */
+static uint64_t pass(uint64_t f, const struct hook_call *c)
+{
+	uint64_t sp = hook_call_sp(c), outer = self_go_deeper(sp), r = call(f, c);
+
+	self_come_back(sp, outer);
+	return r;
+}
+
 static uint64_t product(uint64_t a, uint64_t b)
 {
 	uint64_t bytes;
@@ -49,7 +61,7 @@ static uint64_t allocates(struct hook_call *c, uint64_t f, uint64_t bytes)
 	uint64_t p;
 
 	if (!enter(c))
-		return call(f, c);
+		return pass(f, c);
 	self_enter_real(hook_call_sp(c));
 	p = call(f, c);
 	self_leave_real();
@@ -86,7 +98,7 @@ HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 	uint64_t r;
 
 	if (!enter(c))
-		return call(c->real, c);
+		return pass(c->real, c);
 	self_enter_real(hook_call_sp(c));
 	r = call(c->real, c);
 	self_leave_real();
@@ -101,7 +113,7 @@ HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 HOOK uint64_t hook_frees_1(struct hook_call *c)
 {
 	if (!c->arg[0] || !enter(c)) {
-		call(c->real, c);
+		pass(c->real, c);
 		return c->rax;
 	}
 	rec_freed((void *)c->arg[0]);
@@ -136,7 +148,7 @@ static uint64_t reallocs(struct hook_call *c, uint64_t old, uint64_t bytes, bool
 	uint64_t p;
 
 	if (!enter(c))
-		return call(c->real, c);
+		return pass(c->real, c);
 	m = moving_begin((void *)old, hook_call_sp(c));
 	self_enter_real(hook_call_sp(c));
 	p = call(c->real, c);
@@ -183,7 +195,7 @@ HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
 	bool done;
 
 	if (!place || !enter(c))
-		return call(c->real, c);
+		return pass(c->real, c);
 	old = *place;
 	m = moving_begin((void *)old, hook_call_sp(c));
 	self_enter_real(hook_call_sp(c));
@@ -201,7 +213,7 @@ HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
 	uint64_t usable;
 
 	if (!enter(c))
-		return call(c->real, c);
+		return pass(c->real, c);
 	self_enter_real(hook_call_sp(c));
 	usable = call(c->real, c);
 	self_leave_real();
@@ -237,7 +249,7 @@ HOOK uint64_t hook_locks(struct hook_call *c)
 	uint64_t r;
 
 	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
-		return call(c->real, c);
+		return pass(c->real, c);
 	if (flags & MCL_FUTURE) {
 		c->arg[0] = MCL_FUTURE;
 		r = call(c->real, c);

@@ -74,6 +74,28 @@ bool self_enter_real(uint64_t sp);
 void self_leave_real(void);
 bool blob_self_is_inside(struct blob_self *s, uint64_t sp);
 
+/*
+ * Around an inner call that goes on to its real function: what that calls is compared with this
+ * one's stack pointer. Returns what the other takes back.
+ */
+static inline uint64_t self_go_deeper(uint64_t sp)
+{
+	struct blob_self *s = blob_self_find();
+	uint64_t outer = s->inside_sp;
+
+	if (s->hidden)
+		s->inside_sp = sp;
+	return outer;
+}
+
+static inline void self_come_back(uint64_t sp, uint64_t outer)
+{
+	struct blob_self *s = blob_self_find();
+
+	if (s->hidden && s->inside_sp == sp)
+		s->inside_sp = outer;
+}
+
 static inline bool self_is_inside(uint64_t sp)
 {
 	struct blob_self *s = blob_self_find();

@@ -43,9 +43,13 @@ static bool is_of_libc(const struct entry *e)
 
 bool plan_keeps_vectors(const struct plan *p)
 {
-	for (size_t i = 0; i < p->nr_entries; i++)
-		if (!is_of_libc(p->entries[i].entry))
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		const struct entry *e = p->entries[i].entry;
+
+		/* dlclose is nobody's. */
+		if (*e->allocator && !is_of_libc(e))
 			return true;
+	}
 	return false;
 }
 
