@@ -232,8 +232,13 @@ static int explain_nothing(struct target *t, bool stripped, struct error *e)
 static bool any_allocator(const struct entries *e)
 {
 	for (size_t i = 0; i < e->nr; i++) {
-		if (inject_function_shape(e->items[i].function) != INJECT_CLOSES_1)
+		switch (inject_function_shape(e->items[i].function)) {
+		case INJECT_CLOSES_1:
+		case INJECT_LOCKS_1:
+			break;
+		default:
 			return true;
+		}
 	}
 	return false;
 }

@@ -109,7 +109,7 @@ const struct inject_name inject_names[] = {
 	ALIGNED(mi_heap_recalloc, mi_heap_reallocn) N(mi_heap_reallocn, mi_heap_reallocn, MI)
 	N(mi_heap_reallocf, mi_heap_reallocf, MI)
 
-	SAME(dlclose, LOADER) SAME(iconv_close, LOADER)
+	SAME(dlclose, LOADER) SAME(iconv_close, LOADER) SAME(mlockall, LOADER)
 };
 /* clang-format on */
 

@@ -45,7 +45,7 @@
 	X(reallocf, REALLOCS_OR_FREES_1_2) X(mi_heap_reallocf, REALLOCS_OR_FREES_2_3) \
 	X(reallocarr, REPLACES_1_23) \
 	\
-	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1)
+	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1)
 
 /* X(shape): what a function does, and with which of its arguments. */
 #define INJECT_SHAPES(X) \
@@ -63,6 +63,7 @@
 	X(REALLOCS_OR_FREES_2_3) \
 	X(REPLACES_1_23) /* 0 or error = f(where the block's address is, nr, bytes of each) */ \
 	X(RESIZES_1_2)   /* usable bytes now = f(block, bytes, …); the block stays where it is */ \
+	X(LOCKS_1)       /* 0 or error = f(flags); all memory is locked */ \
 	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */
 /* clang-format on */
 

@@ -33,6 +33,7 @@ static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
 	[INJECT_REPLACES_1_23] = WIRE_HOOK_replaces_1_23,
 	[INJECT_RESIZES_1_2] = WIRE_HOOK_resizes_1_2,
 	[INJECT_CLOSES_1] = WIRE_HOOK_closes_1,
+	[INJECT_LOCKS_1] = WIRE_HOOK_locks,
 };
 
 /* A C library's functions are compiled each for itself. */

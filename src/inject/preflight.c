@@ -123,11 +123,15 @@ static void check_filters(struct preflight *p, int32_t pid, const struct conditi
 static bool tables_fit(const struct condition *c)
 {
 	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	struct wire_header *h = mem_alloc(sizeof(*h));
-	bool fit = wire_layout(h, ram, wire_room(UINT64_MAX, c->address_limit)) &&
-		   c->address_used < c->address_limit &&
-		   h->file_bytes < c->address_limit - c->address_used;
+	struct wire_header *h = aligned_alloc(_Alignof(struct wire_header), sizeof(*h));
+	bool fit;
 
+	if (!h)
+		return false;
+	memset(h, 0, sizeof(*h));
+	fit = wire_layout(h, ram, wire_room(UINT64_MAX, c->address_limit)) &&
+	      c->address_used < c->address_limit &&
+	      h->file_bytes < c->address_limit - c->address_used;
 	free(h);
 	return fit;
 }

@@ -2,11 +2,13 @@
 """seep attach and detach on programs that fork, load, throw, wait, or are no target at all."""
 import json
 import os
+import pathlib
+import re
 import signal
 import time
 
 from attach_lab import attach, detach
-from lab import (SEEP, VICTIMS, Skip, case, holds, need_root, refuses, run_all, same, victim,
+from lab import (SEEP, VICTIMS, Skip, case, holds, need, need_root, refuses, run_all, same, victim,
                  wait_until)
 from libraries import ALLOCATORS, library
 from untouched import differences, fds_of, maps_of, running
@@ -148,6 +150,35 @@ def for_a_while(lab):
     process.truth()
     process.wait().must()
     holds('the end is said', 'has ended' in tool.wait().must().err)
+
+
+LOCKS = '''
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print("here", flush=True)
+for line in sys.stdin:
+    print(libc.mlockall(3) if line == "lock\\n" else libc.munlockall(), flush=True)
+'''
+
+
+@case('a program that locks all of its memory meanwhile: the tables are not filled')
+def locks(lab):
+    need_root()
+    process = lab.background(need('python3'), '-c', LOCKS)
+    same('moment', process.line(), 'here')
+    pid = process.process.pid
+    attach(lab, pid)
+    process.say('lock')
+    same('mlockall', process.line(), '0')
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    holds('its own memory is locked', int(re.search(r'VmLck:\s+(\d+)', status)[1]) > 1000, status)
+    tables = [int(kib) for kib in re.findall(
+        r'seep-rec[^\n]*\n(?:(?!Rss).*\n)*Rss:\s+(\d+) kB',
+        pathlib.Path(f'/proc/{pid}/smaps').read_text())]
+    holds('the tables are small', tables and sum(tables) < 32 << 10, tables)
+    process.say('unlock')
+    same('munlockall', process.line(), '0')
+    detach(lab, pid)
 
 
 @case('detach -o keeps what was recorded; json says what was done')

@@ -538,7 +538,7 @@ static void scribble(uint32_t seed)
 			if (mprotect((void *)(at & ~(uintptr_t)4095), 8192,
 				     PROT_READ | PROT_WRITE | PROT_EXEC))
 				break;
-			*(volatile uint32_t *)at = seed;
+			memcpy((void *)at, &seed, sizeof(seed));
 			seed = seed * 1664525 + 1013904223;
 		}
 		if (!mprotect((void *)((uintptr_t)table & ~(uintptr_t)4095), 4096,
