@@ -265,8 +265,9 @@ static int map_table(struct preparation *p, struct error *e)
 	if (at < 0)
 		return failed(p, "map the tables", at, e);
 	p->mapping = (uint64_t)at;
-	if (calls_make(p->c, SYS_madvise, p->mapping, bytes, MADV_DONTFORK, 0, 0, 0) < 0)
-		return failed(p, "keep the tables from its children", -EINVAL, e);
+	at = calls_make(p->c, SYS_madvise, p->mapping, bytes, MADV_DONTFORK, 0, 0, 0);
+	if (at < 0)
+		return failed(p, "keep the tables from its children", at, e);
 	calls_make(p->c, SYS_madvise, p->mapping, bytes, MADV_DONTDUMP, 0, 0, 0);
 	return 0;
 }
@@ -358,13 +359,12 @@ static int note_file(const struct preparation *p)
 static int connect(struct preparation *p, struct error *e)
 {
 	const struct wire_blob *blob = blob_image_blob(&p->a->image);
-	int r = calls_make(p->c, SYS_madvise, blob->gate, WIRE_PAGE, MADV_WIPEONFORK, 0, 0, 0) < 0
-			? -EINVAL
-			: 0;
+	int r = (int)calls_make(p->c, SYS_madvise, blob->gate, WIRE_PAGE, MADV_WIPEONFORK, 0, 0, 0);
 
 	if (r < 0) {
 		failed(p, "have memory wiped at a fork", r, e);
-		error_hint(e, "this kernel has no MADV_WIPEONFORK (Linux 4.14)");
+		if (r == -EINVAL)
+			error_hint(e, "this kernel has no MADV_WIPEONFORK (Linux 4.14)");
 		return r;
 	}
 	r = write_marks(p);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """seep attach and seep detach where a program makes it hard: each case is one that went wrong."""
-from lab import case, holds, run_all, same, victim
+from lab import case, holds, refuses, run_all, same, victim
+from untouched import differences, standing
 
 
 def begin(lab, name, *arguments, **options):
@@ -41,6 +42,21 @@ def own(lab):
         lab.run('sleep', '0.1')
         lab.seep('detach', '-q', pid).must()
     same('wrong results', process.wait().must().out, '0 of 1\n')
+
+
+@case('no more mappings: the reason is told, and it is as it was')
+def full(lab):
+    for free in range(9):
+        process, pid = begin(lab, 'attach-full', free)
+        before = standing(pid)
+        answer = lab.seep('attach', '-q', pid)
+        if answer.status:
+            refuses(answer, 3, 'Cannot allocate memory|temporarily unavailable',
+                    False)
+        else:
+            lab.seep('detach', '-q', pid).must()
+        same(f'what differs, {free} free', differences(before, standing(pid)), {})
+        process.wait().must()
 
 
 if __name__ == '__main__':
