@@ -97,8 +97,12 @@ int patch_apply(const struct calls *c, const struct plan *p)
 /* A jump or a breakpoint that is not ours: another tool has been here after us, and may use it. */
 static bool is_taken_over(const struct calls *c, const struct wire_patch *p)
 {
+	const struct map *m = maps_find(&c->maps, p->addr);
 	uint8_t first;
 
+	/* Its module was unloaded, and what is there now is no code. */
+	if (!m || !(m->prot & MAP_EXEC))
+		return false;
 	if (pread(c->mem, &first, 1, (off_t)p->addr) != 1)
 		return false; /* its module was unloaded */
 	return first != p->original[0] && (first == 0xe9 || first == 0xcc || first == 0xff);
