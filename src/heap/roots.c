@@ -301,6 +301,23 @@ static void add_word(struct roots *r, struct root_word word)
 	ARRAY_PUSH(r->words, r->nr_words, r->cap_words, word);
 }
 
+/*
+ * glibc knows a block by the address of its header, two words in front of it (mem2chunk in
+ * malloc/malloc.c): in the middle of malloc() and free() that is all that a thread has of it.
+ */
+static void add_register(struct roots *r, int32_t tid, uint64_t value, size_t width)
+{
+	struct root_word word = {
+		.value = value, .kind = ROOT_REGISTER, .tid = tid, .what = "register"};
+
+	if (!value)
+		return;
+	add_word(r, word);
+	word.value += 2 * width;
+	if (value % (2 * width) == 0)
+		add_word(r, word);
+}
+
 static void add_registers(struct finder *f)
 {
 	size_t nr, width = target_word_bytes(f->t);
@@ -313,12 +330,10 @@ static void add_registers(struct finder *f)
 		if (!thread->has_registers)
 			f->roots->has_registers = false;
 		for (size_t at = 0; at + width <= thread->registers_bytes; at += width) {
-			struct root_word word = {
-				.kind = ROOT_REGISTER, .tid = thread->tid, .what = "register"};
+			uint64_t value = 0;
 
-			memcpy(&word.value, thread->registers + at, width);
-			if (word.value)
-				add_word(f->roots, word);
+			memcpy(&value, thread->registers + at, width);
+			add_register(f->roots, thread->tid, value, width);
 		}
 	}
 }
