@@ -109,7 +109,7 @@ def test_runner(runner):
 def test_recorded(runner):
     """One pair a turn, and every stack of it compared."""
     def command():
-        return Command([PROGRAMS / 'micro', '30000', '12', '1', '20000'])
+        return Command([PROGRAMS / 'micro', '300000', '12', '1', '20000'])
     seep = Contender('seep', 'seep', lambda folder: [BUILD / 'seep', 'run', '--quiet', '--'])
     census = take_census(runner, BUILD, command, seep)
     tap.case('the recorder\'s table is found and read', ['no table'] if not census else
@@ -120,7 +120,7 @@ def test_recorded(runner):
     tap.case('the check build compares every stack',
              equal('failure', row['failure'], None) +
              equal('differing', row['differing_stacks'], 0) +
-             ([] if row['checked_stacks'] >= 30000 else [str(row)]))
+             ([] if row['checked_stacks'] >= 300000 else [str(row)]))
 
 
 def made_up(cpu, pair_ns, table_bytes):

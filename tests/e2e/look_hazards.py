@@ -68,11 +68,16 @@ def leaderless(lab):
     process = lab.background(victim('look-hazard'), 'leaderless')
     truth = process.truth()
     wait_until('the first thread has ended', lambda: state(process.process.pid) == 'Z')
-    for method in METHODS:
+
+    def count(method):
         look = Look(lab, method, process.process.pid).must_be(method)
         same('threads', len(look.threads), 1)
-        holds('it counts', look.words(truth['counter'], 1)[0] > 0)
+        counted = look.words(truth['counter'], 1)[0]
         look.close()
+        return counted
+
+    for method in METHODS:
+        wait_until('it counts', lambda: count(method) > 0)  # pylint: disable=cell-var-from-loop
 
 
 def thread_states(pid):
