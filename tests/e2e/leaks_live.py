@@ -143,7 +143,10 @@ def python(lab):
     work()
     running.say('20000')  # goes on while it is looked at
     answer = lost_for_good(lab, pid, running.line)
-    same('what has leaked', {int(row['address'], 16) for row in answer['rows']}, lost)
+    found = {int(row['address'], 16) for row in answer['rows']}
+    same('leaked, but not lost', found - lost, set())
+    # A word left over somewhere may look like a pointer to one or two.
+    holds('what was lost is found', len(found) >= 16, lost - found)
     same('sizes', {row['size'] for row in answer['rows']}, {400001})
     work()
     running.wait().must()

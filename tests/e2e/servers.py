@@ -61,7 +61,7 @@ def redis_benchmark(lab):
                         lab.folder, options=['--at-exit', lab.path('end')])
     running.until('redis listens', listening(port))
     pid = running.until('its pid', child_of(running.process.pid))
-    load = lab.background(bench, '-p', port, '-n', '6000', '-d', '200', '-r', '5000', '-q', '-t',
+    load = lab.background(bench, '-p', port, '-n', '20000', '-d', '200', '-r', '5000', '-q', '-t',
                           'set,get,lpush,rpop,sadd,hset,zadd')
     taken = []
     while load.process.poll() is None and len(taken) < 20:
