@@ -137,15 +137,28 @@ static int unmap_privates(struct detaching *g)
 	return r;
 }
 
+/*
+ * A process may hold others' tables, too: a seep that looks at one does. Before an attach has noted
+ * which file is its own, that is empty, and nobody maps it.
+ */
+static bool is_table(const struct detaching *g, int number)
+{
+	struct foreign_file file;
+
+	if (!foreign_identify(g->hold->dir, number, &file))
+		return false;
+	if (!g->blob.table_inode)
+		return !file.bytes;
+	return file.device == g->blob.table_device && file.inode == g->blob.table_inode;
+}
+
 /* The program may have closed it, and have another file under its number by now. */
 static int close_table(struct detaching *g)
 {
-	struct foreign_file file;
 	int32_t none = -1, number = g->blob.table_fd;
 	int r;
 
-	if (number < 0 || !foreign_identify(g->hold->dir, number, &file) ||
-	    file.device != g->blob.table_device || file.inode != g->blob.table_inode)
+	if (number < 0 || !is_table(g, number))
 		return 0;
 	if (is_late(g))
 		return -EINPROGRESS;
@@ -159,13 +172,14 @@ static int close_table(struct detaching *g)
 /* By the mapping itself: an attach that was killed may not have noted it. */
 static int unmap_table(struct detaching *g)
 {
+	const struct foreign_file table = {g->blob.table_device, g->blob.table_inode, 0};
 	struct maps maps = MAPS_INIT;
 	const struct map *m;
 	int r = maps_read_at(g->hold->dir, &maps);
 
 	for (size_t i = 0; i < maps.nr && !r; i++) {
 		m = &maps.items[i];
-		if (!strcmp(m->path, "/memfd:" WIRE_NAME))
+		if (table.inode && foreign_is_mapped(&table, m))
 			r = call(g, SYS_munmap, m->start, m->end - m->start);
 	}
 	maps_release(&maps);
@@ -182,7 +196,8 @@ static int close_forgotten(struct detaching *g)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < nr && !r; i++)
-		r = call(g, SYS_close, (uint64_t)numbers[i], 0);
+		if (is_table(g, numbers[i]))
+			r = call(g, SYS_close, (uint64_t)numbers[i], 0);
 	free(numbers);
 	return r;
 }

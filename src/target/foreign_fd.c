@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "target/maps.h"
 #include "target/proc.h"
 
 int foreign_memory(int dir)
@@ -44,8 +46,14 @@ bool foreign_identify(int dir, int number, struct foreign_file *ret)
 	snprintf(path, sizeof(path), "fd/%d", number);
 	if (fstatat(dir, path, &st, 0) < 0)
 		return false;
-	*ret = (struct foreign_file){.device = st.st_dev, .inode = st.st_ino};
+	*ret = (struct foreign_file){st.st_dev, st.st_ino, (uint64_t)st.st_size};
 	return true;
+}
+
+bool foreign_is_mapped(const struct foreign_file *f, const struct map *m)
+{
+	return m->inode == f->inode && m->dev_major == major(f->device) &&
+	       m->dev_minor == minor(f->device);
 }
 
 int foreign_find(int dir, const char *link, int32_t **ret, size_t *ret_nr)

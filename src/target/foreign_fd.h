@@ -13,12 +13,16 @@ int foreign_read(int mem, uint64_t addr, void *buffer, size_t len);
 /* The same open file, by a descriptor of our own; negative errno. */
 int foreign_open(int dir, int number);
 
+struct map;
+
 struct foreign_file {
-	uint64_t device, inode;
+	uint64_t device, inode, bytes;
 };
 
 /* False: there is no such descriptor. */
 bool foreign_identify(int dir, int number, struct foreign_file *ret);
+/* Is it this file that is mapped there? bytes does not count. */
+bool foreign_is_mapped(const struct foreign_file *f, const struct map *m);
 /*
  * Its descriptors of files that are called exactly this ("/memfd:x (deleted)"). Ascending; caller
  * frees. 0 or negative errno.

@@ -209,6 +209,45 @@ def closes_all(lab):
     same('no descriptor is left', [x for x in fds_of(pid).values() if 'seep-rec' in x], [])
 
 
+HOLDS_ANOTHER = '''
+import mmap, os, sys
+held = os.open(sys.argv[1], os.O_RDWR)
+print("holds", flush=True)
+for line in sys.stdin:
+    if line == "map\\n":
+        mapped = mmap.mmap(held, 1 << 20)
+    mapped[:8]
+    print(os.fstat(held).st_ino, flush=True)
+'''
+
+
+def tables_held(pid):
+    """Inodes behind its descriptors."""
+    return {os.stat(f'/proc/{pid}/fd/{fd}').st_ino for fd, link in fds_of(pid).items()
+            if 'seep-rec' in link}
+
+
+@case("a program that holds another one's table keeps it")
+def holds_another(lab):
+    other = lab.background(victim('attached'), '1')
+    other_pid = other.truth()['pid']
+    attach(lab, other_pid)
+    number, = [fd for fd, link in fds_of(other_pid).items() if 'seep-rec' in link]
+    process = lab.background(need('python3'), '-c', HOLDS_ANOTHER, f'/proc/{other_pid}/fd/{number}')
+    same('moment', process.line(), 'holds')
+    pid = process.process.pid
+    attach(lab, pid)
+    process.say('map')
+    inode = process.line()
+    same('tables that it holds', len(tables_held(pid)), 2)
+    detach(lab, pid)
+    process.say('still there?')
+    same('the file', process.line(), inode)
+    same('tables that it holds', tables_held(pid), {int(inode)})
+    same('mappings of tables', len([m for m in maps_of(pid) if 'seep-rec' in m[2]]), 1)
+    detach(lab, other_pid)
+
+
 @case('what is no target')
 def no_target(lab):
     refuses(lab.seep('attach', '999999999'), 3, 'no such process')
