@@ -239,13 +239,19 @@ int eventfile_modules(struct eventfile_writer *w, const struct wire_module *modu
 	return err;
 }
 
+/* Without one, as where it is too large, a file is read from its beginning. */
 static int put_index(struct eventfile_writer *w, struct error *e)
 {
 	struct event_entry entry = {.type = CHUNK_EVENT_INDEX, .rows = (uint32_t)w->nr_index};
 	uint64_t offset = w->offset;
 	uint8_t tail[TRAILER_BYTES];
-	int err = put_rows(w, entry, &event_index_layout, w->index, e);
+	int err;
 
+	w->raw.len = 0;
+	columns_encode(&event_index_layout, w->index, entry.rows, &w->raw);
+	if (w->nr_index > INDEX_MAX_ROWS || w->raw.len > CHUNK_MAX_RAW)
+		return 0;
+	err = put_rows(w, entry, &event_index_layout, w->index, e);
 	if (err)
 		return err;
 	memcpy(tail, TRAILER_MAGIC, TRAILER_INDEX_AT);
@@ -261,7 +267,7 @@ int eventfile_finish(struct eventfile_writer *w, struct eventfile_info *info, st
 	w->info.lost = info->lost;
 	if (!err)
 		err = put_info(w, e);
-	if (!err && w->nr_index <= INDEX_MAX_ROWS)
+	if (!err)
 		err = put_index(w, e);
 	*info = w->info;
 	return err;

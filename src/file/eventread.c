@@ -32,6 +32,9 @@ struct eventfile_private {
 	uint64_t bytes;
 	struct unpacker *unpacker;
 	struct buffer packed, room;
+	uint8_t *window; /* the piece of the file that is being searched */
+	uint64_t window_at;
+	size_t window_len;
 	struct event_entry *chunks; /* of events, in the order of the file */
 	size_t nr, cap;
 	bool has_info, timed; /* times of chunks are known */
@@ -67,6 +70,8 @@ static int read_chunk(struct eventfile_private *p, uint64_t offset, struct chunk
 	    get_le32(head) != CHUNK_MAGIC || get_le32(head + CHUNK_PACKED_AT) > CHUNK_MAX_RAW)
 		return -EBADMSG;
 	bytes = CHUNK_MIN_BYTES + (size_t)get_le32(head + CHUNK_PACKED_AT);
+	if (bytes > p->bytes - offset)
+		return -EBADMSG;
 	p->packed.len = 0;
 	buffer_reserve(&p->packed, bytes);
 	if (!read_at(p, offset, p->packed.data, bytes))
@@ -197,32 +202,39 @@ static uint64_t skip_hole(struct eventfile_private *p, uint64_t at)
 	return data < 0 ? (errno == ENXIO ? p->bytes : at) : (uint64_t)data;
 }
 
+/* The window is where `at` is, which is less than the file's length by four at least. */
+static bool move_window(struct eventfile_private *p, uint64_t at)
+{
+	uint64_t left = p->bytes - at;
+
+	if (!p->window)
+		p->window = mem_alloc(SEARCH_BYTES);
+	p->window_at = at;
+	p->window_len = left < SEARCH_BYTES ? (size_t)left : SEARCH_BYTES;
+	return read_at(p, at, p->window, p->window_len);
+}
+
 /* The next place where a chunk could begin; p->bytes: there is none. */
 static uint64_t next_magic(struct eventfile_private *p, uint64_t at)
 {
-	uint8_t magic[4], *window = mem_alloc(SEARCH_BYTES), *found;
-	uint64_t answer = p->bytes;
+	uint8_t magic[4], *found;
 
 	put_le32(magic, CHUNK_MAGIC);
 	while (at + sizeof(magic) <= p->bytes) {
-		size_t len = p->bytes - at < SEARCH_BYTES ? (size_t)(p->bytes - at) : SEARCH_BYTES;
-		uint64_t data = skip_hole(p, at);
+		uint64_t skip = at - p->window_at;
 
-		if (data > at) {
-			at = data;
-			continue;
+		if (at < p->window_at || skip + sizeof(magic) > p->window_len) {
+			at = skip_hole(p, at);
+			if (at + sizeof(magic) > p->bytes || !move_window(p, at))
+				break;
+			skip = 0;
 		}
-		if (!read_at(p, at, window, len))
-			break;
-		found = memmem(window, len, magic, sizeof(magic));
-		if (found) {
-			answer = at + (uint64_t)(found - window);
-			break;
-		}
-		at += len - (sizeof(magic) - 1);
+		found = memmem(p->window + skip, p->window_len - skip, magic, sizeof(magic));
+		if (found)
+			return p->window_at + (uint64_t)(found - p->window);
+		at = p->window_at + p->window_len - (sizeof(magic) - 1);
 	}
-	free(window);
-	return answer;
+	return p->bytes;
 }
 
 static void scan(struct eventfile *f)
@@ -251,6 +263,19 @@ static void scan(struct eventfile *f)
 	}
 }
 
+/* Offsets ascend: a chunk that counted again and again would keep us busy for hours. */
+static bool entries_plausible(const struct event_entry *entries, size_t nr)
+{
+	uint64_t at_least = FILE_HEADER_BYTES;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (entries[i].offset < at_least || entries[i].offset > INT64_MAX)
+			return false;
+		at_least = entries[i].offset + CHUNK_MIN_BYTES;
+	}
+	return true;
+}
+
 static bool read_index(struct eventfile *f, struct event_entry **ret, size_t *ret_nr)
 {
 	struct eventfile_private *p = f->private;
@@ -269,7 +294,7 @@ static bool read_index(struct eventfile *f, struct event_entry **ret, size_t *re
 	    c.type != CHUNK_EVENT_INDEX || c.rows > INDEX_MAX_ROWS)
 		return false;
 	entries = mem_alloc_array(c.rows, sizeof(*entries));
-	if (decode(p, &c, &event_index_layout, entries)) {
+	if (decode(p, &c, &event_index_layout, entries) || !entries_plausible(entries, c.rows)) {
 		free(entries);
 		return false;
 	}
@@ -378,6 +403,7 @@ void eventfile_close(struct eventfile *f)
 	unpacker_free(p->unpacker);
 	buffer_release(&p->packed);
 	buffer_release(&p->room);
+	free(p->window);
 	free(p->chunks);
 	free(p);
 	free(f->nodes);
