@@ -1,34 +1,12 @@
 /* seep heaps --watch: look again and again, and say what changed. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/str.h"
+#include "cmd/again.h"
 #include "cmd/heaps.h"
-#include "cmd/identity.h"
 #include "cmd/show.h"
 #include "model/heapdiff.h"
 #include "target/process.h"
-
-static volatile sig_atomic_t stop_requested;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stop_requested = 1;
-}
-
-static bool sleep_until(uint64_t ns)
-{
-	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
-			      .tv_nsec = (long)(ns % 1000000000)};
-
-	while (!stop_requested &&
-	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-	return !stop_requested;
-}
 
 /* What came of it in all, once there were more than two looks. */
 static int show_sum(const struct heaps_look *first, const struct heaps_look *last, uint64_t looks,
@@ -80,19 +58,11 @@ static bool changes(const struct heaps_look *l)
 	return l->look.target && target_how(l->look.target)->kind != TARGET_CORE;
 }
 
-static void catch_signals(void)
-{
-	struct sigaction sa = {.sa_handler = on_signal};
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-}
-
 /* Shows the first look, then changes until something ends it; *last is first, or to be released. */
-static int watch(const struct heaps_look *first, const struct heaps_options *o,
+static int watch(const struct heaps_look *first, const struct heaps_options *o, struct again *again,
 		 struct heaps_look *last, uint64_t *ret_looks)
 {
-	uint64_t begin = clock_monotonic_ns(), looks = 1;
+	uint64_t looks = 1;
 	int status = heaps_show_one(first, o);
 	struct heaps_look next;
 	bool ended = false;
@@ -100,8 +70,7 @@ static int watch(const struct heaps_look *first, const struct heaps_options *o,
 
 	/* A name may come to mean another process. */
 	snprintf(pid, sizeof(pid), "%d", (int)first->look.snapshot.identity.pid);
-	while (status == EXIT_DONE && (!o->count || looks < o->count) &&
-	       sleep_until(begin + looks * o->watch_ns)) {
+	while (status == EXIT_DONE && (!o->count || looks < o->count) && again_wait(again)) {
 		status = look_again(pid, o, &first->look.snapshot, &next, &ended);
 		if (status != EXIT_DONE || ended)
 			break;
@@ -122,10 +91,12 @@ static int watch(const struct heaps_look *first, const struct heaps_options *o,
 int heaps_watch(const char *operand, const struct heaps_options *o)
 {
 	struct heaps_look first, last;
+	struct again again;
 	struct error e = {0};
 	uint64_t looks = 1;
 	int status;
 
+	again_begin(&again, o->watch_ns);
 	if (heaps_look_at(operand, o, &first, &e) < 0)
 		return cmd_fail(&e);
 	if (!changes(&first)) {
@@ -133,9 +104,8 @@ int heaps_watch(const char *operand, const struct heaps_options *o)
 		return cmd_usage_error("heaps", "--watch needs a process: '%s' does not change",
 				       operand);
 	}
-	catch_signals();
 	last = first;
-	status = watch(&first, o, &last, &looks);
+	status = watch(&first, o, &again, &last, &looks);
 	if (status == EXIT_DONE)
 		status = show_sum(&first, &last, looks, o);
 	if (looks > 1)

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/units.h"
+#include "cmd/again.h"
 #include "cmd/cmd.h"
 #include "cmd/look.h"
 #include "cmd/references.h"
@@ -249,42 +250,13 @@ static int snap_once(struct snap *s, uint64_t n, struct error *e)
 	return err;
 }
 
-/* Sleeps until the instant; false: interrupted by Ctrl-C. */
-static volatile sig_atomic_t stop_requested;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stop_requested = 1;
-}
-
-static bool sleep_until(uint64_t ns)
-{
-	struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000),
-			      .tv_nsec = (long)(ns % 1000000000)};
-
-	while (!stop_requested &&
-	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-	return !stop_requested;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 static int snap_repeatedly(struct snap *s)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
 	struct error e = {0};
-	uint64_t begin = now_ns(), n;
+	struct again again;
+	uint64_t n;
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	again_begin(&again, s->every_ns);
 	for (n = 1; !s->count || n <= s->count; n++) {
 		if (snap_once(s, n, &e) < 0) {
 			/* Its end, after at least one snapshot, is how this is meant to end. */
@@ -296,7 +268,7 @@ static int snap_repeatedly(struct snap *s)
 		}
 		if (s->count && n == s->count)
 			break;
-		if (!sleep_until(begin + n * s->every_ns))
+		if (!again_wait(&again))
 			break;
 	}
 	return EXIT_DONE;
