@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "inject/blob_modules.h"
 #include "inject/calls.h"
+#include "inject/claim.h"
 #include "inject/detach.h"
 #include "inject/entries.h"
 #include "inject/inside.h"
@@ -36,9 +37,10 @@ struct attaching {
 	struct attach *a;
 	struct hold hold;
 	struct calls calls;
-	uint64_t blob; /* address of struct wire_blob; 0: nothing is there yet */
-	bool prepared; /* the recorder is complete there */
-	bool told;     /* *e is filled */
+	struct claims claims; /* of a seep that was killed */
+	uint64_t blob;	      /* address of struct wire_blob; 0: nothing is there yet */
+	bool prepared;	      /* the recorder is complete there */
+	bool told;	      /* *e is filled */
 	struct error *e;
 };
 
@@ -216,6 +218,8 @@ static int prepare(struct attaching *g)
 
 	if (!r)
 		r = calls_choose(&g->calls);
+	if (!r)
+		r = claims_clear(&g->calls, &g->claims, NULL);
 	if (!r) {
 		r = prepare_inside(g->a, &g->calls, &g->blob, g->e);
 		g->told = r < 0;
@@ -293,6 +297,10 @@ static int open_and_plan(struct attaching *g)
 		return explain(g, r);
 	if (inside_find(g->calls.mem, &g->calls.maps) || maps_find_recorder(&g->calls.maps))
 		return refuse_twice(g);
+	claims_release(&g->claims);
+	r = claims_find(&g->hold, &g->claims);
+	if (r < 0)
+		return explain(g, r);
 	return plan(g->a, &g->calls.maps, g->e);
 }
 
@@ -334,6 +342,7 @@ int attach_run(struct attach *a, struct error *e)
 		r = lock_process(&g->hold, e);
 	if (!r)
 		r = attach_held(g);
+	claims_release(&g->claims);
 	calls_close(&g->calls);
 	hold_release(&g->hold);
 	free(g);

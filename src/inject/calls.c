@@ -97,19 +97,30 @@ void calls_end(struct calls *c)
 	c->tid = 0;
 }
 
+static int64_t run(struct calls *c, struct remote_call *call)
+{
+	int r;
+
+	call->tid = c->tid;
+	call->mem = c->mem;
+	call->places = &c->places;
+	call->maps = &c->maps;
+	r = remote_call_run(call);
+	free(call->original);
+	return r < 0 ? r : call->result;
+}
+
 int64_t calls_make(struct calls *c, uint64_t nr, uint64_t a, uint64_t b, uint64_t d, uint64_t e,
 		   uint64_t f, uint64_t g)
 {
-	struct remote_call call = {
-		.tid = c->tid,
-		.mem = c->mem,
-		.places = &c->places,
-		.maps = &c->maps,
-		.nr = nr,
-		.args = {a, b, d, e, f, g},
-	};
-	int r = remote_call_run(&call);
+	struct remote_call call = {.nr = nr, .args = {a, b, d, e, f, g}};
 
-	free(call.original);
-	return r < 0 ? r : call.result;
+	return run(c, &call);
+}
+
+int64_t calls_make_named(struct calls *c, uint64_t nr, const char *name, uint64_t b)
+{
+	struct remote_call call = {.nr = nr, .args = {0, b}, .name = name};
+
+	return run(c, &call);
 }

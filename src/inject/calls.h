@@ -43,5 +43,7 @@ void calls_end(struct calls *c);
 /* What the call returned; or negative errno, as a call that failed does, when it was not made. */
 int64_t calls_make(struct calls *c, uint64_t nr, uint64_t a, uint64_t b, uint64_t d, uint64_t e,
 		   uint64_t f, uint64_t g);
+/* The same of a call that takes a name and a number. */
+int64_t calls_make_named(struct calls *c, uint64_t nr, const char *name, uint64_t b);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "inject/calls.h"
+#include "inject/claim.h"
 #include "inject/inside.h"
 #include "inject/lock.h"
 #include "inject/patch.h"
@@ -29,13 +30,13 @@
 /* So long they stand still at a time while memory is unmapped. */
 #define BUDGET_NS 1500000ull
 #define PRIVATES_MAX 65536
-#define TABLE_LINK "/memfd:" WIRE_NAME " (deleted)"
 
 struct detaching {
 	struct hold *hold;
 	struct calls *calls;
-	uint64_t addr;	       /* of blob */
+	uint64_t addr;	       /* of blob; 0: there are only claims */
 	struct wire_blob blob; /* as it is there, without modules */
+	struct claims claims;  /* read before they stood still */
 	struct detach d;
 	bool clean;		  /* entries are themselves again, and nobody is inside */
 	struct thread_found last; /* who was inside last */
@@ -137,19 +138,13 @@ static int unmap_privates(struct detaching *g)
 	return r;
 }
 
-/*
- * A process may hold others' tables, too: a seep that looks at one does. Before an attach has noted
- * which file is its own, that is empty, and nobody maps it.
- */
+/* A process may hold others' tables, too: a seep that looks at one does. */
 static bool is_table(const struct detaching *g, int number)
 {
 	struct foreign_file file;
 
-	if (!foreign_identify(g->hold->dir, number, &file))
-		return false;
-	if (!g->blob.table_inode)
-		return !file.bytes;
-	return file.device == g->blob.table_device && file.inode == g->blob.table_inode;
+	return foreign_identify(g->hold->dir, number, &file) &&
+	       file.device == g->blob.table_device && file.inode == g->blob.table_inode;
 }
 
 /* The program may have closed it, and have another file under its number by now. */
@@ -169,7 +164,7 @@ static int close_table(struct detaching *g)
 	return r ? r : call(g, SYS_close, (uint64_t)number, 0);
 }
 
-/* By the mapping itself: an attach that was killed may not have noted it. */
+/* By the mapping itself: nobody has noted it. */
 static int unmap_table(struct detaching *g)
 {
 	const struct foreign_file table = {g->blob.table_device, g->blob.table_inode, 0};
@@ -179,26 +174,21 @@ static int unmap_table(struct detaching *g)
 
 	for (size_t i = 0; i < maps.nr && !r; i++) {
 		m = &maps.items[i];
-		if (table.inode && foreign_is_mapped(&table, m))
+		if (foreign_is_mapped(&table, m))
 			r = call(g, SYS_munmap, m->start, m->end - m->start);
 	}
 	maps_release(&maps);
 	return r;
 }
 
-/* A descriptor that an attach has made and was killed before it could note it. */
-static int close_forgotten(struct detaching *g)
+/* Under other numbers, which the program has made. */
+static int close_copies(struct detaching *g)
 {
-	int32_t *numbers;
-	size_t nr;
-	int r = foreign_find(g->hold->dir, TABLE_LINK, &numbers, &nr);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < nr && !r; i++)
-		if (is_table(g, numbers[i]))
-			r = call(g, SYS_close, (uint64_t)numbers[i], 0);
-	free(numbers);
+	for (size_t i = 0; i < g->claims.nr && !r; i++)
+		if (is_table(g, g->claims.numbers[i]))
+			r = call(g, SYS_close, (uint64_t)g->claims.numbers[i], 0);
 	return r;
 }
 
@@ -223,24 +213,31 @@ static int unmap_mapped(struct detaching *g)
 	return r;
 }
 
+static int clear_recorder(struct detaching *g)
+{
+	int r = unmap_privates(g);
+
+	if (!r)
+		r = close_table(g);
+	if (!r)
+		r = close_copies(g);
+	if (!r)
+		r = unmap_table(g);
+	return r ? r : unmap_mapped(g);
+}
+
 static int clear(struct detaching *g)
 {
 	int r = calls_choose(g->calls);
 
 	g->made = 0;
 	g->clearing_ns = freeze_pause_ns(&g->hold->freeze);
-	if (!r)
+	if (!r && g->addr)
 		r = inside_read(g->calls->mem, g->addr, &g->blob);
 	if (!r)
-		r = unmap_privates(g);
-	if (!r)
-		r = close_table(g);
-	if (!r)
-		r = close_forgotten(g);
-	if (!r)
-		r = unmap_table(g);
-	if (!r)
-		r = unmap_mapped(g);
+		r = claims_clear(g->calls, &g->claims, g->addr ? &g->blob : NULL);
+	if (!r && g->addr)
+		r = clear_recorder(g);
 	g->calls->tid = 0;
 	return r;
 }
@@ -345,9 +342,16 @@ static int taken_over(struct detaching *g)
 	return -EEXIST;
 }
 
+static int read_before(struct detaching *g)
+{
+	int r = g->addr ? inside_read(g->calls->mem, g->addr, &g->blob) : 0;
+
+	return r ? r : claims_find(g->hold, &g->claims);
+}
+
 static int take_out(struct detaching *g)
 {
-	int r = inside_read(g->calls->mem, g->addr, &g->blob);
+	int r = read_before(g);
 
 	if (r == -EBADMSG) {
 		error_set(g->e, r, EXIT_TARGET,
@@ -359,6 +363,7 @@ static int take_out(struct detaching *g)
 	if (r < 0)
 		return explain(g, r);
 	g->d.entries_nr = g->blob.patches_nr;
+	g->clean = !g->addr;
 	r = tracer_call(g->hold->tracer, detach_job, g);
 	if (!r && g->d.left_nr)
 		return taken_over(g);
@@ -379,6 +384,7 @@ static int detach_at(struct hold *h, struct calls *c, uint64_t addr, struct deta
 	r = take_out(g);
 	if (g->table >= 0)
 		close(g->table);
+	claims_release(&g->claims);
 	if (ret)
 		*ret = g->d;
 	free(g);
@@ -388,6 +394,16 @@ static int detach_at(struct hold *h, struct calls *c, uint64_t addr, struct deta
 int detach_leftovers(struct hold *h, struct calls *c, uint64_t blob, struct error *e)
 {
 	return detach_at(h, c, blob, NULL, e);
+}
+
+/* What an attach has begun that was killed before its recorder was there. */
+static bool any_claims(const struct hold *h)
+{
+	struct claims found = {0};
+	bool any = !claims_find(h, &found) && claims_any(h, &found);
+
+	claims_release(&found);
+	return any;
 }
 
 static int detach_held(struct hold *h, struct calls *c, struct detach *ret, struct error *e)
@@ -405,6 +421,8 @@ static int detach_held(struct hold *h, struct calls *c, struct detach *ret, stru
 		if (r != -EIO || inside_find(c->mem, &c->maps))
 			return r;
 	}
+	if (any_claims(h))
+		return detach_at(h, c, 0, ret, e);
 	if (maps_find_recorder(&c->maps)) {
 		error_set(e, -ENOENT, EXIT_TARGET,
 			  "process %d was not attached to: it was started with the recorder", pid);

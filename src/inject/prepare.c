@@ -15,6 +15,7 @@
 #include "inject/attach.h"
 #include "inject/blob_modules.h"
 #include "inject/calls.h"
+#include "inject/claim.h"
 #include "inject/entries.h"
 #include "inject/inside.h"
 #include "target/foreign_fd.h"
@@ -38,7 +39,8 @@ struct preparation {
 	struct launch_table table;
 	uint64_t blob;	  /* address of struct wire_blob; 0: not there yet */
 	uint64_t mapping; /* of the table */
-	int number;	  /* descriptor in the process */
+	int number;	  /* descriptor in the process; -1: not made yet */
+	int fd;		  /* the same file, until the table has it; -1 */
 };
 
 /* What failed, to be told: "map memory", and why. */
@@ -60,17 +62,9 @@ static int failed(const struct preparation *p, const char *what, int64_t err, st
 
 static int map_near(const struct preparation *p, const struct plan_near *n, struct error *e)
 {
-	int64_t at = calls_make(p->c, SYS_mmap, n->start, n->bytes, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-				(uint64_t)-1, 0);
+	int r = claim_map(p->c, p->number, p->fd, n->start, n->bytes);
 
-	if (at == (int64_t)n->start)
-		return 0;
-	if (at >= 0) { /* a kernel that does not know the flag has put it elsewhere */
-		calls_make(p->c, SYS_munmap, (uint64_t)at, n->bytes, 0, 0, 0, 0);
-		at = -EEXIST;
-	}
-	return failed(p, "map memory", at, e);
+	return r < 0 ? failed(p, "map memory", r, e) : 0;
 }
 
 static int write_at(const struct preparation *p, uint64_t addr, const void *bytes, size_t len)
@@ -156,7 +150,9 @@ static int map_all(struct preparation *p, struct error *e)
 			return failed(p, "write the recorder", r, e);
 		p->blob = plan->blob + p->a->image.text_bytes;
 	}
-	r = write_slots(p);
+	r = claim_end(p->fd);
+	if (!r)
+		r = write_slots(p);
 	if (!r && frames_bytes(&p->a->frames))
 		r = write_frames(p);
 	return r < 0 ? failed(p, "write the recorder", r, e) : 0;
@@ -187,21 +183,13 @@ static int make_executable(const struct preparation *p, struct error *e)
 /* Under a high number, so that the program's own descriptors get those that they would get. */
 static int make_file(struct preparation *p, struct error *e)
 {
-	/* The name is written where nothing is yet. */
-	uint64_t name = p->blob + offsetof(struct wire_blob, modules) +
-			(WIRE_BLOB_MODULES_MAX - 1) * sizeof(struct wire_blob_module);
-	static const char zeroes[sizeof(WIRE_NAME)];
-	int64_t any, number;
-	int r = write_at(p, name, WIRE_NAME, sizeof(WIRE_NAME));
+	int64_t any = calls_make_named(p->c, SYS_memfd_create, WIRE_NAME,
+				       MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL),
+		number;
 
-	if (r < 0)
-		return failed(p, "write the recorder", r, e);
-	any = calls_make(p->c, SYS_memfd_create, name,
-			 MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
 	if (any == -EINVAL)
-		any = calls_make(p->c, SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0,
-				 0, 0, 0);
-	write_at(p, name, zeroes, sizeof(zeroes));
+		any = calls_make_named(p->c, SYS_memfd_create, WIRE_NAME,
+				       MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (any < 0)
 		return failed(p, "make a file for the tables", any, e);
 	number = calls_make(p->c, SYS_fcntl, (uint64_t)any, 1030 /* F_DUPFD_CLOEXEC */,
@@ -214,15 +202,31 @@ static int make_file(struct preparation *p, struct error *e)
 	return 0;
 }
 
+/* The recorder is told of it before it is there. */
 static int open_file(struct preparation *p, struct error *e)
+{
+	struct wire_blob *b = blob_image_blob(&p->a->image);
+	struct foreign_file file;
+
+	p->fd = foreign_open(p->c->hold->dir, p->number);
+	if (p->fd < 0)
+		return failed(p, "open the file for the tables", p->fd, e);
+	if (!foreign_identify(p->c->hold->dir, p->number, &file))
+		return failed(p, "open the file for the tables", -ESRCH, e);
+	b->table_fd = p->number;
+	b->table_device = file.device;
+	b->table_inode = file.inode;
+	return 0;
+}
+
+static int make_table(struct preparation *p, struct error *e)
 {
 	int32_t pid = target_process(p->a->target)->pid;
 	struct rlimit as = {.rlim_cur = RLIM_INFINITY};
-	int fd = foreign_open(p->c->hold->dir, p->number);
+	int fd = p->fd;
 
-	if (fd < 0)
-		return failed(p, "open the file for the tables", fd, e);
 	prlimit(pid, RLIMIT_AS, NULL, &as);
+	p->fd = -1;
 	return launch_table_adopt(fd, pid, as.rlim_cur, p->a->mode, &p->table, e);
 }
 
@@ -342,20 +346,6 @@ static int write_places(const struct preparation *p)
 	return r ? r : write_at(p, blob->gate, &gate, sizeof(gate));
 }
 
-static int note_file(const struct preparation *p)
-{
-	struct foreign_file file;
-	int32_t number = p->number;
-	int r;
-
-	if (!foreign_identify(p->c->hold->dir, p->number, &file))
-		return -ESRCH;
-	r = INSIDE_POKE(p->c->mem, p->blob, table_device, file.device);
-	if (!r)
-		r = INSIDE_POKE(p->c->mem, p->blob, table_inode, file.inode);
-	return r ? r : INSIDE_POKE(p->c->mem, p->blob, table_fd, number);
-}
-
 static int connect(struct preparation *p, struct error *e)
 {
 	const struct wire_blob *blob = blob_image_blob(&p->a->image);
@@ -375,24 +365,40 @@ static int connect(struct preparation *p, struct error *e)
 	return r < 0 ? failed(p, "write the recorder", r, e) : 0;
 }
 
+/* The recorder is not there to say what was done for it. */
+static void give_up(const struct preparation *p)
+{
+	int32_t number = p->number;
+	const struct claims made = {&number, 1};
+
+	if (p->fd >= 0)
+		claims_clear(p->c, &made, NULL);
+	else if (p->number >= 0)
+		calls_make(p->c, SYS_close, (uint64_t)p->number, 0, 0, 0, 0, 0);
+}
+
 int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct error *e)
 {
-	struct preparation p = {.a = a, .c = c, .table = LAUNCH_TABLE_INIT};
-	int r = map_all(&p, e);
+	struct preparation p = {.a = a, .c = c, .table = LAUNCH_TABLE_INIT, .number = -1, .fd = -1};
+	int r = make_file(&p, e);
 
+	if (!r)
+		r = open_file(&p, e);
+	if (!r)
+		r = map_all(&p, e);
 	*ret_blob = p.blob;
+	if (r < 0 && !p.blob)
+		give_up(&p);
 	if (!r)
 		r = make_executable(&p, e);
 	if (!r)
-		r = make_file(&p, e);
-	if (!r && note_file(&p) < 0)
-		r = failed(&p, "write the recorder", -ESRCH, e);
-	if (!r)
-		r = open_file(&p, e);
+		r = make_table(&p, e);
 	if (!r)
 		r = map_table(&p, e);
 	if (!r)
 		r = connect(&p, e);
+	if (p.fd >= 0)
+		close(p.fd);
 	launch_table_release(&p.table);
 	return r;
 }

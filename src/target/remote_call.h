@@ -12,6 +12,8 @@
  *      sp of the thread ──▶ ┌──────────────────────────────┐
  *                           │ 128 bytes, in use (red zone) │
  *                           ├──────────────────────────────┤
+ *                           │ a name, if the call takes it │
+ *                           ├──────────────────────────────┤
  *                           │ its vector registers         │
  *                           ├──────────────────────────────┤
  *                           │ registers for exit_group     │
@@ -62,6 +64,7 @@ struct remote_call {
 	const struct remote_places *places;
 	const struct maps *maps;
 	uint64_t nr, args[6];
+	const char *name; /* not NULL: args[0] is its address there */
 	bool makes_child; /* args[1] (the child's stack) is filled in */
 	/* Results. */
 	int64_t result;	   /* as the system call returned it */

@@ -87,8 +87,8 @@ struct saved {
 };
 
 struct scratch {
-	uint64_t start, end;		/* in the target */
-	uint64_t frame, child_frame, x; /* addresses there */
+	uint64_t start, end;		      /* in the target */
+	uint64_t frame, child_frame, x, name; /* addresses there */
 };
 
 /* ---- code in the target ---- */
@@ -357,12 +357,13 @@ static struct sigframe child_frame_of(const struct remote_call *c, const struct 
 	};
 }
 
-static void place_scratch(const struct saved *s, struct scratch *at)
+static void place_scratch(const struct remote_call *c, const struct saved *s, struct scratch *at)
 {
 	uint64_t top = s->regs.regs64.rsp - RED_ZONE;
 
 	at->end = top;
-	at->x = (top - s->x_used - sizeof(uint32_t)) & ~63ull;
+	at->name = c->name ? top - strlen(c->name) - 1 : top;
+	at->x = (at->name - s->x_used - sizeof(uint32_t)) & ~63ull;
 	at->child_frame = (at->x - sizeof(struct sigframe)) & ~15ull;
 	/* Lowest, because a signal's handler uses what is below the stack pointer. */
 	at->frame = (at->child_frame - sizeof(struct sigframe)) & ~15ull;
@@ -405,6 +406,8 @@ static int lay_net(struct remote_call *c, const struct saved *s, const struct sc
 	memcpy(image + (at->child_frame - at->start), &child, sizeof(child));
 	memcpy(image + (at->frame - at->start), &frame, sizeof(frame));
 	write_xstate(s, image + (at->x - at->start));
+	if (c->name)
+		memcpy(image + (at->name - at->start), c->name, strlen(c->name) + 1);
 	done = pwrite(c->mem, image, len, (off_t)at->start);
 	free(image);
 	if (done != (ssize_t)len) {
@@ -456,7 +459,7 @@ static struct user_regs_struct registers_for(const struct remote_call *c, const 
 	r.rsp = at->frame;
 	r.rax = c->nr;
 	r.orig_rax = (unsigned long long)-1;
-	r.rdi = c->args[0];
+	r.rdi = c->name ? at->name : c->args[0];
 	r.rsi = c->makes_child ? at->child_frame : c->args[1];
 	r.rdx = c->args[2];
 	r.r10 = c->args[3];
@@ -547,7 +550,7 @@ int remote_call_run(struct remote_call *c)
 	err = save(c->tid, s);
 	if (err < 0)
 		goto out;
-	place_scratch(s, &at);
+	place_scratch(c, s, &at);
 	err = lay_net(c, s, &at);
 	if (err < 0)
 		goto out;
