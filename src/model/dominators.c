@@ -98,7 +98,7 @@ static void push_steps(struct finder *f, const uint64_t *seen, const uint32_t *e
 
 		if (bit_get(seen, id) || is_chance(f, edges[nr]))
 			continue;
-		__builtin_prefetch(&f->r->offsets[id]);
+		__builtin_prefetch(&f->r->offsets.low[id]);
 		ARRAY_PUSH(f->steps, f->nr_steps, f->cap_steps, ((struct step){id, parent}));
 	}
 }

@@ -79,13 +79,6 @@ static uint32_t size_of(const struct nodes *n)
 	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
 }
 
-static void set_offset(struct leak_graph *g, uint32_t node, uint64_t nr_edges)
-{
-	if (node % (1u << REACH_GROUP_SHIFT) == 0)
-		g->group_base[node >> REACH_GROUP_SHIFT] = nr_edges;
-	g->offsets[node] = (uint32_t)(nr_edges - g->group_base[node >> REACH_GROUP_SHIFT]);
-}
-
 /* Sizes, and edges that are still ids; returns their number. */
 static uint64_t copy_edges(struct leak_graph *g)
 {
@@ -97,7 +90,7 @@ static uint64_t copy_edges(struct leak_graph *g)
 		bool self = false;
 
 		g->sizes[n.node] = size_of(&n);
-		set_offset(g, n.node, nr);
+		reach_offsets_set(&g->offsets, n.node, nr);
 		if (cap - nr < end - first) {
 			cap = cap + cap / 2 + (end - first) + (1 << 10);
 			g->edges = mem_realloc(g->edges, (size_t)cap * sizeof(*g->edges));
@@ -113,7 +106,7 @@ static uint64_t copy_edges(struct leak_graph *g)
 		if (self)
 			bit_set(g->selves, n.node);
 	}
-	set_offset(g, g->nr, nr);
+	reach_offsets_set(&g->offsets, g->nr, nr);
 	return nr;
 }
 
@@ -124,9 +117,7 @@ void leak_graph_init(struct leak_graph *g, const struct reach *r, enum reach_sta
 	*g = (struct leak_graph){.r = r};
 	choose_nodes(g, state);
 	g->sizes = mem_alloc_array(g->nr, sizeof(*g->sizes));
-	g->offsets = mem_alloc_array((size_t)g->nr + 1, sizeof(*g->offsets));
-	g->group_base =
-		mem_alloc_array(((size_t)g->nr >> REACH_GROUP_SHIFT) + 1, sizeof(*g->group_base));
+	reach_offsets_init(&g->offsets, g->nr);
 	g->pointed = bits_new(g->nr);
 	g->selves = bits_new(g->nr);
 	nr_edges = copy_edges(g);
@@ -142,8 +133,7 @@ void leak_graph_release(struct leak_graph *g)
 	free(g->ranks);
 	free(g->sizes);
 	free(g->edges);
-	free(g->offsets);
-	free(g->group_base);
+	reach_offsets_release(&g->offsets);
 	free(g->pointed);
 	free(g->selves);
 	*g = (struct leak_graph){.r = NULL};

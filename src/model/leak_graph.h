@@ -19,10 +19,9 @@ struct leak_graph {
 	uint32_t *ranks; /* of 64 ids each: nodes before them */
 	uint32_t nr;
 	uint32_t *sizes; /* by node; UINT32_MAX: ask leak_graph_size() */
-	/* Pointers to other nodes: edges[offset(n) … offset(n + 1)), offset as in struct reach. */
+	/* Pointers to other nodes: edges[offset(n) … offset(n + 1)). */
 	uint32_t *edges;
-	uint32_t *offsets;
-	uint64_t *group_base;
+	struct reach_offsets offsets;
 	uint64_t *pointed; /* a bit for each node: another one points to it */
 	uint64_t *selves;  /* it points to itself */
 };
@@ -39,7 +38,7 @@ static inline uint64_t leak_graph_size(const struct leak_graph *g, uint32_t node
 
 static inline uint64_t leak_graph_offset(const struct leak_graph *g, uint32_t node)
 {
-	return g->group_base[node >> REACH_GROUP_SHIFT] + g->offsets[node];
+	return reach_offsets_get(&g->offsets, node);
 }
 
 /* Of an id that is a node. */

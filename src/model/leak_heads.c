@@ -97,7 +97,7 @@ static void claim_all(struct search *s)
 
 		for (; asked < nr_edges && asked < first + AHEAD; asked++) {
 			__builtin_prefetch(&s->h->owner[s->g.edges[asked]]);
-			__builtin_prefetch(&s->g.offsets[s->g.edges[asked]]);
+			__builtin_prefetch(&s->g.offsets.low[s->g.edges[asked]]);
 			__builtin_prefetch(&s->g.sizes[s->g.edges[asked]]);
 		}
 		if ((s->h->owner[node] & MEMBER) && first < leak_graph_offset(&s->g, node + 1))

@@ -34,8 +34,7 @@ void reach_free(struct reach *r)
 	free(r->strong);
 	free(r->weak);
 	free(r->edges);
-	free(r->offsets);
-	free(r->group_base);
+	reach_offsets_release(&r->offsets);
 	free(r->roots);
 	free(r);
 }
@@ -182,9 +181,7 @@ void reach_seal(struct reach *r)
 	r->gaps = bits_new(r->nr_ids);
 	r->strong = bits_new(r->nr_ids);
 	r->weak = bits_new(r->nr_ids);
-	r->offsets = mem_alloc_array((size_t)r->nr_ids + 1, sizeof(*r->offsets));
-	r->group_base =
-		mem_alloc_array(((size_t)r->nr_ids >> REACH_GROUP_SHIFT) + 1, sizeof(uint64_t));
+	reach_offsets_init(&r->offsets, r->nr_ids);
 	for (size_t i = 0; i < r->nr_spans; i++) {
 		const struct reach_span *s = &r->spans[i];
 

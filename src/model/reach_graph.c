@@ -15,7 +15,7 @@
 
 const uint32_t *reach_edges(const struct reach *r, uint32_t id, size_t *ret_nr)
 {
-	if (r->offsets)
+	if (r->offsets.low)
 		return reach_edges_of(r, id, ret_nr);
 	*ret_nr = 0;
 	return NULL;
@@ -31,8 +31,7 @@ void reach_drop_edges(struct reach *r)
 	free(r->edges);
 	r->edges = NULL;
 	r->nr_edges = r->cap_edges = 0;
-	free(r->offsets);
-	r->offsets = NULL;
+	reach_offsets_release(&r->offsets);
 }
 
 /*
@@ -92,7 +91,7 @@ static void fill_queue(struct walk *w)
 	while (w->nr && w->tail - w->head < QUEUE) {
 		uint32_t id = w->stack[--w->nr];
 
-		__builtin_prefetch(&w->r->offsets[id]);
+		__builtin_prefetch(&w->r->offsets.low[id]);
 		w->queue[w->tail++ % QUEUE] = id;
 		/* Half-way through the queue the offset is there: ask for the edges. */
 		if (w->tail - w->head > QUEUE / 2) {

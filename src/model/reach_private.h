@@ -3,6 +3,7 @@
 #define SEEP_MODEL_REACH_PRIVATE_H
 
 #include "model/reach.h"
+#include "model/reach_offsets.h"
 
 struct reach_cell {
 	uint64_t starts;
@@ -47,19 +48,15 @@ struct reach {
 	uint64_t nr_blocks;
 
 	uint64_t *gaps, *strong, *weak; /* a bit for each id */
-	/* Edges of id: edges[offset(id) … offset(id + 1)), offset = group_base[id >> 16] +
-	 * offsets[id]. */
+	/* Edges of id: edges[offset(id) … offset(id + 1)). */
 	uint32_t *edges;
 	uint64_t nr_edges, cap_edges;
-	uint32_t *offsets; /* nr_ids + 1 */
-	uint64_t *group_base;
-	uint32_t scanned; /* ids below this have their offset */
+	struct reach_offsets offsets; /* of nr_ids nodes */
+	uint32_t scanned;	      /* ids below this have their offset */
 
 	uint32_t *roots; /* with REACH_WEAK */
 	size_t nr_roots, cap_roots;
 };
-
-#define REACH_GROUP_SHIFT 16
 
 /* The lower 47 bits of a word, or all 32, are divided into so many places. */
 #define REACH_PLACES 32768
@@ -81,7 +78,7 @@ static inline void bit_set(uint64_t *bits, uint32_t i)
 
 static inline uint64_t reach_offset(const struct reach *r, uint32_t id)
 {
-	return r->group_base[id >> REACH_GROUP_SHIFT] + r->offsets[id];
+	return reach_offsets_get(&r->offsets, id);
 }
 
 /* Index of the row that holds addr, REACH_NONE: none. */

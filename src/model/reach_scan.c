@@ -67,12 +67,8 @@ static uint32_t resolve(const struct reach *r, const struct reach_span *s, uint6
 /* All ids up to this one begin their edges here. */
 static void set_offsets(struct reach *r, uint32_t until)
 {
-	for (; r->scanned <= until; r->scanned++) {
-		if (r->scanned % (1u << REACH_GROUP_SHIFT) == 0)
-			r->group_base[r->scanned >> REACH_GROUP_SHIFT] = r->nr_edges;
-		r->offsets[r->scanned] =
-			(uint32_t)(r->nr_edges - r->group_base[r->scanned >> REACH_GROUP_SHIFT]);
-	}
+	for (; r->scanned <= until; r->scanned++)
+		reach_offsets_set(&r->offsets, r->scanned, r->nr_edges);
 }
 
 static void push_edges(struct reach *r, struct batch *b)

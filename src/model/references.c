@@ -32,9 +32,7 @@ static void add_offsets(struct reach *r, const struct snapshot *s)
 	uint64_t at = 0;
 
 	for (uint32_t id = 0; id <= r->nr_ids; id++) {
-		if (id % (1u << REACH_GROUP_SHIFT) == 0)
-			r->group_base[id >> REACH_GROUP_SHIFT] = at;
-		r->offsets[id] = (uint32_t)(at - r->group_base[id >> REACH_GROUP_SHIFT]);
+		reach_offsets_set(&r->offsets, id, at);
 		if (id < r->nr_ids)
 			at += s->ref_blocks[id].nr_edges;
 	}
