@@ -124,6 +124,9 @@ static bool place(const struct target *t, const struct map *first, const struct 
 		/* A relocated segment may have become anonymous (text relocations, old cores). */
 		if (!at || (*at->path && strcmp(at->path, first->path) != 0))
 			return false;
+		/* Read through mmap, a file has its text in one mapping with its header. */
+		if ((s->flags & PF_X) && !(at->prot & MAP_EXEC) && (at == first || !*at->path))
+			return false;
 	}
 	return true;
 }

@@ -104,6 +104,13 @@ static void tell_file(const char *path)
 
 	if (p)
 		tell("file", "file", p, 16 * KIB, 0, "victim-regions");
+	/* Code that lies behind a program that is only read is none of its segments. */
+	p = map(512 * KIB, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	if (mmap(p, 16 * KIB, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED) {
+		touch(p + 16 * KIB, 16 * KIB);
+		tell("header", "file", p, 16 * KIB, 0, "victim-regions");
+		tell("behind it", "jit", p + 16 * KIB, 496 * KIB, 16 * KIB, "");
+	}
 }
 
 static void *work(void *arg)
