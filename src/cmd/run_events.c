@@ -91,7 +91,7 @@ static void begin(struct run_events *r, const struct launched *p)
 		free(f);
 		return;
 	}
-	f->pid = p->pid;
+	f->pid = f->table.pid = p->pid;
 	f->image = p->image;
 	f->path = p->is_first ? mem_strdup(r->path) : mem_printf("%s.%d", r->path, p->pid);
 	o.path = f->path;

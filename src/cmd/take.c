@@ -160,6 +160,7 @@ int take_from_fd(int table_fd, const struct process_info *who, bool ended,
 
 	if (err < 0)
 		return err;
+	t.pid = who->pid;
 	err = take(&t, who, ended, o, ret, e);
 	table_close(&t);
 	return err;

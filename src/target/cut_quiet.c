@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "target/process.h"
 #include "target/table.h"
 
 #define QUIET_PATIENCE_NS 200000000ull
@@ -49,11 +50,13 @@ int table_read(struct table *t, void *to, size_t bytes, uint64_t offset, struct 
 	return 0;
 }
 
-/* A thread that ended inside a hook (killed, or by a system call of its own) stands in nobody's
- * way. */
+/*
+ * A thread that ended inside a hook (killed, or by a system call of its own) stands in nobody's
+ * way. The recorder calls it by the number that it has in its own pid namespace.
+ */
 static bool is_gone(const struct table *t, int32_t tid)
 {
-	return syscall(SYS_tgkill, t->header->pid, tid, 0) < 0 && errno == ESRCH;
+	return !process_has_thread(t->pid ? t->pid : t->header->pid, tid);
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,34 @@ int process_check(int32_t pid, uint64_t start_ticks)
 	r = process_check_at(dir, start_ticks);
 	close(dir);
 	return r;
+}
+
+bool process_has_thread(int32_t pid, int32_t ns_tid)
+{
+	struct str status = STR_INIT;
+	int dir = proc_open(pid);
+	bool found = false;
+	int32_t *tids;
+	size_t nr;
+
+	/* What may not be seen may be there. */
+	if (dir < 0 || proc_list_numbers(dir, "task", &tids, &nr) < 0) {
+		if (dir >= 0)
+			close(dir);
+		return kill(pid, 0) == 0 || errno != ESRCH;
+	}
+	for (size_t i = 0; i < nr && !found; i++) {
+		char path[40];
+
+		snprintf(path, sizeof(path), "task/%d/status", tids[i]);
+		str_clear(&status);
+		found = proc_read_file(dir, path, &status) == 0 &&
+			innermost_pid(status.data, tids[i]) == ns_tid;
+	}
+	str_release(&status);
+	free(tids);
+	close(dir);
+	return found;
 }
 
 int process_threads(int32_t pid, struct process_thread **ret, size_t *ret_nr, struct error *e)

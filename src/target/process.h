@@ -73,6 +73,9 @@ struct process_thread {
 /* All threads, ascending by tid; one that ends meanwhile is left out. Caller frees *ret. */
 int process_threads(int32_t pid, struct process_thread **ret, size_t *ret_nr, struct error *e);
 
+/* Has it this thread, by the number that its own pid namespace has for it? */
+bool process_has_thread(int32_t pid, int32_t ns_tid);
+
 /*
  * The process that TARGET means: a pid, or a name (comm, or last part of the program's path or of
  * argv[0]). Exactly one, never seep itself by name. Errors: none ("no such process: 4242", "no

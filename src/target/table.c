@@ -207,6 +207,8 @@ int table_open_pid(int32_t pid, struct table *ret, struct error *e)
 		close(fd);
 	else
 		set_clock(ret);
+	if (!r)
+		ret->pid = pid;
 out:
 	maps_release(&maps);
 	return r;

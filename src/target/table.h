@@ -20,6 +20,7 @@ struct error;
 
 struct table {
 	int fd;
+	int32_t pid;		    /* as we see it; 0: as the header has it */
 	struct wire_header *header; /* mapped shared, writable: control fields */
 	struct wire_header layout;  /* checked copy of the configuration */
 };
@@ -27,7 +28,7 @@ struct table {
 /* Of a live process. Errors: not recorded, its launcher gone and no permission, another's process.
  */
 int table_open_pid(int32_t pid, struct table *ret, struct error *e);
-/* From the launcher's own descriptor, which stays the caller's. */
+/* From the launcher's own descriptor, which stays the caller's; who knows it sets ret->pid. */
 int table_open_fd(int fd, struct table *ret, struct error *e);
 void table_close(struct table *t);
 

@@ -7,7 +7,9 @@ import re
 import signal
 import time
 
+from attach import end, exact, fence, go_on
 from attach_lab import attach, detach
+from clients import child_of
 from lab import (SEEP, VICTIMS, Skip, case, holds, need, need_root, refuses, run_all, same, victim,
                  wait_until)
 from libraries import ALLOCATORS, library
@@ -246,6 +248,24 @@ def holds_another(lab):
     same('tables that it holds', tables_held(pid), {int(inode)})
     same('mappings of tables', len([m for m in maps_of(pid) if 'seep-rec' in m[2]]), 1)
     detach(lab, other_pid)
+
+
+@case('a program in a pid namespace of its own, attached to from outside')
+def container(lab):
+    need_root()
+    process = lab.background(need('unshare'), '--pid', '--fork', '--mount-proc',
+                             victim('attached'), '4', 'churn')
+    inside = process.truth()['pid']
+    pid = int(process.until('its pid', child_of(process.process.pid)))
+    holds('it has two pids', inside != pid, pid)
+    before = running(pid)
+    attach(lab, pid)
+    exact(lab, pid, process)
+    detach(lab, pid)
+    same('what differs', differences(before, running(pid)), {})
+    fence(process, 'drain')
+    go_on(process)
+    end(process)
 
 
 @case('what is no target')

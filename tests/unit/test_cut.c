@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <sys/wait.h>
 
 #include "../tools/forge_table.h"
 #include "base/error.h"
@@ -400,44 +399,6 @@ static void histories_that_lie(void **state)
 	forged_release(&f);
 }
 
-/* ---- a hook that does not end ---- */
-
-static int32_t ended_process(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		_exit(0);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	return child;
-}
-
-static bool torn_by_thread(int32_t pid, int32_t tid)
-{
-	struct forged f = forge();
-	struct found found;
-	bool torn;
-
-	forged_header(&f)->pid = pid;
-	forged_thread(&f)->tid = tid;
-	forged_thread(&f)->busy = 1;
-	found = take(&f, false);
-	torn = found.cut.torn;
-	assert_int_equal(forged_header(&f)->slow, 0);
-	release(&found);
-	forged_release(&f);
-	return torn;
-}
-
-static void only_a_living_thread_holds_a_reader_up(void **state)
-{
-	int32_t ended = ended_process();
-
-	(void)state;
-	assert_true(torn_by_thread(getpid(), gettid()));
-	assert_false(torn_by_thread(ended, ended));
-}
-
 /* ---- lies ---- */
 
 static void parents_that_are_no_ancestors(void **state)
@@ -623,7 +584,6 @@ int main(void)
 		cmocka_unit_test(samples_that_cannot_be),
 		cmocka_unit_test(changes_of_the_mode_are_kept),
 		cmocka_unit_test(histories_that_lie),
-		cmocka_unit_test(only_a_living_thread_holds_a_reader_up),
 		cmocka_unit_test(parents_that_are_no_ancestors),
 		cmocka_unit_test(blocks_of_no_stack_and_no_size),
 		cmocka_unit_test(chunks_that_shadow_nothing),
