@@ -22,6 +22,9 @@
 #define MIB (1ull << 20)
 /* The tables grow with what the program allocates; this is a beginning. */
 #define MEMORY_BYTES (16 * MIB)
+/* Of its own beside the tables: the recorder, and for each thread that allocates. */
+#define IMAGE_BYTES (3 * MIB)
+#define THREAD_BYTES (3 * MIB)
 
 static void fill(struct preflight_item *item, enum preflight_code code, const char *hint,
 		 const char *format, va_list args)
@@ -119,6 +122,11 @@ static void check_filters(struct preflight *p, int32_t pid, const struct conditi
 	p->filtered = c->seccomp != 0;
 }
 
+static uint64_t private_bytes(const struct condition *c)
+{
+	return IMAGE_BYTES + c->threads_nr * THREAD_BYTES;
+}
+
 /* Do the smallest tables fit into what is left to it? */
 static bool tables_fit(const struct condition *c)
 {
@@ -131,9 +139,17 @@ static bool tables_fit(const struct condition *c)
 	memset(h, 0, sizeof(*h));
 	fit = wire_layout(h, ram, wire_room(UINT64_MAX, c->address_limit)) &&
 	      c->address_used < c->address_limit &&
-	      h->file_bytes < c->address_limit - c->address_used;
+	      h->file_bytes + private_bytes(c) < c->address_limit - c->address_used;
 	free(h);
 	return fit;
+}
+
+/* What the recorder maps for itself counts there; as much again is left to the program. */
+static bool data_fits(const struct condition *c)
+{
+	return c->data_limit == UINT64_MAX ||
+	       (c->data_used < c->data_limit &&
+		c->data_limit - c->data_used >= 2 * private_bytes(c));
 }
 
 static void check_room(struct preflight *p, int32_t pid, const struct condition *c)
@@ -151,6 +167,14 @@ static void check_room(struct preflight *p, int32_t pid, const struct condition 
 			"%llu MiB of them: the recorder's tables do not fit",
 			pid, (unsigned long long)(c->address_limit / MIB),
 			(unsigned long long)(c->address_used / MIB));
+	if (!data_fits(c))
+		preflight_refuse(
+			p, PREFLIGHT_DATA, "raise its limit: prlimit --data=unlimited --pid PID",
+			"process %d may have only %llu MiB of data (RLIMIT_DATA) and has %llu MiB "
+			"of it: the recorder takes %llu MiB",
+			pid, (unsigned long long)(c->data_limit / MIB),
+			(unsigned long long)(c->data_used / MIB),
+			(unsigned long long)(private_bytes(c) / MIB));
 	if (c->memory_room < MEMORY_BYTES)
 		preflight_refuse(p, PREFLIGHT_MEMORY,
 				 "raise the limit of the group: the recorder's tables count there",

@@ -33,6 +33,7 @@ enum preflight_code {
 	PREFLIGHT_SHADOW_STACK,
 	PREFLIGHT_LOCKED,	 /* mlockall() */
 	PREFLIGHT_ADDRESS_SPACE, /* RLIMIT_AS */
+	PREFLIGHT_DATA,		 /* RLIMIT_DATA */
 	PREFLIGHT_MEMORY,	 /* of its control group */
 	PREFLIGHT_RECORDED,	 /* our recorder is there already */
 	PREFLIGHT_NO_ENTRIES,	 /* no allocator can be found */

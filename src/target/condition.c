@@ -189,9 +189,8 @@ static int32_t find_sharer(int dir, int32_t pid)
 }
 
 /* "Max address space     8589934592     unlimited     bytes": the first is the limit in force. */
-static uint64_t address_limit(int dir)
+static uint64_t limit_of(int dir, const char *name)
 {
-	static const char name[] = "Max address space";
 	struct str text = STR_INIT;
 	uint64_t limit = UINT64_MAX, number;
 	const char *line;
@@ -199,7 +198,7 @@ static uint64_t address_limit(int dir)
 
 	if (proc_read_file(dir, "limits", &text) == 0) {
 		line = strstr(text.data, name);
-		line = line ? line + sizeof(name) - 1 : "";
+		line = line ? line + strlen(name) : "";
 		number = strtoull(line, &end, 10);
 		if (end != line)
 			limit = number;
@@ -252,8 +251,10 @@ int condition_read(int32_t pid, struct condition *ret)
 		read_tracer(value_or_0(status.data, "TracerPid"), &c);
 		c.all_locked = locked && locked / LOCKED_PERCENT >= size / 100;
 		c.sharer = find_sharer(dir, pid);
-		c.address_limit = address_limit(dir);
+		c.address_limit = limit_of(dir, "Max address space");
 		c.address_used = size;
+		c.data_limit = limit_of(dir, "Max data size");
+		c.data_used = value_or_0(status.data, "VmData");
 		c.memory_room = cgroup_memory_room(dir);
 		read_label(dir, c.confined, sizeof(c.confined));
 		*ret = c;

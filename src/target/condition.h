@@ -25,6 +25,7 @@ struct condition {
 	bool shadow_stack;    /* of any thread */
 	bool all_locked;      /* mlockall(): new mappings may be locked, too */
 	uint64_t address_limit, address_used; /* RLIMIT_AS, UINT64_MAX: none; of that it has … */
+	uint64_t data_limit, data_used;	      /* RLIMIT_DATA, likewise */
 	uint64_t memory_room;		      /* of its control group; UINT64_MAX unlimited */
 	char confined[64];		      /* label of a security module, or "" */
 };

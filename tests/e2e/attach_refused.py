@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """seep attach where it could do harm: refused by name, with a hint, and the process is as it was."""
 import os
+import resource
 import signal
 import subprocess
 import time
 
+from attach import end, fence, go_on
 from lab import (BUILD, Skip, case, holds, need, need_root, refuses, run_all, same, victim,
                  wait_until)
 from others import as_other, copy_of_seep
@@ -85,6 +87,39 @@ refused('all of its memory is locked', ['locked'],
         r'cannot attach: process \d+ has locked all of its memory', 'seep run', root=True)
 refused('strict seccomp mode', ['strict'],
         r'cannot attach: process \d+ is in strict seccomp mode', 'the kernel would kill it')
+
+
+def data_used(pid):
+    return int(status_of(pid)['VmData'].split()[0]) << 10
+
+
+@case('a limit on data: refused by name, or the recorder and the program have room')
+def little_data(lab):
+    need_root()
+    seen = set()
+    for room in (4, 8, 16, 24, 32, 64):
+        process = lab.background(victim('attached'), '3')
+        pid = process.truth()['pid']
+        time.sleep(0.1)
+        fence(process)
+        limit = data_used(pid) + (room << 20)
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit, limit))
+        answer = untouched(pid, lambda: lab.seep('attach', '-q', '--dry-run', pid))
+        seen.add(answer.status)
+        if answer.status:
+            refuses(untouched(pid, lambda: lab.seep('attach', pid)), TARGET,
+                    r'cannot attach: process \d+ may have only \d+ MiB of data', 'prlimit --data')
+            go_on(process)
+        else:
+            lab.seep('attach', '-q', pid).must()
+            go_on(process)
+            time.sleep(0.1)
+            fence(process)
+            lab.report(lab.snap(pid, f'{room}.seep', '--no-heaps')).complete(['unknown_frees'])
+            lab.seep('detach', '-q', pid).must()
+            go_on(process)
+        end(process)
+    same('what was answered', seen, {0, TARGET})
 
 
 @case('seccomp filters that would kill it, or take mmap away, are seen in time')
