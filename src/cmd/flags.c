@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/flags.h"
 #include "cmd/mode_option.h"
+#include "inject/attach.h"
 #include "target/flag_daemon.h"
 #include "target/flag_image.h"
 #include "target/flag_install.h"
@@ -280,7 +281,8 @@ static int switch_on(struct flags *f, const char *name, struct error *e)
 	int r = f->by_unit ? flag_unit_image(&f->places, name, &f->unit_image, e) : 0;
 
 	if (r == 0 && !f->by_name)
-		r = flag_image_check(f->by_unit ? f->unit_image : name, e);
+		r = flag_image_check(f->by_unit ? f->unit_image : name,
+				     !f->by_unit && flag_daemon_runs(&f->places), e);
 	if (r == 0)
 		r = recorder_path(f->recorder, false, &recorder, e);
 	if (r == 0)
@@ -368,10 +370,19 @@ static int clear(struct flags *f)
 
 /* ---- the daemon ---- */
 
-static void missed(int32_t pid, const char *why, void *context)
+static void missed(int32_t pid, const char *exe, const char *why, void *context)
 {
 	(void)context;
-	cmd_warn("process %d is not recorded: %s", pid, why);
+	if (*exe)
+		cmd_warn("process %d ('%s') is not recorded: %s", pid, exe, why);
+	else
+		cmd_warn("process %d is not recorded: %s", pid, why);
+}
+
+static int into_static(int32_t pid, struct mode mode, struct error *e, void *context)
+{
+	(void)context;
+	return attach_at_start(pid, mode, NULL, e);
 }
 
 static void ready(void *context)
@@ -382,7 +393,8 @@ static void ready(void *context)
 
 static int run_daemon(struct flags *f)
 {
-	const struct flag_daemon_events events = {.missed = missed, .ready = ready};
+	const struct flag_daemon_events events = {
+		.missed = missed, .ready = ready, .into_static = into_static};
 	char *recorder = NULL, *stub = NULL;
 	struct error e = {0};
 	int r = recorder_path(f->recorder, false, &recorder, &e);

@@ -64,8 +64,8 @@ static bool is_on(const struct flag *f, const struct flag_places *places, bool i
 }
 
 /* What became of the file since it was flagged. */
-static const char *state_of(const struct flag *f, uint64_t now_s, bool is_on, char *room,
-			    size_t len)
+static const char *state_of(const struct flag *f, uint64_t now_s, bool is_on, bool daemon,
+			    char *room, size_t len)
 {
 	struct error e = {0};
 	const char *why;
@@ -79,7 +79,7 @@ static const char *state_of(const struct flag *f, uint64_t now_s, bool is_on, ch
 		return "on";
 	if (access(f->image, F_OK) < 0)
 		return "on; no such file now";
-	if (flag_image_check(f->image, &e) == 0)
+	if (flag_image_check(f->image, daemon && !f->unit, &e) == 0)
 		return "on";
 	why = strstr(e.message, "': ");
 	snprintf(room, len, "not recorded: %s", why ? why + strlen("': ") : e.message);
@@ -105,7 +105,7 @@ static void fill(struct sheet *s, const struct flag_registry *r, const struct fl
 		add_time(s, f->until_s);
 		sheet_number(s, uses[i].running);
 		sheet_number(s, uses[i].recorded);
-		sheet_text(s, state_of(f, now_s, is_on(f, places, installed, daemon), room,
+		sheet_text(s, state_of(f, now_s, is_on(f, places, installed, daemon), daemon, room,
 				       sizeof(room)));
 		sheet_text(s, f->unit ? f->unit : "");
 		stale += uses[i].running - uses[i].recorded;

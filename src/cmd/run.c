@@ -21,6 +21,7 @@
 #include "cmd/run_leaks.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
+#include "inject/attach.h"
 #include "model/snapshot.h"
 #include "target/launch.h"
 #include "target/recorder_path.h"
@@ -359,6 +360,7 @@ int cmd_run(int argc, char **argv)
 		return cmd_fail(&e);
 	r.launch.argv = argv + first;
 	r.launch.recorder = recorder;
+	r.launch.into_static = attach_at_start;
 	r.launch.exits = run_leaks_exits(&r.leaks);
 	r.leaks.options.look.symbols = r.take.symbols;
 	r.leaks.options.look.no_symbols = r.take.no_symbols;

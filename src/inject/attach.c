@@ -119,7 +119,8 @@ static int plan(struct attach *a, const struct maps *maps, struct error *e)
 	r = blob_image_open(&a->image, e);
 	if (!r)
 		r = plan_make(a->entries, a->preflight->taken, &a->image, frames_bytes(&a->frames),
-			      maps, &a->plan, e);
+			      maps, process_heap_start(target_process(a->target)->pid), &a->plan,
+			      e);
 	if (!r && !a->plan.nr_entries)
 		r = error_set(e, -ENOTSUP, EXIT_TARGET,
 			      "no function of its allocators can be recorded in process %d",
@@ -259,9 +260,10 @@ static int stop_and_patch(struct attaching *g)
 static int attach_job(void *context)
 {
 	struct attaching *g = context;
-	int r = -EAGAIN, late = 0;
+	/* One that was let go has begun: it would not be recorded from its start. */
+	int tries = g->a->preflight->at_start ? 1 : TRIES, r = -EAGAIN, late = 0;
 
-	for (int i = 0; i < TRIES && r == -EAGAIN && !g->told; i++) {
+	for (int i = 0; i < tries && r == -EAGAIN && !g->told; i++) {
 		if (i)
 			nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
 		r = stop_and_patch(g);
@@ -319,10 +321,10 @@ static int attach_once(struct attaching *g)
 
 static int attach_held(struct attaching *g)
 {
-	int r = 0;
+	int tries = g->a->preflight->at_start ? 1 : PLAN_TRIES, r = 0;
 
 	/* Somebody else's mapping may be where ours was to be. */
-	for (int i = 0; i < PLAN_TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		g->told = false;
 		r = attach_once(g);
 		if (r != -EEXIST || !g->told || g->blob)
@@ -337,7 +339,8 @@ int attach_run(struct attach *a, struct error *e)
 	int r;
 
 	*g = (struct attaching){.a = a, .calls = CALLS_INIT, .e = e};
-	r = hold_init(&g->hold, a->target, e);
+	r = a->preflight->at_start ? hold_init_traced(&g->hold, a->target, e)
+				   : hold_init(&g->hold, a->target, e);
 	if (!r)
 		r = lock_process(&g->hold, e);
 	if (!r)

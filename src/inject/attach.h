@@ -24,6 +24,7 @@
 #include "target/mode.h"
 
 struct error;
+struct launch_table;
 struct preflight;
 struct target;
 
@@ -36,6 +37,7 @@ struct attach {
 	struct blob_image image;
 	struct frames frames;
 	struct plan plan;
+	struct launch_table *table; /* where its table goes when it is recorded; NULL: nowhere */
 	/* Results of attach_run(). */
 	uint64_t pause_ns; /* how long it stood still */
 	size_t threads_nr;
@@ -49,5 +51,11 @@ int attach_plan(const struct preflight *p, struct mode mode, struct attach *ret,
 /* Does it. After a failure nothing is left in the process, or the message says what. */
 int attach_run(struct attach *a, struct error *e);
 void attach_release(struct attach *a);
+/*
+ * All of it for a static program that the calling thread holds at the end of its exec: it is
+ * recorded from its first allocation on. Whatever comes of it, the thread may still hold it, and is
+ * to let it go. *ret_table, unless NULL: its table, the caller's to release.
+ */
+int attach_at_start(int32_t pid, struct mode mode, struct launch_table *ret_table, struct error *e);
 
 #endif

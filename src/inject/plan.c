@@ -184,33 +184,43 @@ static void share_out(struct plan *p)
 	p->nr_entries = nr;
 }
 
-/* A copy of the mappings with those that are planned, so that the next ones go elsewhere. */
-static struct maps with_planned(const struct maps *maps, const struct plan *p, size_t nr)
+static void insert(struct maps *maps, struct map m)
 {
-	struct maps more = {.nr = maps->nr, .cap = maps->nr + nr};
 	size_t at;
 
-	more.items = mem_alloc_array(more.cap + 1, sizeof(*more.items));
+	for (at = maps->nr++; at && maps->items[at - 1].start > m.start; at--)
+		maps->items[at] = maps->items[at - 1];
+	maps->items[at] = m;
+}
+
+/*
+ * A copy of the mappings with those that are planned, so that the next ones go elsewhere, and with
+ * a heap that has nothing yet.
+ */
+static struct maps with_planned(const struct maps *maps, uint64_t heap_start, const struct plan *p,
+				size_t nr)
+{
+	struct maps more = {.nr = maps->nr, .cap = maps->nr + nr + 1};
+
+	more.items = mem_alloc_array(more.cap, sizeof(*more.items));
 	if (maps->nr)
 		memcpy(more.items, maps->items, maps->nr * sizeof(*more.items));
-	for (size_t i = 0; i < nr; i++) {
-		struct map m = {.start = p->nears[i].start,
-				.end = p->nears[i].start + p->nears[i].bytes,
-				.path = ""};
-
-		for (at = more.nr++; at && more.items[at - 1].start > m.start; at--)
-			more.items[at] = more.items[at - 1];
-		more.items[at] = m;
-	}
+	if (heap_start && !maps_find_path(maps, "[heap]", 0))
+		insert(&more,
+		       (struct map){.start = heap_start, .end = heap_start, .path = "[heap]"});
+	for (size_t i = 0; i < nr; i++)
+		insert(&more, (struct map){.start = p->nears[i].start,
+					   .end = p->nears[i].start + p->nears[i].bytes,
+					   .path = ""});
 	return more;
 }
 
 static int place(struct plan *p, const struct blob_image *image, size_t table_bytes,
-		 const struct maps *maps, struct error *e)
+		 const struct maps *maps, uint64_t heap_start, struct error *e)
 {
 	for (size_t i = 0; i < p->nr_nears; i++) {
 		struct plan_near *n = &p->nears[i];
-		struct maps all = with_planned(maps, p, i);
+		struct maps all = with_planned(maps, heap_start, p, i);
 
 		n->bytes = n->nr * PLAN_SLOT_BYTES + (i ? 0 : table_bytes);
 		n->bytes = (n->bytes + PAGE - 1) & ~(PAGE - 1);
@@ -266,14 +276,15 @@ static void move_all(struct plan *p)
 }
 
 int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      size_t table_bytes, const struct maps *maps, struct plan *ret, struct error *e)
+	      size_t table_bytes, const struct maps *maps, uint64_t heap_start, struct plan *ret,
+	      struct error *e)
 {
 	struct plan p = PLAN_INIT;
 	int r;
 
 	choose_all(&p, entries, wanted);
 	share_out(&p);
-	r = place(&p, image, table_bytes, maps, e);
+	r = place(&p, image, table_bytes, maps, heap_start, e);
 	if (r < 0) {
 		plan_release(&p);
 		return r;

@@ -69,11 +69,13 @@ struct plan {
 	}
 
 /*
+ * heap_start: of the heap that brk moves, 0 not known; it may not be among maps yet.
  * entries must outlive *ret; wanted: of each, 0: it is left alone. -ENOSPC and the like with *e,
  * EXIT_TARGET.
  */
 int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      size_t table_bytes, const struct maps *maps, struct plan *ret, struct error *e);
+	      size_t table_bytes, const struct maps *maps, uint64_t heap_start, struct plan *ret,
+	      struct error *e);
 /*
  * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
  */

@@ -194,7 +194,8 @@ static void check_condition(struct preflight *p, int32_t pid)
 		return;
 	}
 	p->threads_nr = c.threads_nr;
-	check_traced(p, pid, &c);
+	if (!p->at_start)
+		check_traced(p, pid, &c);
 	check_memory_shared(p, pid, &c);
 	check_filters(p, pid, &c);
 	if (c.shadow_stack)
@@ -304,9 +305,8 @@ static void check_entries(struct preflight *p)
 		preflight_entries(p);
 }
 
-void preflight(int32_t pid, struct preflight *ret)
+static void look(int32_t pid, struct preflight *ret)
 {
-	*ret = (struct preflight){.entries = ENTRIES_INIT};
 	if (pid == getpid()) {
 		preflight_refuse(ret, PREFLIGHT_SELF, "", "process %d is seep itself", pid);
 		return;
@@ -323,6 +323,18 @@ void preflight(int32_t pid, struct preflight *ret)
 	/* What it was patched by is known then, and the reason is that. */
 	if (!preflight_has(ret, PREFLIGHT_RECORDED))
 		check_entries(ret);
+}
+
+void preflight(int32_t pid, struct preflight *ret)
+{
+	*ret = (struct preflight){.entries = ENTRIES_INIT};
+	look(pid, ret);
+}
+
+void preflight_at_start(int32_t pid, struct preflight *ret)
+{
+	*ret = (struct preflight){.entries = ENTRIES_INIT, .at_start = true};
+	look(pid, ret);
 }
 
 bool preflight_refuses(const struct preflight *p, struct error *e)

@@ -67,10 +67,13 @@ struct preflight {
 	bool suspend_seccomp; /* PTRACE_O_SUSPEND_SECCOMP may be used for calls made from outside */
 	/* Text can be written through /proc/PID/mem; false: perhaps not, then mprotect it first. */
 	bool text_by_mem;
+	bool at_start; /* it is held at the end of its exec, and has run nothing yet */
 };
 
 /* Looks at a process; never fails: what it may not see is a reason to refuse. */
 void preflight(int32_t pid, struct preflight *ret);
+/* The same for a process that the calling thread holds there (target/catch_exec.h). */
+void preflight_at_start(int32_t pid, struct preflight *ret);
 /* The first reason as an error with EXIT_TARGET. False: there is none. */
 bool preflight_refuses(const struct preflight *p, struct error *e);
 /* Whether it is among the reasons, or the notes. */

@@ -399,6 +399,9 @@ int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct
 		r = connect(&p, e);
 	if (p.fd >= 0)
 		close(p.fd);
-	launch_table_release(&p.table);
+	if (!r && a->table)
+		*a->table = p.table;
+	else
+		launch_table_release(&p.table);
 	return r;
 }

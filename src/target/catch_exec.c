@@ -16,7 +16,6 @@
 #include "target/process.h"
 
 #define PATIENCE_NS 1000000000ull /* for one start */
-#define WATCHDOG_S 10
 #define SCRIPT_US 1000 /* after so long without a hold the question must be about a script */
 
 static void let_go(int32_t tid)
@@ -31,18 +30,14 @@ static void let_go(int32_t tid)
 		ptrace(PTRACE_DETACH, tid, NULL, NULL);
 }
 
-/*
- * Follows a seized thread to the end of its exec. The pid that it has then; 0: it did not come
- * there, or we came too late.
- */
-static int32_t follow_to_exec(int32_t tid, int32_t pid)
+/* A thread that was seized when it was there already is known by its registers. */
+int32_t catch_exec_follow(int32_t tid, int32_t pid, uint64_t deadline_ns)
 {
-	uint64_t deadline = freeze_now_ns() + PATIENCE_NS;
 	int32_t who = tid;
 	int status;
 
 	for (;;) {
-		int r = freeze_wait(who, deadline, &status), event;
+		int r = freeze_wait(who, deadline_ns, &status), event;
 
 		/* A thread that executes becomes its process. */
 		if (r == -ESRCH && who != pid) {
@@ -136,7 +131,7 @@ static void answer_late(int signal)
 	question.late = 1;
 	come_together();
 	answer();
-	alarm(WATCHDOG_S);
+	alarm(CATCH_WATCHDOG_S);
 	errno = saved;
 }
 
@@ -160,7 +155,7 @@ static bool seize(int32_t tid, int32_t pid)
 	seized = ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACEEXEC) == 0;
 	alarm(0);
 	signal(SIGALRM, SIG_DFL);
-	alarm(WATCHDOG_S);
+	alarm(CATCH_WATCHDOG_S);
 	answer();
 	if (seized && question.late && ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
 		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
@@ -186,7 +181,7 @@ int32_t catch_exec(int starts, int fd, int32_t tid, const char **ret_why)
 
 	question.starts = starts;
 	question.fd = fd;
-	alarm(WATCHDOG_S);
+	alarm(CATCH_WATCHDOG_S);
 	pid = tid == getpid() ? 0 : process_of(tid);
 	if (!pid || !seize(tid, pid)) {
 		answer();
@@ -194,7 +189,7 @@ int32_t catch_exec(int starts, int fd, int32_t tid, const char **ret_why)
 			*ret_why = "it cannot be traced, or is traced already";
 		pid = 0;
 	} else {
-		pid = follow_to_exec(tid, pid);
+		pid = catch_exec_follow(tid, pid, freeze_now_ns() + PATIENCE_NS);
 	}
 	alarm(0);
 	return pid;

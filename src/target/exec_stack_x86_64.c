@@ -175,6 +175,19 @@ bool exec_stack_is_fresh(int32_t pid)
 		 r.r14 | r.r15);
 }
 
+int exec_stack_check(int32_t pid)
+{
+	struct user_regs_struct regs;
+	struct words w = {0};
+	int r;
+
+	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
+		return -errno;
+	r = read_words(pid, regs.rsp, &w);
+	free(w.items);
+	return r;
+}
+
 int exec_stack_add(int32_t pid, const char *recorder, const char *session)
 {
 	struct user_regs_struct regs;

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "target/catch_exec.h"
+#include "target/elf_probe.h"
 #include "target/exec_stack.h"
 #include "target/flag_install.h"
 #include "target/flag_registry.h"
@@ -42,6 +43,7 @@ struct daemon {
 	int starts, files; /* fanotify, inotify */
 	struct flag_registry registry;
 	uint64_t next_end_s; /* when the next image is over; 0: none */
+	struct error why;    /* of the last start that was not recorded */
 };
 
 /* ---- which images ---- */
@@ -127,13 +129,40 @@ static struct mode mode_of(const struct daemon *d, const char *exe)
 	return f ? f->mode : (struct mode){WIRE_MODE_LITE, 0};
 }
 
-/* The process stands at the end of its exec. NULL: recorded, or not meant to be. */
-static const char *record(struct daemon *d, int32_t pid)
+static bool is_static(int32_t pid)
+{
+	char *path = mem_printf("/proc/%d/exe", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct elf_probe probe;
+	bool yes = fd >= 0 && elf_probe(fd, &probe) == 0 && probe.kind == ELF_KIND_STATIC;
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return yes;
+}
+
+/* NULL: recorded, or not meant to be. */
+static const char *record_static(struct daemon *d, int32_t pid, struct mode mode)
+{
+	int r = exec_stack_check(pid);
+
+	if (r == -EPERM)
+		return NULL; /* privileged: never meant to be */
+	if (r < 0)
+		return "its stack is unusual";
+	/* Should we hang, it is let go. */
+	alarm(CATCH_WATCHDOG_S);
+	r = d->events->into_static(pid, mode, &d->why, d->events->context);
+	alarm(0);
+	return r < 0 ? d->why.message : NULL;
+}
+
+/* The same, by its environment. */
+static const char *record_dynamic(struct daemon *d, int32_t pid, int32_t ns_pid, struct mode mode)
 {
 	struct launch_table table = LAUNCH_TABLE_INIT;
 	struct launch_process *p;
-	struct process_info info;
-	struct mode mode;
 	char *session;
 	int r;
 
@@ -141,15 +170,8 @@ static const char *record(struct daemon *d, int32_t pid)
 		return "too many are recorded already";
 	if (!sees_recorder(d, pid))
 		return "it cannot see the recorder's library where it runs (chroot, container)";
-	if (process_read(pid, &info, NULL) < 0)
-		return "it has ended";
-	session = mem_printf("SEEP_REC=%d:%d:%d:2:%s", WIRE_VERSION, NO_DESCRIPTOR, info.ns_pid,
+	session = mem_printf("SEEP_REC=%d:%d:%d:2:%s", WIRE_VERSION, NO_DESCRIPTOR, ns_pid,
 			     d->launch->socket_name);
-	mode = mode_of(d, info.exe);
-	process_info_release(&info);
-	p = launch_find(d->launch, pid);
-	if (p) /* it becomes another program */
-		launch_remove(d->launch, p);
 	r = launch_table_create(1, address_space_of(pid), mode, &table, NULL);
 	p = r == 0 ? launch_add(d->launch, pid, &table) : NULL;
 	if (p) {
@@ -165,17 +187,32 @@ static const char *record(struct daemon *d, int32_t pid)
 	return p && r == 0 ? NULL : "no table could be made for it, or its stack is unusual";
 }
 
+/* The process stands at the end of its exec. NULL: recorded, or not meant to be. */
+static const char *record(struct daemon *d, const struct process_info *info)
+{
+	struct launch_process *p = launch_find(d->launch, info->pid);
+	struct mode mode = mode_of(d, info->exe);
+
+	if (p) /* it becomes another program */
+		launch_remove(d->launch, p);
+	return is_static(info->pid) ? record_static(d, info->pid, mode)
+				    : record_dynamic(d, info->pid, info->ns_pid, mode);
+}
+
 static void start(struct daemon *d, const struct fanotify_event_metadata *event)
 {
 	const char *why = NULL;
 	int32_t pid = catch_exec(d->starts, event->fd, event->pid, &why);
+	struct process_info info = PROCESS_INFO_INIT;
 
 	if (pid) {
-		why = record(d, pid);
+		why = process_read(pid, &info, NULL) < 0 ? "it has ended" : record(d, &info);
 		ptrace(PTRACE_DETACH, pid, NULL, NULL);
 	}
 	if (why)
-		d->events->missed(event->pid, why, d->events->context);
+		d->events->missed(pid ? pid : event->pid, info.exe ? info.exe : "", why,
+				  d->events->context);
+	process_info_release(&info);
 }
 
 static void starts_waiting(struct daemon *d)

@@ -4,7 +4,9 @@
  * The kernel asks us (fanotify) before it executes one of them, and nobody else's start costs
  * anything. The starting thread is traced until its exec is done, the recorder is put into the
  * environment on its new stack (exec_stack.h), and then it is let go. From there on we are its
- * launcher: we hold the table, drive its clock, and lose nothing when it dies.
+ * launcher: we hold the table, drive its clock, and lose nothing when it dies. A static program has
+ * no loader that would heed its environment: into_static() puts the recorder in, and it is its own
+ * launcher.
  *
  * Who is flagged by name, not by path, needs the stub still.
  */
@@ -13,12 +15,16 @@
 
 #include <stdint.h>
 
+#include "target/mode.h"
+
 struct error;
 struct flag_places;
 
 struct flag_daemon_events {
-	/* A start was not recorded, and why. */
-	void (*missed)(int32_t pid, const char *why, void *context);
+	/* A start was not recorded, and why; exe: "" not known. */
+	void (*missed)(int32_t pid, const char *exe, const char *why, void *context);
+	/* Puts the recorder into a static program that our thread holds at the end of its exec. */
+	int (*into_static)(int32_t pid, struct mode mode, struct error *e, void *context);
 	void (*ready)(void *context);
 	void *context;
 };

@@ -180,7 +180,16 @@ static int check_script(const char *path, const struct program *p, struct error 
 	return -EPERM;
 }
 
-int flag_image_check(const char *path, struct error *e)
+static int check_static(const char *path, bool daemon, struct error *e)
+{
+	if (daemon)
+		return 0;
+	cannot(path, "it is statically linked", e);
+	error_hint(e, "only the daemon records such programs: start 'seep flags --daemon' first");
+	return -EPERM;
+}
+
+int flag_image_check(const char *path, bool daemon, struct error *e)
 {
 	struct program p = PROGRAM_INIT;
 	int fd, r;
@@ -195,7 +204,7 @@ int flag_image_check(const char *path, struct error *e)
 	if (r == 0)
 		r = check_script(path, &p, e);
 	if (r == 0)
-		r = check_loader(fd, path, e);
+		r = p.is_static ? check_static(path, daemon, e) : check_loader(fd, path, e);
 	program_release(&p);
 	close(fd);
 	return r;

@@ -16,11 +16,11 @@ struct flag;
 int flag_image_name(const char *operand, bool by_name, bool must_exist, char **ret,
 		    struct error *e);
 /*
- * Can the stub do its work in this image? 0, or negative errno with *e (EXIT_TARGET): a script,
- * statically linked, of another machine or of 32 bits, with privileges of its own, with a loader
- * that reads no /etc/ld.so.preload.
+ * Can the stub do its work in this image, or the daemon if it is there? 0, or negative errno with
+ * *e (EXIT_TARGET): a script, statically linked and no daemon, of another machine or of 32 bits,
+ * with privileges of its own, with a loader that reads no /etc/ld.so.preload.
  */
-int flag_image_check(const char *path, struct error *e);
+int flag_image_check(const char *path, bool daemon, struct error *e);
 
 /* Is this the path of a program that is flagged, whoever starts it? */
 bool flag_image_is(const struct flag *flag, const char *exe);

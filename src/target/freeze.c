@@ -24,6 +24,8 @@
 #include "target/registers.h"
 
 #define NS_PER_MS 1000000ull
+/* A thread that is awaited, and gets no processor to stop on. */
+#define ADOPT_TRIES 20
 /* How long the others stand still because of one that does not. */
 #define STOP_LIMIT_NS (250 * NS_PER_MS)
 /* So long after all were asked to stop, a thread asleep in the kernel is taken as it is. */
@@ -313,8 +315,10 @@ static uint64_t interrupt(struct freeze *f, size_t from)
 
 	if (!f->began_ns)
 		f->began_ns = now;
+	/* Those that stand still would stop once more when they go on. */
 	for (size_t i = from; i < f->nr; i++)
-		ptrace(PTRACE_INTERRUPT, f->threads[i].tid, NULL, NULL);
+		if (f->threads[i].state == FROZEN_SEIZED)
+			ptrace(PTRACE_INTERRUPT, f->threads[i].tid, NULL, NULL);
 	return now;
 }
 
@@ -382,6 +386,28 @@ int freeze_stop(struct freeze *f)
 	}
 	if (r > 0)
 		r = -ETIMEDOUT;
+	if (!r && !any_held(f))
+		r = -ESRCH;
+	if (r < 0)
+		freeze_go(f);
+	return r;
+}
+
+/* At the end of exec a result is still on its way into its registers: behind that it can be used.
+ */
+int freeze_adopt(struct freeze *f)
+{
+	struct frozen_thread thread = {.tid = f->pid};
+	int r = -ETIMEDOUT;
+
+	if (ptrace(PTRACE_SETOPTIONS, f->pid, NULL, PTRACE_O_TRACESYSGOOD) < 0)
+		return -errno;
+	ARRAY_PUSH(f->threads, f->nr, f->cap, thread);
+	interrupt(f, 0);
+	if (ptrace(PTRACE_CONT, f->pid, NULL, NULL) < 0)
+		return -errno;
+	for (int i = 0; i < ADOPT_TRIES && r == -ETIMEDOUT; i++)
+		r = await(f, &f->threads[0], freeze_now_ns());
 	if (!r && !any_held(f))
 		r = -ESRCH;
 	if (r < 0)

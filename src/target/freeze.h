@@ -44,6 +44,12 @@ void freeze_init(struct freeze *f, int32_t pid, int dir);
  */
 int freeze_stop(struct freeze *f);
 /*
+ * Takes over the only thread of a process, which the calling thread holds at the end of its exec
+ * (catch_exec.h): it runs none of its code. From then on it is held as after freeze_stop(). As that
+ * returns.
+ */
+int freeze_adopt(struct freeze *f);
+/*
  * Stops only one thread of a process, the next of its list after *at (begin with 0); *at moves on.
  * -ENOENT: there is none any more.
  */

@@ -58,7 +58,7 @@ static int open_any_thread(int dir, int32_t pid)
 	return found;
 }
 
-int hold_init(struct hold *h, struct target *t, struct error *e)
+static int init(struct hold *h, struct target *t, struct error *e)
 {
 	int32_t pid = t->process.pid;
 	int dir = proc_open(pid), r;
@@ -75,7 +75,23 @@ int hold_init(struct hold *h, struct target *t, struct error *e)
 	if (r < 0)
 		return process_explain(pid, r, "memory", e);
 	registers_prepare();
-	r = process_threads(pid, &h->names, &h->nr_names, e);
+	return process_threads(pid, &h->names, &h->nr_names, e);
+}
+
+int hold_init_traced(struct hold *h, struct target *t, struct error *e)
+{
+	int r = init(h, t, e);
+
+	if (r < 0)
+		return r;
+	r = freeze_adopt(&h->freeze);
+	return r < 0 ? hold_explain(h, r, e) : 0;
+}
+
+int hold_init(struct hold *h, struct target *t, struct error *e)
+{
+	int r = init(h, t, e);
+
 	if (r < 0)
 		return r;
 	r = tracer_start(&h->tracer);

@@ -25,6 +25,11 @@ struct hold {
 
 /* Everything that can be done before the stop. 0, or negative errno with *e. */
 int hold_init(struct hold *h, struct target *t, struct error *e);
+/*
+ * The same for a process that the calling thread holds at the end of its exec: jobs run on that
+ * thread then. It stands still from now on until freeze_go(), stopped anew or not.
+ */
+int hold_init_traced(struct hold *h, struct target *t, struct error *e);
 void hold_release(struct hold *h);
 /*
  * The rest is for jobs of the tracer. Stops all threads and adds them, with their registers, to the

@@ -1,7 +1,8 @@
 /*
  * From options to a running program. All descriptors made here are closed on exec; of the table's
  * the child takes that mark off, so the program inherits what seep inherited and that one, which
- * the recorder closes before the program's own code runs.
+ * the recorder closes before the program's own code runs. A static program inherits none: it is
+ * held at the end of its exec, and the recorder that is put in there makes a table of its own.
  */
 #include "target/launch.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -21,8 +23,13 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "target/catch_exec.h"
+#include "target/freeze.h"
 #include "target/launch_private.h"
 #include "target/program.h"
+#include "target/registers.h"
+
+#define EXEC_LIMIT_NS 10000000000ull /* a file on a slow disk */
 
 int launch_watch(struct launch *l, int fd, enum launch_event event, int32_t pid)
 {
@@ -97,9 +104,12 @@ struct child {
 	const struct launch_options *options;
 	const struct program *program;
 	const struct launch *launch;
-	int table_fd;
-	int told; /* pipe: errno of a failed exec; exec itself closes it */
+	int table_fd; /* NO_TABLE: a static program has its own */
+	int told;     /* pipe: errno of a failed exec; exec itself closes it */
+	int wait;     /* pipe: its other end is closed once we are traced; -1: nobody will */
 };
+
+#define NO_TABLE 999999
 
 static int set_environment(const struct child *c)
 {
@@ -139,12 +149,24 @@ static void exec_by_shell(const struct child *c)
 	execv(with_shell[0], with_shell);
 }
 
+/* The children of a static program may be dynamic ones. */
+static int prepare(const struct child *c)
+{
+	if (c->table_fd == NO_TABLE)
+		return c->launch->follow ? set_environment(c) : 0;
+	return fcntl(c->table_fd, F_SETFD, 0) == 0 ? set_environment(c) : -1;
+}
+
 static void run_child(const struct child *c)
 {
 	int err;
 
+	char none;
+
+	if (c->wait >= 0 && read(c->wait, &none, 1) < 0)
+		_exit(126);
 	launch_signals_restore(&c->launch->signals);
-	if (fcntl(c->table_fd, F_SETFD, 0) == 0 && set_environment(c) == 0) {
+	if (prepare(c) == 0) {
 		if (c->program->by_shell)
 			exec_by_shell(c);
 		else
@@ -197,31 +219,145 @@ static void note_program(struct process_info *info, const struct program *p)
 	info->exe = path;
 }
 
+/* Our ends of its pipes: -1 closed. */
+struct pipes {
+	int told[2], wait[2];
+};
+
+static void pipe_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int pipes_open(struct pipes *p, bool waits)
+{
+	*p = (struct pipes){{-1, -1}, {-1, -1}};
+	if (pipe2(p->told, O_CLOEXEC) < 0)
+		return -errno;
+	return waits && pipe2(p->wait, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static void pipes_close(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		pipe_end(&p->told[i]);
+		pipe_end(&p->wait[i]);
+	}
+}
+
+/* A program that waits for it is traced until its exec is done. False: it is not held there. */
+static bool hold_at_exec(struct pipes *p, int32_t pid)
+{
+	bool seized = ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXEC) == 0;
+
+	pipe_end(&p->wait[1]);
+	return seized && catch_exec_follow(pid, pid, freeze_now_ns() + EXEC_LIMIT_NS) == pid;
+}
+
+static void end(int32_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* It has begun, and is not taken back; that nothing is recorded is told as of any program. */
+static int go_on_without(const struct launch_options *o, struct launch_table *table,
+			 struct error *e)
+{
+	const struct error why = *e;
+	int r = launch_table_create(1, RLIM_INFINITY, o->mode, table, e);
+
+	if (r == 0)
+		launch_table_fail(table, why.message);
+	return r;
+}
+
+/* The words are about a process by its number; who has typed a program knows of none. */
+static void reword(const struct program *p, struct error *e)
+{
+	const struct error said = *e;
+	const char *why = strstr(said.message, ": ");
+
+	error_set(e, said.err, said.status, "cannot record '%s': %s", p->image,
+		  why ? why + strlen(": ") : said.message);
+	error_hint(e, "%s", said.hint);
+}
+
+/* It is held before its first instruction: if it cannot be recorded, it need not run. */
+static int record_static(const struct launch_options *o, const struct program *p, int32_t pid,
+			 struct launch_table *table, struct error *e)
+{
+	int r = o->into_static(pid, o->mode, table, e);
+	struct registers_place place;
+
+	if (r < 0 && registers_get_place(pid, &place)) {
+		end(pid);
+		reword(p, e);
+	} else if (r < 0) {
+		r = go_on_without(o, table, e);
+	}
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	return r;
+}
+
+static int cannot_hold(int32_t pid, const struct program *p, struct error *e)
+{
+	end(pid);
+	error_set(e, -EPERM, EXIT_TARGET, "cannot record '%s': it cannot be traced", p->image);
+	error_hint(e, "it is statically linked: the recorder comes in by ptrace, which a sandbox "
+		      "or a debugger may take away");
+	return -EPERM;
+}
+
+/* From fork to exec. */
+static int start_process(const struct launch *l, const struct launch_options *o,
+			 const struct program *program, struct launch_table *table,
+			 struct pipes *pipes, int32_t *ret_pid, struct error *e)
+{
+	struct child child = {o, program, l, NO_TABLE, pipes->told[1], pipes->wait[0]};
+	bool held = false;
+	pid_t pid;
+	int err;
+
+	if (!program->is_static)
+		child.table_fd = table->fd;
+	pid = fork();
+	if (pid == 0) {
+		pipe_end(&pipes->wait[1]);
+		run_child(&child);
+	}
+	err = errno;
+	pipe_end(&pipes->told[1]);
+	if (pid < 0)
+		return error_set(e, -err, EXIT_TARGET, "cannot start a process: %s",
+				 error_strerror(err));
+	if (program->is_static)
+		held = hold_at_exec(pipes, pid);
+	err = wait_for_exec(pipes->told[0], pid);
+	if (err)
+		return exec_failed(program, err, e);
+	*ret_pid = pid;
+	if (!program->is_static)
+		return 0;
+	return held ? record_static(o, program, pid, table, e) : cannot_hold(pid, program, e);
+}
+
 static int start_program(struct launch *l, const struct launch_options *o,
 			 const struct program *program, struct launch_table *table, struct error *e)
 {
-	struct child child = {o, program, l, table->fd, -1};
-	int told[2], err;
-	pid_t pid;
+	struct pipes pipes;
+	int32_t pid = 0;
+	int r = pipes_open(&pipes, program->is_static);
 
-	if (pipe2(told, O_CLOEXEC) < 0)
-		return error_set(e, -errno, EXIT_TARGET, "cannot make a pipe: %s",
-				 error_strerror(errno));
-	child.told = told[1];
-	pid = fork();
-	if (pid == 0)
-		run_child(&child);
-	err = errno;
-	close(told[1]);
-	if (pid < 0) {
-		close(told[0]);
-		return error_set(e, -err, EXIT_TARGET, "cannot start a process: %s",
-				 error_strerror(err));
-	}
-	err = wait_for_exec(told[0], pid);
-	close(told[0]);
-	if (err)
-		return exec_failed(program, err, e);
+	if (r < 0)
+		error_set(e, r, EXIT_TARGET, "cannot make a pipe: %s", error_strerror(r));
+	else
+		r = start_process(l, o, program, table, &pipes, &pid, e);
+	pipes_close(&pipes);
+	if (r < 0)
+		return r;
 	l->first_pid = pid;
 	if (!launch_add(l, pid, table))
 		return error_set(e, -errno, EXIT_INTERNAL, "cannot watch process %d: %s", (int)pid,
@@ -281,6 +417,20 @@ static uint64_t address_space_limit(void)
 	return getrlimit(RLIMIT_AS, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
+/* Its recorder does not see the end coming. */
+static int check_static(const struct launch_options *o, const struct program *p, struct error *e)
+{
+	if (!p->is_static || (!o->exits && o->into_static))
+		return 0;
+	if (!o->into_static)
+		return error_set(e, -ENOTSUP, EXIT_TARGET,
+				 "cannot record '%s': it is statically linked", p->image);
+	error_set(e, -ENOTSUP, EXIT_TARGET,
+		  "cannot look for leaks at the end of '%s': it is statically linked", p->image);
+	error_hint(e, "look while it runs (seep leaks), or at what is live at its end (--at-exit)");
+	return -ENOTSUP;
+}
+
 int launch_start(const struct launch_options *o, struct launch **ret, struct error *e)
 {
 	struct launch *l = mem_alloc(sizeof(*l));
@@ -300,8 +450,10 @@ int launch_start(const struct launch_options *o, struct launch **ret, struct err
 		error_set(e, r, EXIT_TARGET, "cannot prepare the launch: %s", error_strerror(r));
 		goto out;
 	}
-	r = launch_table_create(1, address_space_limit(), l->mode, &table, e);
-	if (r == 0)
+	r = check_static(o, &program, e);
+	if (r == 0 && !program.is_static)
+		r = launch_table_create(1, address_space_limit(), l->mode, &table, e);
+	if (r == 0 && !program.is_static)
 		launch_table_ask_exits(&table, l->exits);
 	if (r == 0)
 		r = start_program(l, o, &program, &table, e);

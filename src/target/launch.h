@@ -34,6 +34,12 @@ struct launch_options {
 	bool follow;	      /* children get tables of their own */
 	unsigned int exits;   /* enum launch_exit: where the program waits for events->at_exit */
 	struct mode mode;     /* in which each table begins */
+	/*
+	 * Puts the recorder into a static program that the calling thread holds at the end of its
+	 * exec, and gives its table; into others it is preloaded.
+	 */
+	int (*into_static)(int32_t pid, struct mode mode, struct launch_table *ret,
+			   struct error *e);
 };
 
 /* One process with a table: the program itself, or a child that is followed. */
@@ -49,7 +55,10 @@ struct launched {
 	struct launch_table table;
 };
 
-/* On success the program is running: its exec has succeeded. Errors carry EXIT_TARGET. */
+/*
+ * On success the program is running: its exec has succeeded. Errors carry EXIT_TARGET; a static
+ * program that cannot be recorded has not run any instruction then.
+ */
 int launch_start(const struct launch_options *o, struct launch **ret, struct error *e);
 
 /* The first process. Valid until launch_wait(). */

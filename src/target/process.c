@@ -248,6 +248,25 @@ int process_check_at(int dir, uint64_t start_ticks)
 	return process_is_zombie(&p) && !any_thread_lives(dir) ? -ESRCH : 0;
 }
 
+uint64_t process_heap_start(int32_t pid)
+{
+	struct str text = STR_INIT;
+	int dir = proc_open(pid), skip = 44; /* fields 3 to 46; start_brk is the 47th */
+	const char *at = NULL;
+	uint64_t start = 0;
+
+	if (dir >= 0 && proc_read_file(dir, "stat", &text) == 0)
+		at = strrchr(text.data, ')');
+	for (at = at ? strchr(at, ' ') : NULL; at && skip; skip--)
+		at = strchr(at + 1, ' ');
+	if (at)
+		start = strtoull(at + 1, NULL, 10);
+	str_release(&text);
+	if (dir >= 0)
+		close(dir);
+	return start;
+}
+
 int process_check(int32_t pid, uint64_t start_ticks)
 {
 	int dir, r;

@@ -55,6 +55,8 @@ bool process_is_zombie(const struct process_info *p);
  */
 int process_check(int32_t pid, uint64_t start_ticks);
 int process_check_at(int dir, uint64_t start_ticks);
+/* Where the heap that brk(2) moves begins, whether it has anything yet or not; 0: not known. */
+uint64_t process_heap_start(int32_t pid);
 
 /*
  * Says in *e why `what` ("memory map", "memory", "tables") of a process cannot be had after `err`:

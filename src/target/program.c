@@ -199,10 +199,7 @@ static int check_kind(const char *image, const struct elf_probe *p, struct error
 			return 0;
 		return cannot("run", image, "it is a library, not a program", e);
 	case ELF_KIND_STATIC:
-		cannot("record", image, "it is statically linked", e);
-		error_hint(e,
-			   "the recorder needs a dynamic loader to come in: link without -static");
-		return -ENOEXEC;
+		return 0;
 	case ELF_KIND_FOREIGN:
 		return refuse_foreign(image, p->machine, e);
 	case ELF_KIND_EMPTY:
@@ -294,6 +291,7 @@ static int follow(struct program *p, struct error *e)
 		free(p->image);
 		p->image = mem_strdup(file.interpreter);
 	}
+	p->is_static = file.kind == ELF_KIND_STATIC;
 	r = check_kind(p->image, &file, e);
 	if (r < 0 || !privileged)
 		return r;

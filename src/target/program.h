@@ -12,7 +12,8 @@ struct error;
 struct program {
 	char *path;  /* what to execute */
 	char *image; /* the ELF file that will run: path itself, or the interpreter of the script */
-	bool by_shell; /* no format of its own: /bin/sh runs it, as execvp() would have it */
+	bool is_static; /* image has no loader, so nothing can be preloaded */
+	bool by_shell;	/* no format of its own: /bin/sh runs it, as execvp() would have it */
 };
 
 #define PROGRAM_INIT                                                                               \
@@ -22,9 +23,8 @@ struct program {
 
 /*
  * name with a slash is a path, otherwise it is looked for in PATH as execvp() does. 0, or negative
- * errno with *e (status EXIT_TARGET): not found, not executable, a directory, broken, static, of
- * another machine, or with privileges of its own. A program that may be run and not read is let
- * pass.
+ * errno with *e (status EXIT_TARGET): not found, not executable, a directory, broken, of another
+ * machine, or with privileges of its own. A program that may be run and not read is let pass.
  */
 int program_open(const char *name, struct program *ret, struct error *e);
 void program_release(struct program *p);

@@ -15,7 +15,10 @@ int tracer_start(struct tracer **ret);
  * job. To be set before the first call.
  */
 void tracer_meanwhile(struct tracer *t, void (*meanwhile)(void *context), void *context);
-/* Runs job(context) on the tracing thread and returns what it returns. */
+/*
+ * Runs job(context) on the tracing thread and returns what it returns. t NULL: on the caller's,
+ * which is the tracing thread itself.
+ */
 int tracer_call(struct tracer *t, int (*job)(void *context), void *context);
 /* Ends the thread; NULL is fine. */
 void tracer_end(struct tracer *t);

@@ -395,8 +395,9 @@ refused() {
 }
 
 @test "what cannot be recorded is refused with a reason" {
-    refused "$VICTIMS/victim-static" \
-        "cannot record '$VICTIMS/victim-static': it is statically linked" "-static"
+    refused "$VICTIMS/victim-static-stripped" \
+        "cannot record '$VICTIMS/victim-static-stripped': its program is static and stripped" \
+        "symbol table"
     cp "$VICTIMS/victim-dies" foreign
     printf '\x03\x00' | dd of=foreign bs=1 seek=18 conv=notrunc status=none
     printf '\x01' | dd of=foreign bs=1 seek=4 conv=notrunc status=none

@@ -81,8 +81,8 @@ refused('a script whose interpreter is missing', file_with('script', b'#!/no/suc
         TARGET, "its interpreter '/no/such/interpreter'")
 refused('a script with DOS line ends', file_with('dos', b'#!/bin/sh\r\necho\r\n'), TARGET,
         'interpreter', 'carriage return')
-refused('a script of a static program', lambda lab: file_with(
-    's', f'#!{victim("static")}\n'.encode())(lab), TARGET, 'statically linked')
+refused('a script of a static program that is stripped', lambda lab: file_with(
+    's', f'#!{victim("static-stripped")}\n'.encode())(lab), TARGET, 'static and stripped')
 refused('a recorder that does not exist', ['run', '--recorder', '/no/recorder.so', '--', 'true'],
         TARGET, 'recorder')
 

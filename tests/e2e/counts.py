@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every victim under the recorder: blocks and bytes per site equal its own truth, exactly."""
+import json
 import os
 import pathlib
 import re
@@ -302,11 +303,46 @@ def own_malloc_snap(lab):
     refuses(lab.seep('snap', '--no-heaps', '-o', lab.path('s'), pid), 3, 'is not being recorded')
 
 
-@case('static: refused before it starts')
+@case('static: exact, with and without fixed addresses')
 def static(lab):
-    result, path = lab.record(victim('static'))
-    refuses(result, 3, r"cannot record '.*victim-static': it is statically linked", 'loader')
+    for name in ('static', 'static-pie'):
+        result, path = lab.record(victim(name))
+        truth = result.must().truth()
+        report = lab.report(path).complete()
+        check_sites(truth, report)
+        check_sums(report)
+        same('output', result.out.count('\n'), 1)
+
+
+@case('static and stripped: refused before it starts')
+def static_stripped(lab):
+    result, path = lab.record(victim('static-stripped'))
+    refuses(result, 3, 'its program is static and stripped', 'symbol table')
+    same('output', result.out, '')
     holds('no file', not os.path.exists(path))
+
+
+@case('static: what is preloaded only is refused')
+def static_leaks(lab):
+    result = lab.seep('run', '--leaks', '--', victim('static'))
+    refuses(result, 3, 'cannot look for leaks at the end', 'seep leaks')
+    same('output', result.out, '')
+
+
+@case('static: signals, status, environment and events are as without it')
+def static_untouched(lab):
+    plain = lab.run(victim('started-static'), 'a', '').must(7)
+    mine = lab.seep('run', '-q', '--', victim('started-static'), 'a', '').must(7)
+    differ = {'pid', 'ppid', 'session', 'recorded'}
+    before, now = json.loads(plain.out), json.loads(mine.out)
+    same('recorded', now['recorded'], True)
+    same('what it sees', {k: v for k, v in now.items() if k not in differ},
+         {k: v for k, v in before.items() if k not in differ})
+    path = lab.path('events')
+    truth = lab.seep('run', '-q', '--events', path, '--', victim('static')).must().truth()
+    events = json.loads(lab.seep('events', '--format', 'json', path).must().out)['rows']
+    same('events', sum(e['event'] == 'alloc' and e['bytes'] == 50 for e in events),
+         truth['totals']['allocated_blocks'])
 
 
 def privileged_copy(lab, mode):

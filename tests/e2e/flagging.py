@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from lab import BUILD, SOURCE, holds, run_all, same, victim
+from lab import BUILD, SEEP, SOURCE, holds, run_all, same, victim, wait_until
 
 PRELOAD, REGISTRY = pathlib.Path('/etc/ld.so.preload'), pathlib.Path('/etc/seep/flags')
 STARTED_STATUS = 7  # what the victim ends with
@@ -58,6 +58,39 @@ class Flags:
     def __exit__(self, *_):
         PRELOAD.unlink(missing_ok=True)
         shutil.rmtree('/etc/seep', ignore_errors=True)
+
+
+class Daemon:
+    """seep flags --daemon, and the flags that it heeds."""
+
+    def __init__(self, flags):
+        self.flags, self.canaries = flags, 0
+        self.running = flags.lab.background(SEEP, 'flags', '--daemon', env=flags.env)
+        self.running.until('the daemon is ready', lambda: 'watching' in self.running.errors())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.running.process.poll() is None:
+            self.running.process.terminate()
+            self.running.wait()
+
+    def end(self):
+        self.running.process.terminate()
+        self.running.wait().must()
+
+    def heeds(self, image):
+        """The daemon learns of a change from the kernel, a moment later."""
+        wait_until(f'{image} is recorded', lambda: self.flags.start(image)['recorded'])
+
+    def catches(self, image):
+        """Flags an image that may be any; what was flagged before another is known before it."""
+        self.flags.on(image)
+        self.canaries += 1
+        canary = self.flags.copy('started', f'canary-{self.canaries}')
+        self.flags.on(canary)
+        self.heeds(canary)
 
 
 def nothing_left():

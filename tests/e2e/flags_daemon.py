@@ -10,33 +10,8 @@ import subprocess
 import sys
 import time
 
-from flagging import PRELOAD, STARTED_STATUS, TARGET, Flags, main, nothing_left, recorded
-from lab import SEEP, case, check_sites, holds, refuses, same, wait_until
-
-
-class Daemon:
-    """seep flags --daemon, and the flags that it heeds."""
-
-    def __init__(self, flags):
-        self.flags = flags
-        self.running = flags.lab.background(SEEP, 'flags', '--daemon', env=flags.env)
-        self.running.until('the daemon is ready', lambda: 'watching' in self.running.errors())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.running.process.poll() is None:
-            self.running.process.terminate()
-            self.running.wait()
-
-    def end(self):
-        self.running.process.terminate()
-        self.running.wait().must()
-
-    def heeds(self, image):
-        """The daemon learns of a change from the kernel, a moment later."""
-        wait_until(f'{image} is recorded', lambda: self.flags.start(image)['recorded'])
+from flagging import PRELOAD, STARTED_STATUS, TARGET, Daemon, Flags, main, nothing_left, recorded
+from lab import case, check_sites, holds, refuses, same, wait_until
 
 
 @case('the daemon: 500 of 500 starts are recorded, scripts too; no line for the loader')

@@ -98,7 +98,7 @@ static void add_process(void)
 	long ignored = 0, mask = 0;
 
 	read_file("/proc/self/maps", text, sizeof(text));
-	add(strstr(text, "/memfd:seep-rec.") ? "true" : "false");
+	add(strstr(text, "/memfd:seep-rec") ? "true" : "false");
 	read_file("/proc/self/comm", text, sizeof(text));
 	text[strcspn(text, "\n")] = '\0';
 	add(",\"comm\":");
