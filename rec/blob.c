@@ -8,6 +8,7 @@
 
 #include "blob.h"
 #include "blob_hooks.h"
+#include "blob_told.h"
 #include "clock.h"
 #include "rec.h"
 #include "wire/blob_offsets.h"
@@ -59,6 +60,7 @@ struct wire_blob rec_blob __attribute__((section(".blob"), used)) = {
 	.bytes = sizeof(struct wire_blob),
 	.gate = (uint64_t)(uintptr_t)&rec_gate,
 	.places = (uint64_t)(uintptr_t)&rec_places,
+	.functions = (uint64_t)(uintptr_t)&blob_functions,
 	.hooks = {WIRE_HOOKS(WIRE_ADDRESS)},
 	.returns = {(uint64_t)(uintptr_t)blob_malloc_return, (uint64_t)(uintptr_t)blob_out_return},
 };
@@ -68,27 +70,27 @@ bool rec_wake(void)
 	return false;
 }
 
-/* Scopes are for the preloaded recorder: include/seep/seep.h. */
-void tags_forget(struct thread *t)
+static uint64_t now_ns(int clock)
 {
-	t->root = WIRE_NODE_ROOT;
-	t->index = t->own_index;
+	struct timespec now;
+	const uint64_t args[6] = {(uint64_t)clock, (uint64_t)(uintptr_t)&now};
+
+	if (!rec_blob.clock_gettime || (int)blob_out(args, rec_blob.clock_gettime))
+		return 0;
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-struct record_index *tags_next_index(struct thread *t, uint32_t *i)
+uint64_t clock_now_ns(const struct wire_header *h)
 {
-	return (*i)++ ? NULL : t->own_index;
+	uint64_t ns = now_ns(CLOCK_MONOTONIC);
+
+	return ns ? ns : wire_clock_ns(h);
 }
 
 void clock_tick(struct wire_header *h)
 {
-	struct timespec now;
-	const uint64_t args[6] = {CLOCK_MONOTONIC_COARSE, (uint64_t)(uintptr_t)&now};
-	uint64_t ns;
+	uint64_t ns = now_ns(CLOCK_MONOTONIC_COARSE);
 
-	if (!rec_blob.clock_gettime || (int)blob_out(args, rec_blob.clock_gettime))
-		return;
-	ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	if (ns > h->began_monotonic_ns)
 		wire_clock_set(h, (ns - h->began_monotonic_ns) / 1000000);
 }

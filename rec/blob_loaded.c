@@ -8,9 +8,10 @@
 
 #include <elf.h>
 #include <link.h>
-#include <sys/uio.h>
 
 #include "blob_hooks.h"
+#include "blob_image.h"
+#include "blob_told.h"
 #include "bytes.h"
 #include "elf_found.h"
 #include "rec.h"
@@ -18,17 +19,7 @@
 
 /* Generated code is asked about at every walk: answer seriously now and then. */
 #define ASK_EVERY 64
-#define PHDRS_MAX 32
 #define NOTES_MAX 256
-
-/* Copies from our own memory; false where it is not mapped. */
-static bool read_safely(uint64_t addr, void *to, size_t n)
-{
-	struct iovec local = {to, n}, remote = {(void *)addr, n};
-
-	return arch_syscall6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&local, 1, (long)&remote,
-			     1, 0) == (long)n;
-}
 
 /* ---- the list ---- */
 
@@ -77,29 +68,6 @@ static const struct wire_blob_module *add_to_list(const struct wire_blob_module 
 
 /* ---- ELF images ---- */
 
-struct image {
-	uint64_t at, phdrs;
-	uint32_t nr;
-};
-
-static bool read_image(uint64_t at, struct image *ret)
-{
-	Elf64_Ehdr e;
-
-	if (!read_safely(at, &e, sizeof(e)) || !bytes_equal(e.e_ident, ELFMAG, SELFMAG) ||
-	    e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof(Elf64_Phdr) ||
-	    e.e_phnum > PHDRS_MAX)
-		return false;
-	*ret = (struct image){.at = at, .phdrs = at + e.e_phoff, .nr = e.e_phnum};
-	return true;
-}
-
-/* One by one: the stack that we are on may be a small one. */
-static bool read_phdr(const struct image *image, uint32_t i, Elf64_Phdr *ret)
-{
-	return read_safely(image->phdrs + i * sizeof(*ret), ret, sizeof(*ret));
-}
-
 static uint8_t build_id_in(const uint8_t *notes, size_t len, uint8_t *out, size_t cap)
 {
 	size_t at = 0;
@@ -122,7 +90,8 @@ static uint8_t build_id_in(const uint8_t *notes, size_t len, uint8_t *out, size_
 	return 0;
 }
 
-static uint8_t image_build_id(const struct image *image, uint64_t bias, uint8_t *out, size_t cap)
+static uint8_t image_build_id(const struct blob_image *image, uint64_t bias, uint8_t *out,
+			      size_t cap)
 {
 	uint8_t notes[NOTES_MAX], len = 0;
 
@@ -130,24 +99,24 @@ static uint8_t image_build_id(const struct image *image, uint64_t bias, uint8_t 
 		Elf64_Phdr p;
 		size_t bytes;
 
-		if (!read_phdr(image, i, &p) || p.p_type != PT_NOTE)
+		if (!blob_image_phdr(image, i, &p) || p.p_type != PT_NOTE)
 			continue;
 		bytes = p.p_memsz < NOTES_MAX ? p.p_memsz : NOTES_MAX;
-		if (read_safely(bias + p.p_vaddr, notes, bytes))
+		if (blob_read(bias + p.p_vaddr, notes, bytes))
 			len = build_id_in(notes, bytes, out, cap);
 	}
 	return len;
 }
 
 /* The image whose header is at `at`, as a module. */
-static bool describe_image(const struct image *image, struct wire_blob_module *m)
+static bool describe_image(const struct blob_image *image, struct wire_blob_module *m)
 {
 	uint64_t low = ~0ull, high = 0, hdr = 0;
 
 	for (uint32_t i = 0; i < image->nr; i++) {
 		Elf64_Phdr p;
 
-		if (!read_phdr(image, i, &p))
+		if (!blob_image_phdr(image, i, &p))
 			return false;
 		if (p.p_type == PT_LOAD) {
 			if ((p.p_vaddr & ~4095ull) < low)
@@ -236,9 +205,9 @@ static bool find_mapping(uint64_t addr, uint64_t *ret_start, char *path)
 static COLD const struct wire_blob_module *look_up(uint64_t addr)
 {
 	struct wire_blob_module m = {0};
-	struct image image;
+	struct blob_image image;
 
-	if (!find_mapping(addr, &m.start, m.path) || !read_image(m.start, &image) ||
+	if (!find_mapping(addr, &m.start, m.path) || !blob_image_read(m.start, &image) ||
 	    !describe_image(&image, &m) || addr < m.start || addr >= m.end)
 		return NULL;
 	return add_to_list(&m);
@@ -287,14 +256,14 @@ bool loaded_find(uint64_t addr, struct loaded *ret)
 uint8_t loaded_build_id(const struct loaded *l, uint8_t *out, size_t cap)
 {
 	const struct wire_blob_module *m = is_in_list(l->entry) ? l->entry : in_list(l->start);
-	struct image image;
+	struct blob_image image;
 
 	/* The injector has read them all; what came later is read now. */
 	if (m && m->start == l->start && m->build_id_len && m->build_id_len <= cap) {
 		bytes_copy(out, m->build_id, m->build_id_len);
 		return m->build_id_len;
 	}
-	return read_image(l->start, &image) ? image_build_id(&image, l->bias, out, cap) : 0;
+	return blob_image_read(l->start, &image) ? image_build_id(&image, l->bias, out, cap) : 0;
 }
 
 const char *loaded_path(const struct loaded *l)
@@ -305,10 +274,9 @@ const char *loaded_path(const struct loaded *l)
 	return name ? name : "";
 }
 
-/* What include/seep/seep.h promises is for the preloaded recorder. */
 void loaded_seen(const struct loaded *l)
 {
-	(void)l;
+	blob_told_by_module(l->start, l->bias);
 }
 
 bool loaded_more(uint64_t pc)
@@ -327,13 +295,13 @@ void loaded_less(void)
 
 	for (uint32_t i = 0; i < nr && !rec_blob.find_object; i++) {
 		struct wire_blob_module *m = &rec_blob.modules[i];
-		struct image image;
+		struct blob_image image;
 		uint8_t id[sizeof(m->build_id)];
 		uint8_t len;
 
 		if (!m->end)
 			continue;
-		if (read_image(m->start, &image)) {
+		if (blob_image_read(m->start, &image)) {
 			len = image_build_id(&image, m->bias, id, sizeof(id));
 			if (len == m->build_id_len && bytes_equal(id, m->build_id, len))
 				continue;

@@ -4,6 +4,8 @@
  * The word at fs:0 is the thread's own address (System V ABI, ELF TLS variant II); glibc, musl and
  * whatever else calls malloc keep it so. A slot belongs to that address and not to a thread: a new
  * thread whose structure lies where an ended one's lay goes on with its slot, one after the other.
+ * Only a scope that the ended one has left open (tags.c) must not become the new one's: meanwhile
+ * the slot's owner has bit 0 set, so that it is found on the long way, which compares thread ids.
  */
 #ifndef SEEP_REC_BLOB_SELF_H
 #define SEEP_REC_BLOB_SELF_H
@@ -12,15 +14,22 @@
 #include "wire/blob_offsets.h"
 
 struct blob_self {
-	_Alignas(64) uint64_t thread; /* 0: free */
+	_Alignas(64) uint64_t thread; /* 0: free; with BLOB_SELF_SCOPE */
 	struct wire_thread *wire;     /* NULL inside of a function of the allocator */
 	struct wire_thread *hidden;   /* … and then it is here */
 	uint64_t inside_sp;	      /* of the call that it is inside of */
 	struct record_index *index;
+	/* In a scope: which thread has begun it, and where that stands; NULL: the kernel knows. */
+	const int32_t *tid_at;
+	int32_t tid;
 };
 
+#define BLOB_SELF_SCOPE 1ull
 #define BLOB_SELVES_BITS WIRE_BLOB_SELVES_BITS
-_Static_assert(sizeof(struct blob_self) == 64, "as entry_blob_x86_64.S counts them");
+_Static_assert(sizeof(struct blob_self) == 64 &&
+		       offsetof(struct blob_self, tid_at) == WIRE_BLOB_SELF_TID_AT &&
+		       offsetof(struct blob_self, tid) == WIRE_BLOB_SELF_TID,
+	       "as entry_blob_x86_64.S reads them");
 extern struct blob_self blob_selves[1u << BLOB_SELVES_BITS];
 
 static inline struct blob_self *blob_self_first(uint64_t thread)
@@ -64,6 +73,16 @@ static inline struct record_index *self_index(const struct wire_thread *w)
 
 /* False: the table is full. */
 bool self_set(struct self self);
+
+/* This thread is in a scope from now on, or no longer. */
+void self_scope(bool open);
+/* The state of a thread that has ended in a scope and had this one's address; NULL: there is none.
+ */
+struct wire_thread *self_inherit(void);
+
+/* Around what is to be noted even inside of a function of the allocator; sp: what show returned. */
+uint64_t self_show(void);
+void self_hide(uint64_t sp);
 
 /*
  * Between these the real function runs; what it calls of its allocator's is its own affair. A

@@ -35,13 +35,8 @@ static uint64_t now_ns(int clock)
 uint64_t clock_now_ns(const struct wire_header *h)
 {
 	uint64_t ns = now_ns(CLOCK_MONOTONIC);
-	uint32_t code, marks = wire_marks_nr(h);
 
-	if (ns)
-		return ns;
-	code = (uint32_t)(__atomic_load_n(&h->time_bits, __ATOMIC_RELAXED) >> WIRE_SLOT_TIME_SHIFT);
-	code = code > marks ? code - marks : 0;
-	return h->began_monotonic_ns + wire_time_decode_ms(code) * 1000000;
+	return ns ? ns : wire_clock_ns(h);
 }
 
 void clock_tick(struct wire_header *h)

@@ -8,6 +8,7 @@
  * while an exception may pass.
  */
 #include <cet.h>
+#include <sys/syscall.h>
 
 #include "wire/blob_offsets.h"
 
@@ -186,6 +187,10 @@
 	je	3f
 	cmpq	$0, (%rsi)
 	je	2f
+	xor	$1, %rax
+	cmp	%rax, (%rsi)
+	je	4f
+	xor	$1, %rax
 	inc	%rcx
 	and	$((1 << WIRE_BLOB_SELVES_BITS) - 1), %rcx
 	dec	%edx
@@ -197,6 +202,21 @@
 	RESTORE	%rdx
 	RESTORE	%rcx
 	ret
+	/* In a scope: nobody's, where the thread is no longer the one that has begun it. */
+	.cfi_adjust_cfa_offset 32
+4:	mov	WIRE_BLOB_SELF_TID_AT(%rsi), %rdx
+	test	%rdx, %rdx
+	je	6f
+	mov	(%rdx), %edx
+5:	cmp	%edx, WIRE_BLOB_SELF_TID(%rsi)
+	je	3b
+	jmp	2b
+6:	SAVE	%r11
+	mov	$SYS_gettid, %eax
+	syscall
+	RESTORE	%r11
+	mov	%eax, %edx
+	jmp	5b
 	END	blob_self_look
 
 	FUNCTION blob_malloc

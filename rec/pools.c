@@ -198,7 +198,7 @@ static struct wire_pool_row *new_pool(const struct hook *k, const void *pool, co
 
 static bool begin(struct hook *k)
 {
-	return (rec_gate.header || rec_wake()) && hook_begin(k, arch_stack_pointer());
+	return told_begin(k, arch_stack_pointer());
 }
 
 void rec_pool_create(const void *pool, const char *name)
@@ -215,7 +215,7 @@ void rec_pool_create(const void *pool, const char *name)
 	} else {
 		new_pool(&k, pool, name);
 	}
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(pool_create);
 
@@ -229,7 +229,7 @@ void rec_pool_reset(const void *pool)
 	r = find(k.h, key_of(pool, WIRE_POOL_KEY_POOL));
 	if (r)
 		empty_pool(&k, r);
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(pool_reset);
 
@@ -245,7 +245,7 @@ void rec_pool_destroy(const void *pool)
 		empty_pool(&k, r);
 		change(k.h, &r->key, 0);
 	}
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(pool_destroy);
 
@@ -354,7 +354,7 @@ void rec_pool_alloc(const void *pool, const void *block, size_t bytes)
 	if (!passes_over(&k, p, block))
 		enter_new(&k, p, pool, block, bytes, &caller);
 	k.w->last_block = 0;
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(pool_alloc);
 
@@ -377,6 +377,6 @@ void rec_pool_free(const void *pool, const void *block)
 		__atomic_fetch_add(&k.h->unknown_pool_frees, 1, __ATOMIC_RELAXED);
 	}
 	k.w->last_block = 0;
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(pool_free);

@@ -21,7 +21,8 @@
  *   modules.c          which module was where, and what an unload invalidates
  *   loaded.h           … as the loader knows it
  *   stackmap.c         which memory is stack
- *   told.c             what the program tells by include/seep/seep.h: marks.c, tags.c, pools.c
+ *   told.c             what the program tells by include/seep/seep.h: marks.c, tags.c, pools.c;
+ *                      injected: blob_told.c
  *   session.c, elf.c   start: environment, shared mapping, the real functions
  *   at_exit.c          the end, where the launcher wants to see it
  */
@@ -137,6 +138,17 @@ static inline bool self_set(struct self self)
 {
 	rec_self = self;
 	return true;
+}
+
+/* Thread-local storage is a new thread's own: it is in no scope. */
+static inline void self_scope(bool open)
+{
+	(void)open;
+}
+
+static inline struct wire_thread *self_inherit(void)
+{
+	return NULL;
 }
 
 /* Has an outer function of the allocator called this one? Then it is not for us. */

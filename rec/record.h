@@ -168,7 +168,8 @@ struct hook {
 	struct wire_header *h;
 	struct wire_thread *w;
 	bool outer_logs;
-	uint32_t outer; /* hooks around this one */
+	uint32_t outer;	    /* hooks around this one */
+	uint64_t inside_sp; /* for told_begin() and told_end(): see blob_self.h */
 };
 bool hook_begin(struct hook *k, uint64_t sp); /* false: not recording */
 void hook_end(struct hook *k);

@@ -155,6 +155,8 @@ static bool begin(struct thread *t, struct wire_header *h, const char *name)
 		return false;
 	g->open[g->depth++] = (uint8_t)i;
 	use(t, g->contexts[i].node, g->contexts[i].index);
+	if (g->depth == 1)
+		self_scope(true);
 	return true;
 }
 
@@ -163,7 +165,7 @@ void rec_tag_begin(const char *name)
 	struct hook k;
 	struct thread *t;
 
-	if ((!rec_gate.header && !rec_wake()) || !hook_begin(&k, arch_stack_pointer()))
+	if (!told_begin(&k, arch_stack_pointer()))
 		return;
 	t = thread_private(k.w);
 	if (!t->tags)
@@ -173,7 +175,7 @@ void rec_tag_begin(const char *name)
 		t->tags->skipped++;
 		__atomic_fetch_add(&k.h->tags_lost, 1, __ATOMIC_RELAXED);
 	}
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(tag_begin);
 
@@ -183,7 +185,7 @@ void rec_tag_end(void)
 	struct thread *t;
 	struct tags *g;
 
-	if (!rec_gate.header || !self_wire() || !hook_begin(&k, arch_stack_pointer()))
+	if (!rec_gate.header || !told_begin(&k, arch_stack_pointer()))
 		return;
 	t = thread_private(k.w);
 	g = t->tags;
@@ -195,8 +197,10 @@ void rec_tag_end(void)
 		g->depth--;
 		c = g->depth ? &g->contexts[g->open[g->depth - 1]] : NULL;
 		use(t, c ? c->node : WIRE_NODE_ROOT, c ? c->index : t->own_index);
+		if (!c)
+			self_scope(false);
 	}
-	hook_end(&k);
+	told_end(&k);
 }
 TOLD_EXPORT(tag_end);
 

@@ -132,8 +132,8 @@ static struct thread *new_private(void)
 struct wire_thread *thread_get(struct wire_header *h)
 {
 	int32_t tid = (int32_t)sys0(SYS_gettid);
-	struct wire_thread *w = NULL;
-	struct thread *t;
+	struct wire_thread *w = self_inherit();
+	struct thread *t = w ? thread_private(w) : NULL;
 	uint32_t i = 0;
 
 	/* Asking the kernel about every slot costs; do it when there are as many again as last
@@ -152,7 +152,8 @@ struct wire_thread *thread_get(struct wire_header *h)
 		w = new_slot(h, tid, &i);
 	if (!w)
 		return NULL;
-	t = privates[i];
+	if (!t)
+		t = privates[i];
 	if (!t)
 		t = privates[i] = new_private();
 	if (!t)

@@ -7,24 +7,18 @@
 
 #include "bytes.h"
 #include "elf_image.h"
-#include "rec.h"
+#include "record.h"
 
 static struct seep_functions functions;
 
-void told_functions(struct seep_functions *ret)
+bool told_begin(struct hook *k, uint64_t sp)
 {
-	*ret = (struct seep_functions){
-		.version = SEEP_FUNCTIONS_VERSION,
-		.bytes = sizeof(*ret),
-		.mark = rec_mark,
-		.tag_begin = rec_tag_begin,
-		.tag_end = rec_tag_end,
-		.pool_create = rec_pool_create,
-		.pool_alloc = rec_pool_alloc,
-		.pool_free = rec_pool_free,
-		.pool_reset = rec_pool_reset,
-		.pool_destroy = rec_pool_destroy,
-	};
+	return (rec_gate.header || rec_wake()) && hook_begin(k, sp);
+}
+
+void told_end(struct hook *k)
+{
+	hook_end(k);
 }
 
 static void fill(struct seep_hooks *hooks)
@@ -94,7 +88,7 @@ void told_start(void)
 {
 	if (functions.bytes)
 		return; /* a fork child: they are in place */
-	told_functions(&functions);
+	functions = (struct seep_functions)TOLD_FUNCTIONS;
 	for (struct link_map *lm = elf_link_maps(); lm; lm = lm->l_next)
 		told_by_module(lm);
 }

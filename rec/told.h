@@ -5,6 +5,7 @@
 #ifndef SEEP_REC_TOLD_H
 #define SEEP_REC_TOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SEEP_DISABLE /* we tell nobody anything */
@@ -20,12 +21,32 @@ void rec_pool_free(const void *pool, const void *block);
 void rec_pool_reset(const void *pool);
 void rec_pool_destroy(const void *pool);
 
-/* Programs of other languages find rec_NAME by dlsym as seep_rec_NAME. */
+struct hook;
+
+/*
+ * Brackets what each of them does with this thread's state. Other than hook_begin(), it may be told
+ * something inside of a function of the allocator (by a new_handler). False: not recording.
+ */
+bool told_begin(struct hook *k, uint64_t sp);
+void told_end(struct hook *k);
+
+/* What goes into struct seep_hooks. */
+#define TOLD_FUNCTIONS                                                                             \
+	{                                                                                          \
+		.version = SEEP_FUNCTIONS_VERSION, .bytes = sizeof(struct seep_functions),         \
+		.mark = rec_mark, .tag_begin = rec_tag_begin, .tag_end = rec_tag_end,              \
+		.pool_create = rec_pool_create, .pool_alloc = rec_pool_alloc,                      \
+		.pool_free = rec_pool_free, .pool_reset = rec_pool_reset,                          \
+		.pool_destroy = rec_pool_destroy,                                                  \
+	}
+
+/* Programs of other languages find rec_NAME by dlsym as seep_rec_NAME, where a loader knows us. */
+#ifdef REC_BLOB
+#define TOLD_EXPORT(name) _Static_assert(1, "")
+#else
 #define TOLD_EXPORT(name)                                                                          \
 	extern __typeof__(rec_##name) seep_rec_##name                                              \
 		__attribute__((alias("rec_" #name), visibility("default"), used))
-
-/* What goes into struct seep_hooks. */
-void told_functions(struct seep_functions *ret);
+#endif
 
 #endif

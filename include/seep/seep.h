@@ -2,8 +2,8 @@
  * seep.h: what a program can tell seep about its own memory. C99 or C++98, gcc or clang, Linux.
  *
  * Nothing is linked and nothing is needed: without seep's recorder in the process every function
- * here is a load, a test and a return. With it (seep run, seep flags) they do what they say. All of
- * them may be called from any thread, and from signal handlers. Names are copied.
+ * here is a load, a test and a return. With it (seep run, seep flags, seep attach) they do what
+ * they say. All of them may be called from any thread, and from signal handlers. Names are copied.
  *
  *   seep_mark("warmed up");               a named instant: what is younger, what is older?
  *
@@ -22,9 +22,9 @@
  * are taken off what was allocated as their chunk, so that no byte counts twice. Tell of a block
  * after it was taken and before it is given back, as malloc and free are told of.
  *
- * Other languages: when the recorder is in the process it exports the same functions as
- * seep_rec_mark(), seep_rec_tag_begin() and so on, to be found by dlsym(RTLD_DEFAULT, ...); when it
- * is not, they are not there. In Python:
+ * Other languages: a recorder that was there from the start (seep run, seep flags) exports the same
+ * functions as seep_rec_mark(), seep_rec_tag_begin() and so on, to be found by dlsym(RTLD_DEFAULT,
+ * ...); when it was not, they are not there. In Python:
  *
  *   import ctypes
  *   mark = getattr(ctypes.CDLL(None), "seep_rec_mark", lambda name: None)
@@ -94,7 +94,10 @@ __asm__(".pushsection .note.seep,\"a\",%note\n"
 	".popsection\n");
 
 #ifdef __PIC__
-/* A library that is loaded later introduces itself; NULL without the preloaded recorder. */
+/*
+ * A library that is loaded later introduces itself; NULL without the preloaded recorder. An
+ * injected one looks for the note when the library first appears in the stack of an allocation.
+ */
 extern void seep_rec_join(struct seep_hooks *hooks) __attribute__((weak));
 __attribute__((constructor, unused)) static void seep_join(void)
 {

@@ -21,6 +21,7 @@
 #include "inject/prepare.h"
 #include "inject/quiet.h"
 #include "inject/recorder_calls.h"
+#include "inject/told.h"
 #include "target/hold.h"
 #include "target/process.h"
 #include "target/target.h"
@@ -102,6 +103,7 @@ static void fill_blob(struct attach *a)
 	b->table_fd = -1;
 	fill_stack(a->target, b);
 	quiet_find(a->target, all, b);
+	told_find(a->target, b);
 	fill_patches(&a->plan, b);
 	fill_mapped(&a->plan, b);
 	blob_modules_fill(a->target, &a->image, a->plan.blob, !all->has_loader, b);
@@ -234,7 +236,9 @@ static int patch(struct attaching *g)
 	uint32_t on = WIRE_BLOB_ON;
 	int r = INSIDE_POKE(g->calls.mem, g->blob, state, on);
 
-	return r ? r : patch_apply(&g->calls, &g->a->plan);
+	if (!r)
+		r = patch_apply(&g->calls, &g->a->plan);
+	return r ? r : told_tell(g->calls.mem, blob_image_blob(&g->a->image));
 }
 
 static int stop_and_patch(struct attaching *g)

@@ -16,6 +16,7 @@
 #include "inject/inside.h"
 #include "inject/lock.h"
 #include "inject/patch.h"
+#include "inject/told.h"
 #include "target/foreign_fd.h"
 #include "target/hold.h"
 #include "target/process.h"
@@ -66,8 +67,12 @@ static int restore(struct detaching *g)
 	uint32_t off = WIRE_BLOB_OFF;
 	int r = INSIDE_POKE(g->calls->mem, g->addr, state, off);
 
+	/* Until nobody is inside, the recorder may meet more that want to be told of it. */
+	if (!r)
+		r = inside_read(g->calls->mem, g->addr, &g->blob);
 	if (r < 0)
 		return r;
+	told_take_back(g->calls->mem, &g->blob);
 	patch_restore(g->calls, &g->blob, &g->d.left_nr);
 	if (patch_in_use(g->calls, &g->blob, &g->last))
 		return -EAGAIN;
@@ -296,6 +301,8 @@ static const char *where(enum thread_is is)
 		return "runs a signal handler that will go back into it";
 	case THREAD_CALLED:
 		return "waits in a function that will return into it";
+	case THREAD_CALLS:
+		return "is about to call it";
 	}
 	return "is in it";
 }

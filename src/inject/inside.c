@@ -60,7 +60,8 @@ int inside_read(int mem, uint64_t addr, struct wire_blob *ret)
 		return -errno;
 	if (got != (ssize_t)len || ret->magic != WIRE_BLOB_MAGIC ||
 	    ret->version != WIRE_BLOB_VERSION || ret->bytes != sizeof(*ret) ||
-	    ret->patches_nr > WIRE_PATCHES_MAX || ret->mapped_nr > WIRE_MAPPED_MAX)
+	    ret->patches_nr > WIRE_PATCHES_MAX || ret->mapped_nr > WIRE_MAPPED_MAX ||
+	    ret->told_nr > WIRE_TOLD_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < ret->patches_nr; i++)
 		if (ret->patches[i].bytes_nr > WIRE_PATCH_BYTES)

@@ -8,6 +8,7 @@
 
 #include "inject/calls.h"
 #include "inject/plan.h"
+#include "inject/told.h"
 #include "target/hold.h"
 #include "target/registers.h"
 
@@ -123,12 +124,15 @@ void patch_restore(const struct calls *c, const struct wire_blob *b, size_t *ret
 
 bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret)
 {
+	uint64_t calls[TOLD_ADDRESSES_MAX];
 	struct threads_look l = look_of(c);
 	struct thread_found *found;
 	size_t nr;
 
 	l.returns = b->returns;
 	l.nr_returns = sizeof(b->returns) / sizeof(b->returns[0]);
+	l.calls = calls;
+	l.nr_calls = told_addresses(c->mem, b, calls);
 	for (uint32_t i = 0; i < b->mapped_nr; i++)
 		if (b->mapped[i].end > b->mapped[i].start)
 			threads_add_span(&l, b->mapped[i].start, b->mapped[i].end);

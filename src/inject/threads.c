@@ -2,6 +2,7 @@
 #include "inject/threads.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 /* More of a stack than this is not looked at: live parts are far smaller. */
 #define STACK_MAX_BYTES (16u << 20)
 
+#define NEAR_WORDS 64
 #define SIGNALS_DEEP 8 /* handlers on stacks of their own, one interrupting the other */
 
 /*
@@ -20,9 +22,8 @@
  * arch/x86/include/uapi/asm/sigcontext.h), whatever code it will return through: each library may
  * have its own. The segments' word has cs and ss, which is 0 from kernels that do not tell it.
  */
-#define FRAME_SP (-3 * 8)
-#define FRAME_PC (-2 * 8)
-#define FRAME_FLAGS (-1 * 8)
+#define FRAME_WORDS 18 /* in front of the segments: r8 to r15, then those that follow */
+enum { FRAME_BP = 10, FRAME_SP = 15, FRAME_PC, FRAME_FLAGS };
 #define SEGMENTS UINT64_C(0x002b000000000033)
 #define SEGMENTS_WITHOUT_SS UINT64_C(0x33)
 #define FLAGS_ALWAYS UINT64_C(0x202) /* of code that runs: interrupts are on */
@@ -83,26 +84,67 @@ static void add(struct looking *k, enum thread_is is, uint64_t pc)
 	ARRAY_PUSH(*k->found, *k->nr, k->cap, f);
 }
 
-static bool peek(const struct threads_look *l, uint64_t addr, uint64_t *ret)
-{
-	return pread(l->mem, ret, sizeof(*ret), (off_t)addr) == (ssize_t)sizeof(*ret);
-}
-
 static bool is_segments(uint64_t word)
 {
 	return word == SEGMENTS || word == SEGMENTS_WITHOUT_SS;
 }
 
+/* ---- calls that are about to be made ---- */
+
+static bool is_call(const struct threads_look *l, const uint64_t *words, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; k < l->nr_calls; k++)
+			if (words[i] == l->calls[k])
+				return true;
+	return false;
+}
+
+/* From fetching the address to the call there is no system call. */
+static bool is_behind_system_call(const struct threads_look *l, uint64_t pc)
+{
+	static const uint8_t wanted[] = {0x0f, 0x05};
+	uint8_t code[sizeof(wanted)];
+
+	return pread(l->mem, code, sizeof(code), (off_t)(pc - sizeof(code))) == sizeof(code) &&
+	       !memcmp(code, wanted, sizeof(code));
+}
+
+/*
+ * Code that is not optimised keeps the address on the stack, in the frame that it is in; and a call
+ * by way of a return has it at its top.
+ */
+static void look_for_call(struct looking *k, const uint64_t *registers, size_t nr, uint64_t pc,
+			  uint64_t sp, uint64_t bp)
+{
+	uint64_t frame[NEAR_WORDS];
+	size_t words = bp > sp && bp - sp <= sizeof(frame) ? (size_t)(bp - sp) / 8 : 1;
+
+	if (!k->l->nr_calls || is_behind_system_call(k->l, pc))
+		return;
+	if (is_call(k->l, registers, nr) ||
+	    (pread(k->l->mem, frame, words * 8, (off_t)sp) == (ssize_t)(words * 8) &&
+	     is_call(k->l, frame, words)))
+		add(k, THREAD_CALLS, pc);
+}
+
+/* ---- stacks ---- */
+
 /* The frame of a handler may have its segments at addr. */
 static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint64_t end)
 {
-	uint64_t pc, sp, flags;
+	uint64_t words[FRAME_WORDS], pc, sp;
 
-	if (!peek(k->l, addr + FRAME_PC, &pc) || !peek(k->l, addr + FRAME_SP, &sp) ||
-	    !peek(k->l, addr + FRAME_FLAGS, &flags) || (flags & FLAGS_ALWAYS) != FLAGS_ALWAYS)
+	if (pread(k->l->mem, words, sizeof(words), (off_t)(addr - sizeof(words))) !=
+		    (ssize_t)sizeof(words) ||
+	    (words[FRAME_FLAGS] & FLAGS_ALWAYS) != FLAGS_ALWAYS)
 		return;
+	pc = words[FRAME_PC];
+	sp = words[FRAME_SP];
 	if (in_spans(k->l, pc))
 		add(k, THREAD_INTERRUPTED, pc);
+	else
+		look_for_call(k, words, FRAME_PC, pc, sp, words[FRAME_BP]);
 	if ((sp < from || sp >= end) && k->nr_others < SIGNALS_DEEP)
 		k->others[k->nr_others++] = sp;
 }
@@ -146,6 +188,8 @@ static void look_at_stopped(struct looking *k, const struct frozen_thread *threa
 		return;
 	if (in_spans(k->l, place.pc))
 		add(k, THREAD_AT, place.pc);
+	else
+		look_for_call(k, place.general, REGISTERS_GENERAL_NR, place.pc, place.sp, place.bp);
 	look_at_stack(k, place.sp);
 }
 
@@ -157,6 +201,8 @@ static void look_at_sleeper(struct looking *k, const struct frozen_thread *threa
 		return;
 	if (in_spans(k->l, s.pc))
 		add(k, THREAD_ASLEEP, s.pc);
+	else if (k->l->nr_calls && s.call < 0)
+		add(k, THREAD_CALLS, s.pc); /* maybe: its registers are not to be had */
 	look_at_stack(k, s.sp);
 }
 

@@ -31,6 +31,9 @@ struct threads_look {
 	size_t nr_spans, cap_spans;
 	const uint64_t *returns; /* words on a stack that say that a call is under way */
 	size_t nr_returns;
+	const uint64_t
+		*calls; /* addresses in a register that say that a call is about to be made */
+	size_t nr_calls;
 };
 
 enum thread_is {
@@ -38,6 +41,7 @@ enum thread_is {
 	THREAD_ASLEEP,	    /* … and it sleeps in the kernel, so that it cannot be moved */
 	THREAD_INTERRUPTED, /* a signal handler of it will go back into a span */
 	THREAD_CALLED,	    /* it will return there */
+	THREAD_CALLS, /* it, or what a signal handler of it has interrupted, is about to call */
 };
 
 struct thread_found {

@@ -33,8 +33,10 @@ void registers_hide_stop(int32_t tid);
 size_t registers_by_dwarf(const struct target_thread *thread, uint64_t *ret, size_t max,
 			  unsigned int *ret_stack);
 /* Where a stopped thread is, for whoever needs no more than that. */
+#define REGISTERS_GENERAL_NR 16
 struct registers_place {
-	uint64_t pc, sp;
+	uint64_t pc, sp, bp;
+	uint64_t general[REGISTERS_GENERAL_NR]; /* all that may hold an address, in no order */
 };
 
 bool registers_get_place(int32_t tid, struct registers_place *ret);

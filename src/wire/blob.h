@@ -21,7 +21,7 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 2
+#define WIRE_BLOB_VERSION 3
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
@@ -89,6 +89,7 @@ struct wire_blob_module {
 #define WIRE_PATCHES_MAX 512
 #define WIRE_MAPPED_MAX 16
 #define WIRE_BLOB_MODULES_MAX 1024
+#define WIRE_TOLD_MAX 1024
 
 enum wire_blob_state {
 	WIRE_BLOB_NONE = 0,
@@ -113,8 +114,9 @@ struct wire_blob {
 	uint64_t keeps_vectors;
 	/* Filled in by the linker: */
 	uint64_t hooks[WIRE_HOOKS_NR];
-	uint64_t gate;	 /* struct wire_gate */
-	uint64_t places; /* struct wire_places */
+	uint64_t gate;	    /* struct wire_gate */
+	uint64_t places;    /* struct wire_places */
+	uint64_t functions; /* struct seep_functions of include/seep/seep.h */
 	/* On a stack, these say that a call from here to the outside is still under way. */
 	uint64_t returns[2];
 	/* Filled in by the injector: */
@@ -130,6 +132,13 @@ struct wire_blob {
 	uint32_t patches_nr, mapped_nr;
 	struct wire_mapped mapped[WIRE_MAPPED_MAX]; /* the first holds this struct */
 	struct wire_patch patches[WIRE_PATCHES_MAX];
+	/*
+	 * Where the address of the functions stands: a word of each module that uses
+	 * include/seep/seep.h, if the module is still there. The recorder adds those that it meets;
+	 * the word is written after its address has been noted here.
+	 */
+	uint64_t told[WIRE_TOLD_MAX];
+	uint32_t told_nr, told_pad;
 	uint64_t privates;   /* list of struct wire_private by next, for threads; 0: none */
 	uint32_t modules_nr; /* grows as the recorder finds more */
 	uint32_t pad;

@@ -3,6 +3,8 @@
 #define SEEP_WIRE_BLOB_OFFSETS_H
 
 #define WIRE_BLOB_SELVES_BITS 14 /* of rec/blob_self.h */
+#define WIRE_BLOB_SELF_TID_AT 40 /* in a struct blob_self */
+#define WIRE_BLOB_SELF_TID 48
 #define WIRE_BLOB_QUIET_START 80
 #define WIRE_BLOB_QUIET_BYTES 88
 #define WIRE_BLOB_KEEPS_VECTORS 96

@@ -37,6 +37,16 @@ static inline void wire_clock_set(struct wire_header *h, uint64_t ms)
 		;
 }
 
+/* The time of CLOCK_MONOTONIC that the table's clock shows. */
+static inline uint64_t wire_clock_ns(const struct wire_header *h)
+{
+	uint64_t bits = __atomic_load_n(&h->time_bits, __ATOMIC_RELAXED);
+	uint32_t code = (uint32_t)(bits >> WIRE_SLOT_TIME_SHIFT), marks = wire_marks_nr(h);
+
+	code = code > marks ? code - marks : 0;
+	return h->began_monotonic_ns + wire_time_decode_ms(code) * 1000000;
+}
+
 /* The step up of a mark, of which there are at most WIRE_MARKS_CAP. Returns the code of what is
  * younger. */
 static inline uint32_t wire_clock_mark(struct wire_header *h)

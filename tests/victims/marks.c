@@ -10,7 +10,10 @@
  *   steps     stands still between steps, so that marks can be made from outside
  *   many      more marks than there is room for
  *   load      all of it at once, in threads, until it is killed
- *   tag-threads, pool-many, signals, fork: what their names say
+ *   tag-threads, heirs, pool-many, signals, fork: what their names say
+ *
+ * With --begin it says "begin" first, and waits: so that seep attach can come before anything is
+ * done.
  *
  * "generations" are the blocks and bytes that were made in each, and what is live of them.
  */
@@ -358,6 +361,33 @@ static void tag_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
+/* Every other one ends in a scope; the next one is likely to have its address. */
+static void *heir(void *argument)
+{
+	struct truth_site *s = truth_at("in_thread");
+
+	in_thread(s, opaque(100), 1);
+	in_thread(s, opaque(200), 0);
+	if (argument) {
+		seep_tag_begin("left open");
+		in_thread(s, opaque(100), 1);
+		in_thread(s, opaque(200), 0);
+		in_thread(s, opaque(300), 1);
+	}
+	return NULL;
+}
+
+static void heirs(void)
+{
+	truth_at("in_thread");
+	for (int i = 0; i < 20; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, heir, i % 2 ? NULL : &thread);
+		pthread_join(thread, NULL);
+	}
+}
+
 /* ---- many blocks of pools ---- */
 
 #define POOL_MANY 1000000
@@ -468,10 +498,22 @@ static void note_generations(void)
 	truth_note("generations", "[%s]", text);
 }
 
+static void begin(int argc, char **argv)
+{
+	char *const wait[] = {"", "--wait"};
+
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--begin")) {
+			truth_print("marks", "begin");
+			truth_wait(2, (char **)wait);
+		}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
+	begin(argc, argv);
 	if (!strcmp(what, "marks"))
 		marks();
 	else if (!strcmp(what, "tags"))
@@ -490,6 +532,8 @@ int main(int argc, char **argv)
 		pool_many();
 	else if (!strcmp(what, "signals"))
 		in_signals();
+	else if (!strcmp(what, "heirs"))
+		heirs();
 	else if (!strcmp(what, "fork"))
 		fork_in_scope(argc, argv);
 	else
