@@ -105,6 +105,8 @@ static int say_json(const struct attach_command *c, const struct attach *a)
 	json_text(&j, "allocator", a->entries->allocator);
 	json_count(&j, "threads", a->threads_nr);
 	json_count(&j, "functions", a->plan.nr_entries);
+	json_count(&j, "functions_by_slots", plan_partial_nr(&a->plan));
+	json_count(&j, "slots", a->plan.nr_slots);
 	json_count(&j, "functions_left_out", a->plan.nr_skipped);
 	json_count(&j, "pause_ns", a->pause_ns);
 	json_close(&j, '}');
@@ -114,9 +116,14 @@ static int say_json(const struct attach_command *c, const struct attach *a)
 	return status;
 }
 
-/* The functions that were found and could not be had: what they allocate is not seen. */
+/* The functions that were found and could not be had, or in part: what is not seen. */
 static void warn_left_out(const struct attach *a)
 {
+	const struct preflight *p = a->preflight;
+
+	for (size_t i = 0; i < p->nr_notes; i++)
+		if (p->notes[i].code == PREFLIGHT_SLOTS)
+			cmd_warn("%s", p->notes[i].text);
 	for (size_t i = 0; i < a->plan.nr_skipped; i++)
 		cmd_warn("%s is not recorded: %s", a->plan.skipped[i].entry->name,
 			 a->plan.skipped[i].why);

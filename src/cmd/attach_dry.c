@@ -30,6 +30,12 @@ static void add_module(struct str *out, const char *path)
 	add_foreign(out, *path ? path : "the program itself");
 }
 
+/* Those that are had by slots are told one by one, among the notes. */
+static bool begins_with_jump(const struct preflight *p, size_t i)
+{
+	return p->taken[i] && p->taken[i] != ENTRY_BY_SLOTS;
+}
+
 /* The functions of one module, which stand together. */
 static void add_functions(struct str *out, const struct preflight *p, const char *module)
 {
@@ -38,7 +44,7 @@ static void add_functions(struct str *out, const struct preflight *p, const char
 	for (size_t i = 0; i < p->entries.nr; i++) {
 		const struct entry *e = &p->entries.items[i];
 
-		if (e->module != module || !p->taken[i])
+		if (e->module != module || !begins_with_jump(p, i))
 			continue;
 		if (names.len)
 			str_add(&names, ", ");
@@ -59,7 +65,7 @@ static size_t taken_nr(const struct preflight *p)
 	size_t nr = 0;
 
 	for (size_t i = 0; i < p->entries.nr; i++)
-		nr += p->taken[i] != 0;
+		nr += begins_with_jump(p, i);
 	return nr;
 }
 

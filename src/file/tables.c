@@ -300,6 +300,7 @@ static const struct column meta_columns[] = {
 	FIELD(38, VARINT, struct meta, losses.missing_stacks),
 	LATER(39, VARINT, struct meta, losses.lost_marks, 0),
 	LATER(40, VARINT, struct meta, losses.lost_tags, 0),
+	LATER(41, VARINT, struct meta, losses.partial_functions, 0),
 	LATER(48, VARINT, struct meta, figures.rss, 0),
 	LATER(49, VARINT, struct meta, figures.peak_rss, 0),
 	LATER(50, VARINT, struct meta, figures.anonymous, 0),

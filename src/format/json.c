@@ -163,6 +163,7 @@ static void add_incomplete(struct json *j, const struct view *v)
 	json_count(j, "missing_stacks", losses->missing_stacks);
 	json_count(j, "lost_marks", losses->lost_marks);
 	json_count(j, "lost_tags", losses->lost_tags);
+	json_count(j, "partial_functions", losses->partial_functions);
 	json_bool(j, "torn", losses->torn || (l->before && l->before->losses.torn));
 	json_bool(j, "damaged", v->before_damage || v->after_damage);
 	if (v->forced)

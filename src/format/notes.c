@@ -130,6 +130,9 @@ static void note_losses(struct notes *n, const struct snapshot *s)
 					   : "frees of blocks older than the recording"},
 		{l->lost_marks, "marks not made, there being too many"},
 		{l->lost_tags, "scopes without their tag, there being too many names or levels"},
+		{l->partial_functions,
+		 "functions of the allocator of which not all calls are seen, so that blocks may "
+		 "be missing, or freed and shown as live"},
 	};
 
 	if (l->dropped_blocks)

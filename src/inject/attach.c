@@ -42,17 +42,37 @@ struct attaching {
 	uint64_t blob;	      /* address of struct wire_blob; 0: nothing is there yet */
 	bool prepared;	      /* the recorder is complete there */
 	bool told;	      /* *e is filled */
+	bool stale;	      /* slots are not what they were when they were read */
 	struct error *e;
 };
 
 /* ---- before ---- */
 
+static void fill_slots(const struct plan *p, struct wire_blob *b)
+{
+	for (size_t i = 0; i < p->nr_slots; i++) {
+		const struct plan_slot *s = &p->slots[i];
+		struct wire_patch *patch = &b->patches[b->patches_nr++];
+
+		patch->addr = s->addr;
+		patch->bytes_nr = WIRE_SLOT_BYTES;
+		patch->is_slot = !s->is_stub;
+		memcpy(patch->original, &s->before, sizeof(s->before));
+		memcpy(patch->original + WIRE_SLOT_BYTES, &s->entry->addr, sizeof(s->entry->addr));
+		memcpy(patch->patched, &s->after, sizeof(s->after));
+		memcpy(patch->patched + WIRE_SLOT_BYTES, &s->inode, sizeof(s->inode));
+	}
+}
+
 static void fill_patches(const struct plan *p, struct wire_blob *b)
 {
 	for (size_t i = 0; i < p->nr_entries; i++) {
 		const struct plan_entry *n = &p->entries[i];
-		struct wire_patch *patch = &b->patches[b->patches_nr++];
+		struct wire_patch *patch;
 
+		if (n->by_slots)
+			continue;
+		patch = &b->patches[b->patches_nr++];
 		patch->addr = n->entry->addr;
 		patch->bytes_nr = PLAN_JUMP_BYTES;
 		patch->hook = (uint8_t)n->hook;
@@ -105,6 +125,7 @@ static void fill_blob(struct attach *a)
 	quiet_find(a->target, all, b);
 	told_find(a->target, b);
 	fill_patches(&a->plan, b);
+	fill_slots(&a->plan, b);
 	fill_mapped(&a->plan, b);
 	blob_modules_fill(a->target, &a->image, a->plan.blob, !all->has_loader, b);
 	if (frames_bytes(&a->frames))
@@ -118,11 +139,14 @@ static int plan(struct attach *a, const struct maps *maps, struct error *e)
 
 	plan_release(&a->plan);
 	blob_image_release(&a->image);
+	slots_release(&a->slots);
+	if (a->preflight->slots.nr)
+		slots_find(a->target, a->entries, a->preflight->taken, &a->slots);
 	r = blob_image_open(&a->image, e);
 	if (!r)
-		r = plan_make(a->entries, a->preflight->taken, &a->image, frames_bytes(&a->frames),
-			      maps, process_heap_start(target_process(a->target)->pid), &a->plan,
-			      e);
+		r = plan_make(a->entries, a->preflight->taken, &a->slots, &a->image,
+			      frames_bytes(&a->frames), maps,
+			      process_heap_start(target_process(a->target)->pid), &a->plan, e);
 	if (!r && !a->plan.nr_entries)
 		r = error_set(e, -ENOTSUP, EXIT_TARGET,
 			      "no function of its allocators can be recorded in process %d",
@@ -160,6 +184,7 @@ void attach_release(struct attach *a)
 	blob_image_release(&a->image);
 	plan_release(&a->plan);
 	frames_release(&a->frames);
+	slots_release(&a->slots);
 }
 
 /* ---- the deed ---- */
@@ -251,6 +276,9 @@ static int stop_and_patch(struct attaching *g)
 		return r;
 	if (h->shared)
 		r = -EBUSY;
+	g->stale = !r && !patch_slots_hold(&g->calls, &g->a->plan);
+	if (g->stale)
+		r = -ESTALE;
 	if (!r && !g->prepared)
 		r = prepare(g);
 	if (!r)
@@ -318,8 +346,10 @@ static int attach_once(struct attaching *g)
 	if (r < 0)
 		return r;
 	r = tracer_call(g->hold.tracer, attach_job, g);
-	if (r < 0 && g->blob && !detach_leftovers(&g->hold, &g->calls, g->blob, &ignored))
+	if (r < 0 && g->blob && !detach_leftovers(&g->hold, &g->calls, g->blob, &ignored)) {
 		g->blob = 0;
+		g->prepared = false;
+	}
 	return r;
 }
 
@@ -327,11 +357,13 @@ static int attach_held(struct attaching *g)
 {
 	int tries = g->a->preflight->at_start ? 1 : PLAN_TRIES, r = 0;
 
-	/* Somebody else's mapping may be where ours was to be. */
+	/* Somebody else's mapping may be where ours was to be; slots may just have been bound. */
 	for (int i = 0; i < tries; i++) {
-		g->told = false;
+		g->told = g->stale = false;
 		r = attach_once(g);
-		if (r != -EEXIST || !g->told || g->blob)
+		if ((r != -EEXIST || !g->told) && !g->stale)
+			break;
+		if (g->blob)
 			break;
 	}
 	return r;

@@ -21,6 +21,7 @@
 #include "inject/blob_image.h"
 #include "inject/frames.h"
 #include "inject/plan.h"
+#include "inject/slots.h"
 #include "target/mode.h"
 
 struct error;
@@ -36,6 +37,7 @@ struct attach {
 	struct mode mode;
 	struct blob_image image;
 	struct frames frames;
+	struct slots slots;
 	struct plan plan;
 	struct launch_table *table; /* where its table goes when it is recorded; NULL: nowhere */
 	/* Results of attach_run(). */

@@ -369,7 +369,8 @@ static int take_out(struct detaching *g)
 	}
 	if (r < 0)
 		return explain(g, r);
-	g->d.entries_nr = g->blob.patches_nr;
+	for (uint32_t i = 0; i < g->blob.patches_nr; i++)
+		g->d.entries_nr += g->blob.patches[i].bytes_nr != WIRE_SLOT_BYTES;
 	g->clean = !g->addr;
 	r = tracer_call(g->hold->tracer, detach_job, g);
 	if (!r && g->d.left_nr)

@@ -248,7 +248,7 @@ int entries_find(struct target *t, struct entries *ret, struct error *e)
 	struct entries found = ENTRIES_INIT;
 	const struct target_module *modules;
 	bool stripped = false;
-	size_t *order, nr;
+	size_t *order, nr, listed;
 
 	if (target_word_bytes(t) != 8 || target_machine(t) != EM_X86_64) {
 		error_set(e, -ENOTSUP, EXIT_TARGET, "process %d is no 64-bit x86 program",
@@ -262,7 +262,7 @@ int entries_find(struct target *t, struct entries *ret, struct error *e)
 	found.allocator_module = "";
 	found.has_loader = has_loader(t);
 	found.r_debug = find_r_debug(t);
-	order = link_order(t, found.r_debug);
+	order = link_order(t, found.r_debug, &listed);
 	for (size_t i = 0; i < nr; i++) {
 		if (!look_at_module(&found, t, &modules[order[i]]))
 			stripped = true;

@@ -22,6 +22,8 @@ struct target;
 
 /* Bytes of each function that are kept at most: what its code is moved and searched by. */
 #define ENTRY_BYTES_MAX 16384
+/* In the place of the bytes that are taken of an entry: none, slots.h is about it. */
+#define ENTRY_BY_SLOTS 255
 
 struct entry {
 	enum inject_function function;

@@ -18,8 +18,7 @@
 #define NAME_MAX_BYTES 64      /* longest name asked for */
 #define CHAIN_PIECE 16
 
-/* The loader may or may not have added the bias to the addresses in the section. */
-static uint64_t rebase(const struct target_module *m, uint64_t value)
+uint64_t exports_rebase(const struct target_module *m, uint64_t value)
 {
 	return value >= m->start && value < m->end ? value : value + m->bias;
 }
@@ -71,17 +70,22 @@ bool exports_open(struct exports *x, struct target *t, const struct target_modul
 		uint64_t value = section[i].d_un.d_val;
 
 		if (section[i].d_tag == DT_SYMTAB)
-			x->symbols = rebase(m, value);
+			x->symbols = exports_rebase(m, value);
 		else if (section[i].d_tag == DT_STRTAB)
-			x->strings = rebase(m, value);
+			x->strings = exports_rebase(m, value);
 		else if (section[i].d_tag == DT_GNU_HASH)
-			gnu = rebase(m, value);
+			gnu = exports_rebase(m, value);
 		else if (section[i].d_tag == DT_HASH)
-			plain = rebase(m, value);
+			plain = exports_rebase(m, value);
 		else if (section[i].d_tag == DT_DEBUG)
 			x->debug = value;
 		else if (section[i].d_tag == DT_NEEDED)
 			x->needs_others = true;
+		else if (section[i].d_tag == DT_VERDEF)
+			x->has_versions = true;
+		else if (section[i].d_tag == DT_SYMBOLIC ||
+			 (section[i].d_tag == DT_FLAGS && value & DF_SYMBOLIC))
+			x->looks_at_itself = true;
 	}
 	if (!x->symbols || !x->strings)
 		return false;

@@ -18,6 +18,8 @@ struct exports {
 	uint64_t symbols, strings; /* addresses of the tables */
 	uint64_t debug;		   /* DT_DEBUG: struct r_debug; 0 none */
 	bool needs_others;	   /* has DT_NEEDED */
+	bool has_versions;	   /* DT_VERDEF: what it exports has versions */
+	bool looks_at_itself;	   /* for what it calls, before it looks at others (DT_SYMBOLIC) */
 	/* GNU hash table, read whole, but for its chains. */
 	uint32_t nr_buckets, first_symbol, shift, nr_words;
 	uint64_t *words;
@@ -34,6 +36,8 @@ struct export
 	bool is_function, is_chosen; /* chosen: by a function at addr (STT_GNU_IFUNC) */
 };
 
+/* The address that a pointer in a dynamic section means: the loader may have added the bias. */
+uint64_t exports_rebase(const struct target_module *m, uint64_t value);
 /* False: it exports nothing that can be read. Release it in either case. */
 bool exports_open(struct exports *x, struct target *t, const struct target_module *m);
 void exports_release(struct exports *x);

@@ -64,7 +64,8 @@ int inside_read(int mem, uint64_t addr, struct wire_blob *ret)
 	    ret->told_nr > WIRE_TOLD_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < ret->patches_nr; i++)
-		if (ret->patches[i].bytes_nr > WIRE_PATCH_BYTES)
+		if (ret->patches[i].bytes_nr > WIRE_PATCH_BYTES ||
+		    (ret->patches[i].is_slot && ret->patches[i].bytes_nr != WIRE_SLOT_BYTES))
 			return -EBADMSG;
 	return 0;
 }

@@ -33,7 +33,7 @@ static void take_dynamic(struct order *o, const struct target_module *modules, s
 	}
 }
 
-size_t *link_order(struct target *t, uint64_t r_debug)
+size_t *link_order(struct target *t, uint64_t r_debug, size_t *ret_listed)
 {
 	size_t nr;
 	const struct target_module *modules = target_modules(t, &nr);
@@ -54,6 +54,7 @@ size_t *link_order(struct target *t, uint64_t r_debug)
 			take_dynamic(&o, modules, nr, (uintptr_t)map.l_ld);
 		at = (uintptr_t)map.l_next;
 	}
+	*ret_listed = o.nr;
 	for (size_t i = 0; i < nr; i++) {
 		if (modules[i].flags & TARGET_MODULE_MAIN)
 			take(&o, i);

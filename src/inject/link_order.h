@@ -10,8 +10,8 @@ struct target;
 /*
  * Indices of all modules of t, one for each: those of the loader's list first, as it has them; then
  * the others (other namespaces, or all when there is no loader), the program first of them.
- * r_debug: address of struct r_debug, 0 none. Caller frees.
+ * r_debug: address of struct r_debug, 0 none. *ret_listed: how many are of the list. Caller frees.
  */
-size_t *link_order(struct target *t, uint64_t r_debug);
+size_t *link_order(struct target *t, uint64_t r_debug, size_t *ret_listed);
 
 #endif

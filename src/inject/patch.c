@@ -59,8 +59,9 @@ static int move_threads(const struct calls *c, const struct plan *p)
 
 	/* At the very entry a thread may stay. */
 	for (size_t i = 0; i < p->nr_entries; i++)
-		threads_add_span(&l, p->entries[i].entry->addr + 1,
-				 p->entries[i].entry->addr + PLAN_JUMP_BYTES);
+		if (!p->entries[i].by_slots)
+			threads_add_span(&l, p->entries[i].entry->addr + 1,
+					 p->entries[i].entry->addr + PLAN_JUMP_BYTES);
 	threads_look(&l, &found, &nr);
 	for (size_t i = 0; i < nr && !r; i++)
 		if (found[i].is != THREAD_AT || !moved_place(p, found[i].pc))
@@ -73,25 +74,55 @@ static int move_threads(const struct calls *c, const struct plan *p)
 	return r;
 }
 
+bool patch_slots_hold(const struct calls *c, const struct plan *p)
+{
+	for (size_t i = 0; i < p->nr_slots; i++)
+		if (!holds(c, p->slots[i].addr, (const uint8_t *)&p->slots[i].before,
+			   WIRE_SLOT_BYTES))
+			return false;
+	return true;
+}
+
+static bool entries_hold(const struct calls *c, const struct plan *p)
+{
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (!p->entries[i].by_slots &&
+		    !holds(c, p->entries[i].entry->addr, p->entries[i].entry->bytes,
+			   p->entries[i].moved.taken))
+			return false;
+	return true;
+}
+
+/* Entry or slot i of them all; forth, or back. */
+static int write_one(const struct calls *c, const struct plan *p, size_t i, bool forth)
+{
+	if (i < p->nr_entries) {
+		const struct plan_entry *n = &p->entries[i];
+
+		return n->by_slots ? 0
+				   : write_code(c, n->entry->addr,
+						forth ? n->jump : n->entry->bytes, PLAN_JUMP_BYTES);
+	}
+	i -= p->nr_entries;
+	return write_code(c, p->slots[i].addr, forth ? &p->slots[i].after : &p->slots[i].before,
+			  WIRE_SLOT_BYTES);
+}
+
 int patch_apply(const struct calls *c, const struct plan *p)
 {
-	size_t done = 0;
+	size_t done = 0, nr = p->nr_entries + p->nr_slots;
 	int r;
 
-	for (size_t i = 0; i < p->nr_entries; i++)
-		if (!holds(c, p->entries[i].entry->addr, p->entries[i].entry->bytes,
-			   p->entries[i].moved.taken))
-			return -ESTALE;
+	if (!entries_hold(c, p))
+		return -ESTALE;
 	r = move_threads(c, p);
-	while (!r && done < p->nr_entries) {
-		r = write_code(c, p->entries[done].entry->addr, p->entries[done].jump,
-			       PLAN_JUMP_BYTES);
+	while (!r && done < nr) {
+		r = write_one(c, p, done, true);
 		if (!r)
 			done++;
 	}
 	while (r && done--)
-		write_code(c, p->entries[done].entry->addr, p->entries[done].entry->bytes,
-			   PLAN_JUMP_BYTES);
+		write_one(c, p, done, false);
 	return r;
 }
 
@@ -109,17 +140,39 @@ static bool is_taken_over(const struct calls *c, const struct wire_patch *p)
 	return first != p->original[0] && (first == 0xe9 || first == 0xcc || first == 0xff);
 }
 
+/*
+ * Another tool has put a function of its own into a slot since, and may call what it found there.
+ * One that was just being bound when we came has the real function; and what is no longer mapped
+ * from the same file is no slot.
+ */
+static bool slot_is_taken_over(const struct calls *c, const struct wire_patch *p)
+{
+	const struct map *m = maps_find(&c->maps, p->addr), *code;
+	uint64_t now, before, real, inode;
+
+	memcpy(&before, p->original, sizeof(before));
+	memcpy(&real, p->original + WIRE_SLOT_BYTES, sizeof(real));
+	memcpy(&inode, p->patched + WIRE_SLOT_BYTES, sizeof(inode));
+	if (!m || m->inode != inode ||
+	    pread(c->mem, &now, sizeof(now), (off_t)p->addr) != (ssize_t)sizeof(now) ||
+	    now == before || now == real)
+		return false;
+	code = maps_find(&c->maps, now);
+	return code && code->prot & MAP_EXEC;
+}
+
+static bool is_left(const struct calls *c, const struct wire_patch *p)
+{
+	if (holds(c, p->addr, p->patched, p->bytes_nr))
+		return write_code(c, p->addr, p->original, p->bytes_nr) < 0;
+	return p->is_slot ? slot_is_taken_over(c, p) : is_taken_over(c, p);
+}
+
 void patch_restore(const struct calls *c, const struct wire_blob *b, size_t *ret_left)
 {
 	*ret_left = 0;
-	for (uint32_t i = 0; i < b->patches_nr; i++) {
-		const struct wire_patch *p = &b->patches[i];
-
-		if (holds(c, p->addr, p->patched, p->bytes_nr)
-			    ? write_code(c, p->addr, p->original, p->bytes_nr) < 0
-			    : is_taken_over(c, p))
-			++*ret_left;
-	}
+	for (uint32_t i = 0; i < b->patches_nr; i++)
+		*ret_left += is_left(c, &b->patches[i]);
 }
 
 bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret)

@@ -1,9 +1,12 @@
 /*
- * Entries become jumps, and themselves again: while all threads stand still. Each entry is written
- * by one write within one page, so that there is nothing between before and after.
+ * Entries become jumps, and themselves again: while all threads stand still; likewise the slots of
+ * entries that cannot. Each is written by one write within one page, so that there is nothing
+ * between before and after.
  */
 #ifndef SEEP_INJECT_PATCH_H
 #define SEEP_INJECT_PATCH_H
+
+#include <stdbool.h>
 
 #include "inject/threads.h"
 #include "wire/blob.h"
@@ -12,6 +15,8 @@ struct calls;
 struct hold;
 struct plan;
 
+/* Are slots still what they were when they were read? The loader binds them as they are called. */
+bool patch_slots_hold(const struct calls *c, const struct plan *p);
 /*
  * 0; -EAGAIN: a thread is in the way, try again later; -ESTALE: an entry is not what it was when it
  * was read; or negative errno of writing. Unless 0, no entry is changed.

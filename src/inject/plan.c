@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "inject/blob_image.h"
 #include "inject/gap.h"
+#include "inject/slots.h"
 #include "target/maps.h"
 
 #define PAGE UINT64_C(4096)
@@ -113,6 +114,8 @@ static const char *choose(const struct entries *all, struct plan_entry *p)
 		if (!p->instead)
 			return "it may throw, and its module has no function that does not";
 	}
+	if (p->by_slots)
+		return NULL;
 	if (e->addr % PAGE > PAGE - PLAN_JUMP_BYTES)
 		return "its first bytes are on two pages";
 	if (e->bytes_nr < PLAN_JUMP_BYTES)
@@ -128,7 +131,8 @@ static void skip(struct plan *p, const struct entry *e, const char *why)
 static void choose_all(struct plan *p, const struct entries *all, const uint8_t *wanted)
 {
 	for (size_t i = 0; i < all->nr; i++) {
-		struct plan_entry entry = {.entry = &all->items[i]};
+		struct plan_entry entry = {.entry = &all->items[i],
+					   .by_slots = wanted[i] == ENTRY_BY_SLOTS};
 		const char *why;
 
 		if (entry.entry->is_alias_of_earlier || !wanted[i])
@@ -264,6 +268,10 @@ static void move_all(struct plan *p)
 		const char *why = NULL;
 
 		n->slot += p->nears[n->near].start;
+		if (n->by_slots) {
+			p->entries[nr++] = *n;
+			continue;
+		}
 		if (moved_make(e->bytes, e->bytes_nr, e->addr, n->slot + PLAN_THUNK_BYTES,
 			       PLAN_JUMP_BYTES, &n->moved, &why) < 0) {
 			skip(p, e, why);
@@ -275,21 +283,112 @@ static void move_all(struct plan *p)
 	p->nr_entries = nr;
 }
 
-int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      size_t table_bytes, const struct maps *maps, uint64_t heap_start, struct plan *ret,
-	      struct error *e)
+/* ---- slots ---- */
+
+/* False: it is too far from all near memory. */
+static bool add_slot(struct plan *p, const struct entry *e, const struct slot *s,
+		     const struct maps *maps)
+{
+	const struct map *m = maps_find(maps, s->addr);
+	struct plan_slot slot = {
+		.entry = e,
+		.addr = s->addr,
+		.before = s->value,
+		.inode = m ? m->inode : 0,
+		.is_stub = s->is_stub,
+	};
+	int near = s->is_stub ? near_of(p, s->addr) : 0;
+
+	if (near < 0)
+		return false;
+	slot.near = (size_t)near;
+	if (s->is_stub)
+		slot.landing = p->nears[near].nr++ * PLAN_SLOT_BYTES;
+	ARRAY_PUSH(p->slots, p->nr_slots, p->cap_slots, slot);
+	return true;
+}
+
+/* An entry that has none any more is not had at all. */
+static int add_slots(struct plan *p, const struct entries *all, const struct slots *slots,
+		     struct error *e, const struct maps *maps)
+{
+	size_t nr = 0, before;
+
+	for (size_t i = 0; i < p->nr_entries; i++) {
+		const struct plan_entry n = p->entries[i];
+
+		before = p->nr_slots;
+		for (size_t s = 0; n.by_slots && s < slots->nr; s++)
+			if (&all->items[slots->items[s].entry] == n.entry &&
+			    !add_slot(p, n.entry, &slots->items[s], maps))
+				return error_set(e, -ENOSPC, EXIT_TARGET,
+						 "its modules are too far from each other");
+		if (n.by_slots && p->nr_slots == before)
+			skip(p, n.entry, "nothing leads to it");
+		else
+			p->entries[nr++] = n;
+	}
+	p->nr_entries = nr;
+	if (nr + p->nr_slots > WIRE_PATCHES_MAX)
+		return error_set(e, -E2BIG, EXIT_TARGET,
+				 "its modules call the allocator by too many slots");
+	return 0;
+}
+
+static uint64_t thunk_of(const struct plan *p, const struct entry *e)
+{
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (p->entries[i].entry == e)
+			return p->entries[i].slot;
+	return 0;
+}
+
+/* Once it is known where everything is. */
+static void finish_slots(struct plan *p)
+{
+	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
+
+	for (size_t i = 0; i < p->nr_slots; i++) {
+		struct plan_slot *s = &p->slots[i];
+
+		s->after = thunk_of(p, s->entry);
+		if (!s->is_stub)
+			continue;
+		s->landing += p->nears[s->near].start;
+		memcpy(s->jump, jump_far, sizeof(jump_far));
+		memcpy(s->jump + sizeof(jump_far), &s->after, sizeof(s->after));
+		s->after = s->before;
+		put_jump((uint8_t *)&s->after, s->addr, s->landing);
+	}
+}
+
+size_t plan_partial_nr(const struct plan *p)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < p->nr_entries; i++)
+		nr += p->entries[i].by_slots;
+	return nr;
+}
+
+int plan_make(const struct entries *entries, const uint8_t *wanted, const struct slots *slots,
+	      const struct blob_image *image, size_t table_bytes, const struct maps *maps,
+	      uint64_t heap_start, struct plan *ret, struct error *e)
 {
 	struct plan p = PLAN_INIT;
 	int r;
 
 	choose_all(&p, entries, wanted);
 	share_out(&p);
-	r = place(&p, image, table_bytes, maps, heap_start, e);
+	r = add_slots(&p, entries, slots, e, maps);
+	if (!r)
+		r = place(&p, image, table_bytes, maps, heap_start, e);
 	if (r < 0) {
 		plan_release(&p);
 		return r;
 	}
 	move_all(&p);
+	finish_slots(&p);
 	*ret = p;
 	return 0;
 }
@@ -298,7 +397,7 @@ int plan_make(const struct entries *entries, const uint8_t *wanted, const struct
 static uint64_t real_address(const struct plan *p, const struct entry *e)
 {
 	for (size_t i = 0; i < p->nr_entries; i++)
-		if (p->entries[i].entry->addr == e->addr)
+		if (p->entries[i].entry->addr == e->addr && !p->entries[i].by_slots)
 			return p->entries[i].slot + PLAN_THUNK_BYTES;
 	return e->addr;
 }
@@ -314,6 +413,7 @@ void plan_finish(struct plan *p, const struct wire_blob *blob)
 	/* mov %r11, -8(%rsp); mov %r10, -16(%rsp) */
 	static const uint8_t keep[] = {0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x4c, 0x89, 0x54, 0x24, 0xf0};
 	static const uint8_t lea_r11[] = {0x4c, 0x8d, 0x1d}, mov_r10[] = {0x49, 0xba};
+	static const uint8_t mov_r11[] = {0x49, 0xbb};
 	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
 
 	for (size_t i = 0; i < p->nr_entries; i++) {
@@ -325,9 +425,14 @@ void plan_finish(struct plan *p, const struct wire_blob *blob)
 
 		if (n->hook != WIRE_HOOK_malloc && n->hook != WIRE_HOOK_free)
 			to = put_bytes(to, keep, sizeof(keep));
-		moved = (int32_t)(PLAN_THUNK_BYTES - 7 - (to - n->thunk));
-		to = put_bytes(to, lea_r11, sizeof(lea_r11));
-		to = put_bytes(to, &moved, sizeof(moved));
+		if (n->by_slots) {
+			to = put_bytes(to, mov_r11, sizeof(mov_r11));
+			to = put_bytes(to, &n->entry->addr, sizeof(n->entry->addr));
+		} else {
+			moved = (int32_t)(PLAN_THUNK_BYTES - 7 - (to - n->thunk));
+			to = put_bytes(to, lea_r11, sizeof(lea_r11));
+			to = put_bytes(to, &moved, sizeof(moved));
+		}
 		if (n->instead) {
 			real = real_address(p, n->instead);
 			to = put_bytes(to, mov_r10, sizeof(mov_r10));
@@ -348,6 +453,7 @@ void plan_release(struct plan *p)
 	if (!p)
 		return;
 	free(p->entries);
+	free(p->slots);
 	free(p->skipped);
 	*p = (struct plan)PLAN_INIT;
 }

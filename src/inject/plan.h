@@ -22,6 +22,7 @@
 struct error;
 struct blob_image;
 struct maps;
+struct slots;
 
 #define PLAN_JUMP_BYTES 5
 #define PLAN_THUNK_BYTES 48
@@ -34,9 +35,23 @@ struct plan_entry {
 	const struct entry *instead; /* for new_1 */
 	size_t near;		     /* index of the plan's near memory */
 	uint64_t slot;		     /* address */
+	bool by_slots;		     /* the entry stays as it is: plan_slot lead to the thunk */
 	struct moved moved;
 	uint8_t thunk[PLAN_THUNK_BYTES];
 	uint8_t jump[PLAN_JUMP_BYTES]; /* what the entry becomes */
+};
+
+/* A word that will lead to a thunk, of data or of code; see slots.h. */
+#define PLAN_LANDING_BYTES 14
+struct plan_slot {
+	const struct entry *entry; /* the function that it stands for */
+	uint64_t addr, before, after;
+	uint64_t inode; /* of the file that the word is mapped from */
+	/* Of code: near memory, which jumps on to the thunk. */
+	bool is_stub;
+	size_t near;
+	uint64_t landing; /* address */
+	uint8_t jump[PLAN_LANDING_BYTES];
 };
 
 struct plan_skipped {
@@ -55,6 +70,8 @@ struct plan_near {
 struct plan {
 	struct plan_entry *entries;
 	size_t nr_entries, cap_entries;
+	struct plan_slot *slots;
+	size_t nr_slots, cap_slots;
 	struct plan_skipped *skipped;
 	size_t nr_skipped, cap_skipped;
 	struct plan_near nears[PLAN_NEARS_MAX];
@@ -70,12 +87,14 @@ struct plan {
 
 /*
  * heap_start: of the heap that brk moves, 0 not known; it may not be among maps yet.
- * entries must outlive *ret; wanted: of each, 0: it is left alone. -ENOSPC and the like with *e,
- * EXIT_TARGET.
+ * entries must outlive *ret; wanted: of each, 0: it is left alone; ENTRY_BY_SLOTS: it is had by
+ * those of slots. -ENOSPC and the like with *e, EXIT_TARGET.
  */
-int plan_make(const struct entries *entries, const uint8_t *wanted, const struct blob_image *image,
-	      size_t table_bytes, const struct maps *maps, uint64_t heap_start, struct plan *ret,
-	      struct error *e);
+int plan_make(const struct entries *entries, const uint8_t *wanted, const struct slots *slots,
+	      const struct blob_image *image, size_t table_bytes, const struct maps *maps,
+	      uint64_t heap_start, struct plan *ret, struct error *e);
+/* How many functions are had by slots, so that some calls of them are not seen. */
+size_t plan_partial_nr(const struct plan *p);
 /*
  * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
  */

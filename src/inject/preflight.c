@@ -194,6 +194,7 @@ static void check_condition(struct preflight *p, int32_t pid)
 		return;
 	}
 	p->threads_nr = c.threads_nr;
+	p->catches_traps = c.catches_traps;
 	if (!p->at_start)
 		check_traced(p, pid, &c);
 	check_memory_shared(p, pid, &c);
@@ -368,6 +369,7 @@ void preflight_release(struct preflight *p)
 	entries_release(&p->entries);
 	target_close(p->target);
 	free(p->taken);
+	slots_release(&p->slots);
 	free(p->refuse);
 	free(p->notes);
 	*p = (struct preflight){.entries = ENTRIES_INIT};

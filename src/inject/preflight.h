@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "inject/entries.h"
+#include "inject/slots.h"
 
 struct error;
 struct target;
@@ -41,6 +42,7 @@ enum preflight_code {
 	PREFLIGHT_NOT_MOVABLE,	 /* an entry of the main allocator cannot be taken */
 	/* Notes only. */
 	PREFLIGHT_ENTRY,    /* one entry cannot be taken, and what follows from that */
+	PREFLIGHT_SLOTS,    /* … but calls of it from elsewhere can be seen: see slots.h */
 	PREFLIGHT_CONFINED, /* a security module may forbid what is to be done */
 	PREFLIGHT_WINE,
 };
@@ -59,10 +61,14 @@ struct preflight {
 
 	struct target *target;	/* live, owned; NULL when it could not be opened */
 	struct entries entries; /* empty when none were looked for */
-	/* Of each entry: bytes of it that would be overwritten; 0: it is left alone. NULL: no
-	 * entries. */
+	/*
+	 * Of each entry: bytes of it that would be overwritten; ENTRY_BY_SLOTS; 0: it is left
+	 * alone. NULL: no entries.
+	 */
 	uint8_t *taken;
+	struct slots slots;
 	size_t threads_nr, modules_nr;
+	bool catches_traps;   /* a breakpoint in it may be its own */
 	bool filtered;	      /* a seccomp filter: ask recorder_calls_pass() once it is stopped */
 	bool suspend_seccomp; /* PTRACE_O_SUSPEND_SECCOMP may be used for calls made from outside */
 	/* Text can be written through /proc/PID/mem; false: perhaps not, then mprotect it first. */

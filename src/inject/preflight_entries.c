@@ -1,4 +1,6 @@
 /* Whether each entry can be taken; see preflight.h. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,17 +52,22 @@ static bool frees(const struct entry *e)
 	return inject_function_shape(e->function) == INJECT_FREES_1;
 }
 
-/* How many bytes of it are taken; 0: it cannot be moved, which has been told. */
-static uint8_t check_movable(struct preflight *p, const struct entry *e)
+/* How many bytes of it are taken; 0: it cannot be moved, and why. */
+static uint8_t check_movable(const struct entry *e, const char **ret_why)
 {
 	struct moved m;
-	const char *why = "its first bytes are on two pages";
 
+	*ret_why = "its first bytes are on two pages";
 	/* Such a jump cannot be written at one instant. */
 	if (e->addr % PAGE_BYTES <= PAGE_BYTES - JUMP_BYTES &&
 	    moved_make(e->bytes, e->bytes_nr, e->addr, e->addr + NEAR_BYTES, JUMP_BYTES, &m,
-		       &why) == 0)
+		       ret_why) == 0)
 		return m.taken;
+	return 0;
+}
+
+static void tell_unmovable(struct preflight *p, const struct entry *e, const char *why)
+{
 	if (is_needed(&p->entries, e))
 		preflight_refuse(p, PREFLIGHT_NOT_MOVABLE,
 				 "seep run records it from its start, by other means",
@@ -70,7 +77,6 @@ static uint8_t check_movable(struct preflight *p, const struct entry *e)
 		preflight_note(p, PREFLIGHT_ENTRY, "", "%s of %s is not recorded: %s%s", e->name,
 			       module_name(e->module), why,
 			       frees(e) ? "; blocks that it frees will be shown as live" : "");
-	return 0;
 }
 
 /* A module's file, opened once for all entries of it. */
@@ -119,6 +125,39 @@ static bool is_ours(const struct preflight *p)
 	return found;
 }
 
+static bool is_code(const struct preflight *p, uint64_t addr)
+{
+	const struct map *m = maps_find(target_maps(p->target), addr);
+
+	return m && m->prot & MAP_EXEC;
+}
+
+/*
+ * Does what another tool has put there lead on to code of its own, so that the entry can be called?
+ * A breakpoint may be a probe of the kernel's that changes where calls return to, and then nobody
+ * can tell which are under way; unless the process has a handler for it, and no probe was ever hit.
+ */
+static bool leads_on(const struct preflight *p, const struct entry *e)
+{
+	static const uint8_t jump_far[] = {0xff, 0x25};
+	const size_t far_bytes = sizeof(jump_far) + sizeof(int32_t);
+	int32_t distance;
+	uint64_t word;
+
+	if (e->bytes[0] == BREAKPOINT)
+		return p->catches_traps && !maps_find_path(target_maps(p->target), "[uprobes]", 0);
+	if (e->bytes[0] == JUMP && e->bytes_nr >= JUMP_BYTES) {
+		memcpy(&distance, e->bytes + 1, sizeof(distance));
+		return is_code(p, e->addr + JUMP_BYTES + (uint64_t)(int64_t)distance);
+	}
+	if (e->bytes_nr < far_bytes || memcmp(e->bytes, jump_far, sizeof(jump_far)) != 0)
+		return false;
+	memcpy(&distance, e->bytes + sizeof(jump_far), sizeof(distance));
+	return target_read_word(p->target, e->addr + far_bytes + (uint64_t)(int64_t)distance,
+				&word) &&
+	       is_code(p, word);
+}
+
 static void refuse_patched(struct preflight *p, const struct entry *e)
 {
 	if (e->bytes[0] == JUMP && is_ours(p))
@@ -139,30 +178,108 @@ static void refuse_patched(struct preflight *p, const struct entry *e)
 				 module_name(e->module));
 }
 
+/* ---- by slots ---- */
+
+/* What speaks against changing an entry. */
+struct against {
+	const char *unmovable; /* why */
+	bool changed;	       /* by somebody else */
+};
+
+static void tell_slots(struct preflight *p, const struct entry *e, const struct slots_of *s,
+		       const struct against *a)
+{
+	size_t others = s->pointers_nr + s->unbound_nr;
+	char more[96] = "";
+
+	if (others)
+		snprintf(more, sizeof(more), ", through %zu other pointer%s to it", others,
+			 others == 1 ? "" : "s");
+	preflight_note(p, PREFLIGHT_SLOTS, "",
+		       "%s of %s is seen in part, its entry being left alone (%s): calls through "
+		       "%zu slot%s of %zu module%s are, those inside %s%s and of modules loaded "
+		       "later are not%s",
+		       e->name, module_name(e->module),
+		       a->changed ? "something else has changed it" : a->unmovable, s->nr,
+		       s->nr == 1 ? "" : "s", s->modules_nr, s->modules_nr == 1 ? "" : "s",
+		       module_name(e->module), more,
+		       frees(e) ? "; blocks freed so stay shown as live" : "");
+}
+
+static void settle_slots(struct preflight *p, const struct against *against)
+{
+	const struct entries *all = &p->entries;
+
+	slots_find(p->target, all, p->taken, &p->slots);
+	for (size_t i = 0; i < all->nr; i++) {
+		const struct entry *e = &all->items[i];
+
+		if (p->taken[i] != ENTRY_BY_SLOTS)
+			continue;
+		if (p->slots.of[i].nr) {
+			tell_slots(p, e, &p->slots.of[i], &against[i]);
+			continue;
+		}
+		p->taken[i] = 0;
+		if (against[i].changed)
+			refuse_patched(p, e);
+		else
+			tell_unmovable(p, e, against[i].unmovable);
+	}
+}
+
+/*
+ * False: nothing more need be said of any. What the program has itself it calls directly: slots
+ * would show next to nothing.
+ */
+static bool check_entry(struct preflight *p, size_t i, int fd, struct against *ret)
+{
+	const struct entry *e = &p->entries.items[i];
+
+	if (!differs(p, e, fd)) {
+		p->taken[i] = check_movable(e, &ret->unmovable);
+		if (!p->taken[i] && *e->module)
+			p->taken[i] = ENTRY_BY_SLOTS;
+		else if (!p->taken[i])
+			tell_unmovable(p, e, ret->unmovable);
+	} else if (*e->module && !(e->bytes[0] == JUMP && is_ours(p)) && leads_on(p, e)) {
+		ret->changed = true;
+		p->taken[i] = ENTRY_BY_SLOTS;
+	} else {
+		refuse_patched(p, e);
+	}
+	return !preflight_has(p, PREFLIGHT_RECORDED);
+}
+
+static bool any_by_slots(const struct preflight *p)
+{
+	for (size_t i = 0; i < p->entries.nr; i++)
+		if (p->taken[i] == ENTRY_BY_SLOTS)
+			return true;
+	return false;
+}
+
 void preflight_entries(struct preflight *p)
 {
 	struct original original = {.fd = -1};
 	struct entries *all = &p->entries;
+	struct against *against = mem_alloc_array(all->nr, sizeof(*against));
+	bool go_on = true;
 
 	p->taken = mem_alloc(all->nr);
-	for (size_t i = 0; i < all->nr; i++) {
-		const struct entry *e = &all->items[i];
-
-		if (e->is_alias_of_earlier)
+	for (size_t i = 0; i < all->nr && go_on; i++) {
+		if (all->items[i].is_alias_of_earlier)
 			continue;
-		original_open(&original, p, e);
-		if (differs(p, e, original.fd)) {
-			refuse_patched(p, e);
-			if (preflight_has(p, PREFLIGHT_RECORDED))
-				break; /* the others are the same story */
-		} else {
-			p->taken[i] = check_movable(p, e);
-		}
+		original_open(&original, p, &all->items[i]);
+		go_on = check_entry(p, i, original.fd, &against[i]);
 	}
+	if (go_on && any_by_slots(p))
+		settle_slots(p, against);
 	for (size_t i = 0; i < all->nr_skipped; i++)
 		preflight_note(p, PREFLIGHT_ENTRY, "", "%s of %s is not recorded: %s",
 			       all->skipped[i].name, module_name(all->skipped[i].module),
 			       all->skipped[i].why);
 	if (original.fd >= 0)
 		close(original.fd);
+	free(against);
 }

@@ -121,6 +121,10 @@ static int write_slots(const struct preparation *p)
 			r = write_at(p, n->slot + PLAN_THUNK_BYTES, n->moved.code,
 				     n->moved.code_nr);
 	}
+	for (size_t i = 0; i < plan->nr_slots && !r; i++)
+		if (plan->slots[i].is_stub)
+			r = write_at(p, plan->slots[i].landing, plan->slots[i].jump,
+				     PLAN_LANDING_BYTES);
 	return r;
 }
 
@@ -310,6 +314,7 @@ static void fill_header(const struct preparation *p)
 	h->ordinary_sizes = WIRE_SIZE_ESCAPE - h->dense_below;
 	if (h->dense_below)
 		h->slow |= WIRE_SLOW_FREES;
+	h->partial_nr = (uint32_t)plan_partial_nr(&p->a->plan);
 	h->threads_many = 1;
 	h->epoch = 1;
 	h->nodes_nr = WIRE_NODE_FIRST;

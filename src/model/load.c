@@ -360,6 +360,7 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	s->losses.dropped_bytes = h->dropped_bytes;
 	s->losses.lost_frees = h->lost_frees;
 	s->losses.missing_stacks = h->missing_stacks;
+	s->losses.partial_functions = h->partial_nr;
 	load_modes(s, in);
 	count_stopped(s);
 	snapshot_sum(s);

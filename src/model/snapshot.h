@@ -206,6 +206,7 @@ struct losses {
 	uint64_t missing_stacks; /* no stack at all (tree full) */
 	uint64_t lost_marks;	 /* there was no room for them */
 	uint64_t lost_tags;	 /* scopes without a tag: too many names, or nested too deep */
+	uint64_t partial_functions; /* of which not all calls are seen (seep attach) */
 	bool torn; /* no consistent instant: counts may be off by the traffic during the copy */
 };
 

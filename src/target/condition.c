@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,14 @@ static char state_of(const char *status)
 	const char *line = proc_find_line(status, "State", &len);
 
 	return line && len ? *line : '?';
+}
+
+static bool catches(const char *status, int sig)
+{
+	size_t len;
+	const char *line = proc_find_line(status, "SigCgt", &len);
+
+	return line && strtoull(line, NULL, 16) >> (sig - 1) & 1;
 }
 
 /* The file of one thread. */
@@ -249,6 +258,7 @@ int condition_read(int32_t pid, struct condition *ret)
 		size = value_or_0(status.data, "VmSize");
 		locked = value_or_0(status.data, "VmLck");
 		read_tracer(value_or_0(status.data, "TracerPid"), &c);
+		c.catches_traps = catches(status.data, SIGTRAP);
 		c.all_locked = locked && locked / LOCKED_PERCENT >= size / 100;
 		c.sharer = find_sharer(dir, pid);
 		c.address_limit = limit_of(dir, "Max address space");

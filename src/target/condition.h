@@ -23,6 +23,7 @@ struct condition {
 	int32_t sharer;	      /* another process that uses the very same memory; 0 none was seen */
 	unsigned int seccomp; /* greatest mode of any thread: 0, 1 strict, 2 filter */
 	bool shadow_stack;    /* of any thread */
+	bool catches_traps;   /* it has a handler for SIGTRAP */
 	bool all_locked;      /* mlockall(): new mappings may be locked, too */
 	uint64_t address_limit, address_used; /* RLIMIT_AS, UINT64_MAX: none; of that it has … */
 	uint64_t data_limit, data_used;	      /* RLIMIT_DATA, likewise */

@@ -58,15 +58,20 @@ struct wire_gate {
 	uint64_t header, level1;
 };
 
-/* A function whose entry was made a jump. */
+/*
+ * A function whose entry was made a jump; or a slot: a word by which modules call it, of those
+ * whose entries cannot be changed.
+ */
 #define WIRE_PATCH_BYTES 16
+#define WIRE_SLOT_BYTES 8
 struct wire_patch {
 	uint64_t addr;
 	uint8_t bytes_nr; /* that were overwritten */
 	uint8_t hook;	  /* enum wire_hook */
-	uint8_t pad[6];
-	uint8_t original[WIRE_PATCH_BYTES]; /* what stood there */
-	uint8_t patched[WIRE_PATCH_BYTES];  /* what stands there now */
+	uint8_t is_slot;
+	uint8_t pad[5];
+	uint8_t original[WIRE_PATCH_BYTES]; /* what stood there; of a slot, then the function */
+	uint8_t patched[WIRE_PATCH_BYTES];  /* what stands there now; then the file's inode */
 };
 
 /* Memory that was mapped for us, to be unmapped. */
@@ -86,7 +91,7 @@ struct wire_blob_module {
 	char path[WIRE_BLOB_PATH_MAX]; /* "" the program */
 };
 
-#define WIRE_PATCHES_MAX 512
+#define WIRE_PATCHES_MAX 2048
 #define WIRE_MAPPED_MAX 16
 #define WIRE_BLOB_MODULES_MAX 1024
 #define WIRE_TOLD_MAX 1024

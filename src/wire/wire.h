@@ -505,7 +505,7 @@ struct wire_header {
 
 	/* modes: written by whoever changes them, one at a time (the lock of snapshots) */
 	_Alignas(64) uint32_t changes_nr; /* ever; change i is in changes[i % WIRE_CHANGES_MAX] */
-	uint32_t pad3;
+	uint32_t partial_nr; /* functions of which not all calls are seen; by who attaches */
 	uint64_t mode_ns[WIRE_MODES_NR]; /* spent in each before the present one */
 	struct wire_mode_change changes[WIRE_CHANGES_MAX];
 

@@ -55,7 +55,7 @@ static inline void sample_identity(struct snapshot *s)
 	s->method = strings_add(&s->strings, "frozen clone");
 	s->figures = (struct process_figures){11, 12, 13, 14, 15, 16, UINT64_MAX};
 	s->allocator = strings_add(&s->strings, "glibc");
-	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, 8, 9, true};
+	s->losses = (struct losses){1, 2, 3, 4, 5, 6, UINT64_MAX, 8, 9, 2, true};
 }
 
 static inline void sample_code(struct snapshot *s, size_t modules, size_t frames, uint64_t *rnd)
@@ -319,6 +319,7 @@ static inline const char *sample_difference_meta(const struct snapshot *a, const
 	SAMPLE_SAME(a, b, losses.missing_stacks);
 	SAMPLE_SAME(a, b, losses.lost_marks);
 	SAMPLE_SAME(a, b, losses.lost_tags);
+	SAMPLE_SAME(a, b, losses.partial_functions);
 	SAMPLE_SAME(a, b, losses.torn);
 	if (memcmp(&a->totals, &b->totals, sizeof(a->totals)) != 0)
 		return "totals";

@@ -253,6 +253,7 @@ static void test_losses(void **state)
 	assert_true(losses_any(&(struct losses){.missing_stacks = 1}));
 	assert_true(losses_any(&(struct losses){.lost_marks = 1}));
 	assert_true(losses_any(&(struct losses){.lost_tags = 1}));
+	assert_true(losses_any(&(struct losses){.partial_functions = 1}));
 	assert_true(losses_any(&(struct losses){.torn = true}));
 }
 
