@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,7 +10,9 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "cmd/attach_dry.h"
+#include "cmd/attach_events.h"
 #include "cmd/cmd.h"
+#include "cmd/events_record.h"
 #include "cmd/mode_option.h"
 #include "format/json_writer.h"
 #include "inject/attach.h"
@@ -25,6 +28,8 @@ struct attach_command {
 	uint64_t for_ns; /* 0: until somebody detaches */
 	const char *mode_text;
 	struct mode mode;
+	const char *output; /* mode full: the file of events */
+	uint64_t window_ns;
 	int format;
 	bool dry, quiet;
 	int pid;
@@ -38,6 +43,8 @@ static const char *const examples[] = {
 	"for five minutes; then it is as it was",
 	"seep attach redis-server --dry-run",
 	"what would be done",
+	"seep attach redis-server --mode full -o events --for 1m",
+	"every event of a minute to a file",
 	NULL,
 };
 
@@ -68,8 +75,15 @@ static int read_options(struct attach_command *c, int argc, char **argv, int *re
 		{OPT_DURATION, 0, "for", "TIME",
 		 "record for so long (10s, 5m), then detach; Ctrl-C ends it at once", &c->for_ns},
 		{OPT_TEXT, 'm', "mode", "MODE",
-		 "how much is recorded: " MODE_CHOICES " (default lite: all)", &c->mode_text},
+		 "how much is recorded: lite, sample=BYTES, off, or full, every event, with -o "
+		 "(default lite: all)",
+		 &c->mode_text},
+		{OPT_DURATION, 0, "window", "TIME", "full: keep only the events of the last TIME",
+		 &c->window_ns},
 		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
+		{OPT_TEXT, 'o', "output", "FILE",
+		 "full: the file of events, until --for is over or Ctrl-C; then detach",
+		 &c->output},
 		{OPT_FLAG, 'n', "dry-run", NULL, "change and stop nothing: show what would be done",
 		 &c->dry},
 		{OPT_CHOICE, 0, "format", "text|json", "how it is told what was done", &c->format},
@@ -129,8 +143,10 @@ static void warn_left_out(const struct attach *a)
 			 a->plan.skipped[i].why);
 }
 
-static int say(const struct attach_command *c, const struct attach *a)
+static int say(const struct attach *a, void *context)
 {
+	const struct attach_command *c = context;
+
 	if (c->format == JSON)
 		return say_json(c, a);
 	warn_left_out(a);
@@ -190,24 +206,54 @@ static int record_for_a_while(const struct attach_command *c, const struct attac
 	return EXIT_DONE;
 }
 
-static int attach_now(const struct attach_command *c, const struct preflight *p)
+static int attach_planned(struct attach_command *c, struct attach *a)
+{
+	const struct attach_events events = {
+		.path = c->output,
+		.window_ns = c->window_ns,
+		.for_ns = c->for_ns,
+		.quiet = c->quiet,
+		.attached = say,
+		.context = c,
+	};
+	struct error e;
+	int status;
+
+	if (c->mode.kind == WIRE_MODE_FULL)
+		return attach_events(&events, a);
+	if (c->for_ns)
+		catch_signals();
+	status = attach_run(a, &e) < 0 ? cmd_fail(&e) : say(a, c);
+	if (!status && c->for_ns)
+		status = record_for_a_while(c, a);
+	return status;
+}
+
+static int attach_now(struct attach_command *c, const struct preflight *p)
 {
 	struct attach a = {0};
 	struct error e;
-	int status, r;
+	int status = EXIT_DONE;
 
-	if (preflight_refuses(p, &e))
+	if (preflight_refuses(p, &e) || attach_plan(p, c->mode, &a, &e) < 0)
 		return cmd_fail(&e);
-	r = attach_plan(p, c->mode, &a, &e);
-	if (c->for_ns)
-		catch_signals();
-	if (!r)
-		r = attach_run(&a, &e);
-	status = r < 0 ? cmd_fail(&e) : say(c, &a);
-	if (!status && c->for_ns)
-		status = record_for_a_while(c, &a);
+	if (c->output)
+		status = events_record_check(c->output);
+	if (status == EXIT_DONE)
+		status = attach_planned(c, &a);
 	attach_release(&a);
 	return status;
+}
+
+static int check_options(const struct attach_command *c)
+{
+	bool full = c->mode.kind == WIRE_MODE_FULL;
+
+	if (full && (!c->output || !strcmp(c->output, "-")))
+		return cmd_usage_error("attach", "--mode=full needs --output: where to?");
+	if (!full && (c->output || c->window_ns))
+		return cmd_usage_error("attach", "--output and --window go with --mode=full");
+	return EXIT_DONE;
 }
 
 /* The states of a moment: a program that starts others all the time is caught between two. */
@@ -239,7 +285,9 @@ int cmd_attach(int argc, char **argv)
 
 	if (r != CMD_GO_ON)
 		return r;
-	status = mode_option("attach", c.mode_text, false, &c.mode);
+	status = mode_option("attach", c.mode_text, true, &c.mode);
+	if (status == EXIT_DONE)
+		status = check_options(&c);
 	if (status != EXIT_DONE)
 		return status;
 	if (process_find_one(argv[first], &c.pid, &e) < 0)

@@ -1,11 +1,18 @@
 /* See events_record.h. */
 #include "cmd/events_record.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/units.h"
+#include "cmd/cmd.h"
 #include "cmd/identity.h"
 #include "target/drain.h"
 #include "target/process.h"
@@ -14,6 +21,7 @@
 #define QUEUE_MAX (2u << 20)   /* events that wait in memory, 80 MB */
 #define FLUSH_NS 1000000000ull /* what is older than that is on its way to the disk */
 #define NS_PER_MS 1000000ull
+#define LOOK_NS 200000000ull /* how often the process is looked for */
 
 struct events_record {
 	struct table *table;
@@ -26,6 +34,20 @@ struct events_record {
 	size_t modules;
 	uint64_t flushed_ns;
 };
+
+int events_record_check(const char *path)
+{
+	struct error e = {0};
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+
+	if (fd < 0) {
+		error_set(&e, -errno, EXIT_FILE, "cannot write '%s': %s", path,
+			  error_strerror(errno));
+		return cmd_fail(&e);
+	}
+	close(fd);
+	return EXIT_DONE;
+}
 
 static void copy_text(char *to, size_t cap, const char *from)
 {
@@ -150,6 +172,50 @@ int events_record_step(struct events_record *r, struct error *e)
 	take(r, false);
 	err = write_some(r, e);
 	return err < 0 ? err : flush(r, e);
+}
+
+void events_record_signals(sigset_t *ret)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction now;
+
+	sigemptyset(ret);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &now) < 0 || now.sa_handler != SIG_IGN)
+			sigaddset(ret, signals[i]);
+}
+
+int events_record_stay(struct events_record *r, const struct process_info *who,
+		       uint64_t deadline_ns, struct error *e)
+{
+	const struct timespec pause = {.tv_nsec = DRAIN_NS};
+	uint64_t looked_ns = clock_monotonic_ns(), now_ns;
+	sigset_t ends;
+	int err;
+
+	events_record_signals(&ends);
+	while ((err = events_record_step(r, e)) == 0 && sigtimedwait(&ends, NULL, &pause) < 0) {
+		now_ns = clock_monotonic_ns();
+		if (deadline_ns && now_ns >= deadline_ns)
+			break;
+		if (now_ns - looked_ns < LOOK_NS)
+			continue;
+		looked_ns = now_ns;
+		if (process_check(who->pid, who->start_ticks) < 0) {
+			cmd_note("%s (%d) has ended", process_name(who), who->pid);
+			break;
+		}
+	}
+	return err;
+}
+
+void events_record_say(const char *path, const struct eventfile_info *info, bool quiet)
+{
+	if (!quiet || info->lost)
+		cmd_note("%s events in %s%s%s; next: seep events %s",
+			 format_count(info->events - info->gone).text, path,
+			 info->lost ? ", and lost " : "",
+			 info->lost ? format_count(info->lost).text : "", path);
 }
 
 int events_record_finish(struct events_record *r, struct eventfile_info *ret, struct error *e)

@@ -12,7 +12,6 @@
 #include "cmd/mode_option.h"
 #include "cmd/show.h"
 #include "model/sheet.h"
-#include "target/drain.h"
 #include "target/process.h"
 #include "target/table.h"
 
@@ -161,27 +160,6 @@ static int change(struct mode_command *m, const char *text)
 
 /* ---- events ---- */
 
-static void step_until_told(struct mode_command *m, struct events_record *r, struct error *e)
-{
-	const struct timespec pause = {.tv_nsec = DRAIN_NS};
-	uint64_t looked_ns = now_ns();
-	sigset_t ends;
-
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	while (events_record_step(r, e) == 0 && sigtimedwait(&ends, NULL, &pause) < 0) {
-		if (now_ns() - looked_ns < 200000000)
-			continue;
-		looked_ns = now_ns();
-		if (process_check(m->who.pid, m->who.start_ticks) < 0) {
-			cmd_note("%s (%d) has ended", process_name(&m->who), m->who.pid);
-			break;
-		}
-	}
-}
-
 /* Stays until a signal, or the end of the process; then the mode is what it was. */
 static int record_events(struct mode_command *m)
 {
@@ -194,10 +172,7 @@ static int record_events(struct mode_command *m)
 	sigset_t ends, old;
 	int settled, status = EXIT_DONE;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
+	events_record_signals(&ends);
 	sigprocmask(SIG_BLOCK, &ends, &old);
 	if (before.kind == WIRE_MODE_FULL) /* somebody was killed while he did this */
 		before = (struct mode){WIRE_MODE_LITE, 0};
@@ -206,18 +181,15 @@ static int record_events(struct mode_command *m)
 		if (!m->quiet)
 			cmd_note("%s (%d): every event goes to %s until Ctrl-C",
 				 process_name(&m->who), m->who.pid, m->output);
-		step_until_told(m, r, &e);
+		events_record_stay(r, &m->who, 0, &e);
 		mode_change(&m->table, before, &settled, &late);
 		if (!*e.message)
 			events_record_finish(r, &info, &e);
 	}
 	if (*e.message)
 		status = cmd_fail(&e);
-	else if (!m->quiet || info.lost)
-		cmd_note("%s events in %s%s%s; next: seep events %s",
-			 format_count(info.events - info.gone).text, m->output,
-			 info.lost ? ", and lost " : "",
-			 info.lost ? format_count(info.lost).text : "", m->output);
+	else
+		events_record_say(m->output, &info, m->quiet);
 	events_record_free(r);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return status;

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/events_record.h"
 #include "cmd/mode_option.h"
 #include "cmd/run_events.h"
 #include "cmd/run_leaks.h"
@@ -274,19 +275,9 @@ static int check_output(const char *path)
 /* The same; this file is written as it comes, so it has to be one. */
 static int check_events(const char *path)
 {
-	struct error e = {0};
-	int fd;
-
 	if (!strcmp(path, "-"))
 		return cmd_usage_error("run", "--events: standard output is the program's");
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	if (fd < 0) {
-		error_set(&e, -errno, EXIT_FILE, "cannot write '%s': %s", path,
-			  error_strerror(errno));
-		return cmd_fail(&e);
-	}
-	close(fd);
-	return EXIT_DONE;
+	return events_record_check(path);
 }
 
 /*

@@ -18,9 +18,6 @@ struct mode {
 	uint32_t bits; /* of sample: log2 of the mean */
 };
 
-/* Without full, for which somebody has to be there. */
-#define MODE_CHOICES "lite|off|sample=BYTES"
-
 /*
  * "lite", "off", "full", "sample=512K". BYTES become the nearest power of two, up to 1 GiB: then a
  * sample says in a few bits what it stands for. Errors (EXIT_USAGE): not a mode.

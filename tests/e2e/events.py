@@ -232,6 +232,129 @@ def never_waits(lab):
     holds(f'process {pid}', data['pid'] == pid)
 
 
+@case('what is in the file and what it says was lost are together what happened')
+def losses_add_up(lab):
+    path = lab.path('events')
+    running = lab.start(victim('attached'), '2', options=('--events', path))
+    running.truth()
+    os.kill(running.process.pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    os.kill(running.process.pid, signal.SIGCONT)
+    running.say('drain')
+    truth = running.truth()
+    running.say('')
+    running.say('end')
+    truth = running.truth()
+    running.wait().must()
+    data = json.loads(lab.seep('events', '--format', 'json', '--limit', '1', path).must().out)
+    seen = data['totals']['events'] + data['lost_events']
+    happened = truth['totals']['allocated_blocks'] + truth['totals']['freed_blocks']
+    holds('lost', data['lost_events'] > 1000, data['lost_events'])
+    holds('libc itself allocates a few', happened <= seen < happened + 200, (happened, seen))
+    text = lab.seep('events', path).must().out
+    holds('it is said', f"Incomplete: {data['lost_events']:,} events were lost" in text, text)
+
+
+class Attached(Full):
+    """`seep attach --mode full` to the victim phases."""
+
+    def __init__(self, lab, *options):  # pylint: disable=super-init-not-called
+        self.lab, self.path = lab, lab.path('events')
+        self.running = lab.background(victim('phases'))
+        self.pid = self.running.truth()['pid']
+        self.writer = None
+        self.options = options
+
+    def begin(self):
+        self.writer = self.lab.background(SEEP, 'attach', self.pid, '--mode', 'full', '-o',
+                                          self.path, *self.options)
+        self.writer.until('attached', lambda: 'recording since now' in self.writer.errors())
+        same('mode', self.mode(), 'full')
+
+
+@case('seep attach --mode full: what happens meanwhile; then the recorder is out')
+def attached(lab):
+    full = Attached(lab)
+    full('a0')
+    full.begin()
+    full('a1')
+    full('f0')
+    truth = full('r1')
+    done = full.end().must()
+    holds('detached', 'no longer recorded' in done.err, done.err)
+    refuses(lab.seep('mode', full.pid), TARGET, 'is not being recorded')
+    events = Events(lab, full.path).whole()
+    events.replay(born_before=True)
+    same('phase 1', events.sites()['phase_1'][0], 100)
+    same('frees', sum(e['event'] in ('free', 'realloc') for e in events.rows),
+         truth['totals']['freed_blocks'])
+    same('resized', [e['event'] for e in events.rows if 'in resize' in e['site']], ['alloc'] * 10)
+    full('a2')
+    full.running.wait().must()
+
+
+@case('seep attach --mode full: for a time, in a window, and until the process ends')
+def attached_for(lab):
+    full = Attached(lab, '--for', '300ms', '--window', '10s')
+    full.begin()
+    full('a1')
+    full.writer.wait().must()
+    events = Events(lab, full.path).whole()
+    same('phase 1', events.sites()['phase_1'][0], 100)
+    same('window', events.data['window_ms'], 10000)
+    full.options = ()
+    refuses(lab.seep('attach', full.pid, '--mode', 'full', '-o', '/none/x'), FILE, 'cannot write')
+    lab.seep('attach', full.pid).must()
+    Full.begin(full)  # by seep mode
+    full('a3')
+    full.end().must()
+    same('phase 3', Events(lab, full.path).whole().sites()['phase_3'][0], 100)
+    lab.seep('detach', full.pid).must()
+    full.begin()
+    full('a2')
+    full.running.wait().must()
+    done = full.writer.wait().must()
+    holds('said', 'has ended' in done.err, done.err)
+    same('phase 2', Events(lab, full.path).whole().sites()['phase_2'][0], 100)
+
+
+def busy_attached(lab):
+    """What three threads at full speed did between two fences, and its events."""
+    running = lab.background(victim('attached'), '3', 'churn')
+    pid = running.truth()['pid']
+    running.say('fence')
+    first = running.truth()
+    writer = lab.background(SEEP, 'attach', pid, '--mode', 'full', '-o', lab.path('events'))
+    writer.until('attached', lambda: 'recording since now' in writer.errors())
+    running.say('')
+    time.sleep(0.02)
+    running.say('fence')
+    second = running.truth()
+    writer.process.send_signal(signal.SIGINT)
+    writer.wait().must()
+    running.say('')
+    running.say('end')
+    same('failures', running.truth()['failures'], 0)
+    running.wait().must()
+    return first, second, Events(lab, lab.path('events'))
+
+
+@case('seep attach --mode full: threads at full speed, every event between two fences')
+def attached_busy(lab):
+    for _ in range(8):
+        first, second, events = busy_attached(lab)
+        if not events.data['lost_events']:
+            break
+    events.whole().replay(born_before=True)
+    found, before = events.sites(), {s['site']: s for s in first['sites']}
+    for site in second['sites']:
+        old = before[site['site']]
+        name = 'strdup' if site['site'] not in found else site['site']
+        same(site['site'], found.get(name, [0] * 4)[:2],
+             [site[k] - old[k] for k in ('allocated_blocks', 'allocated_bytes')])
+    holds('many', len(events.rows) > 1000, len(events.rows))
+
+
 @case('children, and programs that it becomes: files of their own')
 def children(lab):
     path = lab.path('events')
@@ -306,6 +429,8 @@ def refused(lab):
     refuses(lab.seep('run', '--events', '/none/x', '--', 'true'), FILE, 'cannot write')
     same('flags', lab.seep('flags', '--mode=full', '/bin/cat', '+ust').status, USAGE)
     same('no file', lab.seep('mode', '1', 'full').status, USAGE)
+    for options in (['--mode=full'], ['--mode=full', '-o', '-'], ['-o', 'x'], ['--window', '1m']):
+        same(f'attach {options}', lab.seep('attach', *options, '1').status, USAGE)
     same('window', lab.seep('mode', '1', 'lite', '--window', '1m').status, USAGE)
     for options in (['--from', '2s', '--to', '1s'], ['--address', 'xyz'], ['--kind', 'some']):
         same(f'{options}', lab.seep('events', *options, 'x').status, USAGE)
