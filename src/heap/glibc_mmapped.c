@@ -11,6 +11,7 @@
  * only until as many are found as the books say. What only looks like a header, in memory that is
  * somebody else's, comes last.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,17 +22,18 @@
 #define CHAIN_MOST 4096		      /* headers followed to the end of a mapping */
 #define SPAN_SKIP ((uint64_t)2 << 20) /* memory asked at once whether any of it is there */
 
+/* Anonymous memory without a gap. */
+struct run {
+	uint64_t start, end;
+};
+
 struct search {
 	struct glibc_state *s;
 	const struct glibc *g; /* the first copy: word and layout are of the process */
 	struct window window;
 	uint64_t wanted, wanted_bytes; /* still to be found */
 	uint64_t all_bytes;	       /* of all blocks by the books */
-};
-
-/* Anonymous memory without a gap. */
-struct run {
-	uint64_t start, end;
+	struct run used;	       /* pages that there is something in, see next_page() */
 };
 
 struct runs {
@@ -175,6 +177,34 @@ static bool is_absent(struct search *q, uint64_t addr, uint64_t end)
 	       r.resident_bytes == 0 && r.swapped_bytes == 0;
 }
 
+/*
+ * The first page from `at` on in which there is anything; end: there is none. A reserve of
+ * terabytes is stepped over as a whole, where that can be told.
+ */
+static uint64_t next_page(struct search *q, uint64_t at, uint64_t end)
+{
+	struct target *t = q->g->target;
+
+	while (at < end && (at < q->used.start || at >= q->used.end)) {
+		const struct map *m = maps_find(target_maps(t), at);
+		uint64_t limit = m && m->end < end ? m->end : end, from, to;
+		int err = target_next_used(t, at, limit, &from, &to);
+
+		if (err == -ENOENT) {
+			at = limit;
+		} else if (err == 0) {
+			from &= ~(uint64_t)(GLIBC_PAGE - 1);
+			q->used = (struct run){from > at ? from : at, to};
+			at = q->used.start;
+		} else if (is_absent(q, at, end)) {
+			at += SPAN_SKIP;
+		} else {
+			return at;
+		}
+	}
+	return at < end ? at : end;
+}
+
 static int compare_direct(const void *a, const void *b)
 {
 	const struct glibc_direct *x = a, *y = b;
@@ -245,16 +275,12 @@ static void look_at_pages(struct search *q, const struct run *r, struct runs *do
 	uint64_t at = r->start, behind = 0;
 
 	q->window.limit = r->end;
-	while (at < r->end && !is_done(q)) {
+	while ((at = next_page(q, at, r->end)) < r->end && !is_done(q)) {
 		const struct glibc_direct *there = taken_at(q->s, known, at);
 		uint64_t total;
 
 		if (there) {
 			behind = at = there->base + there->total;
-			continue;
-		}
-		if (is_absent(q, at, r->end)) {
-			at += SPAN_SKIP;
 			continue;
 		}
 		total = read_header(q, at, r->end, glibc_first_chunk(q->g, at));
@@ -299,16 +325,12 @@ static void look_inside(struct search *q, const struct run *r)
 	uint64_t from = r->start, at = r->start;
 
 	q->window.limit = r->end;
-	while (at < r->end && !is_done(q)) {
+	while ((at = next_page(q, at, r->end)) < r->end && !is_done(q)) {
 		const struct glibc_direct *there = taken_at(q->s, known, at);
 		uint64_t end;
 
 		if (there) {
 			at = from = there->base + there->total;
-			continue;
-		}
-		if (is_absent(q, at, r->end)) {
-			at += SPAN_SKIP;
 			continue;
 		}
 		end = try_inside(q, at, from, r->end);
