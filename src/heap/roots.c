@@ -301,21 +301,29 @@ static void add_word(struct roots *r, struct root_word word)
 	ARRAY_PUSH(r->words, r->nr_words, r->cap_words, word);
 }
 
+/* Elsewhere what is two words behind one block is another block. */
+static bool is_glibc(const struct finder *f, uint64_t addr)
+{
+	size_t heap = heaps_find_heap(f->h, addr);
+
+	return heap != HEAP_ALL && strcmp(heaps_get(f->h, heap)->allocator, "glibc") == 0;
+}
+
 /*
  * glibc knows a block by the address of its header, two words in front of it (mem2chunk in
  * malloc/malloc.c): in the middle of malloc() and free() that is all that a thread has of it.
  */
-static void add_register(struct roots *r, int32_t tid, uint64_t value, size_t width)
+static void add_register(struct finder *f, int32_t tid, uint64_t value, size_t width)
 {
 	struct root_word word = {
 		.value = value, .kind = ROOT_REGISTER, .tid = tid, .what = "register"};
 
 	if (!value)
 		return;
-	add_word(r, word);
+	add_word(f->roots, word);
 	word.value += 2 * width;
-	if (value % (2 * width) == 0)
-		add_word(r, word);
+	if (value % (2 * width) == 0 && is_glibc(f, word.value))
+		add_word(f->roots, word);
 }
 
 static void add_registers(struct finder *f)
@@ -333,7 +341,7 @@ static void add_registers(struct finder *f)
 			uint64_t value = 0;
 
 			memcpy(&value, thread->registers + at, width);
-			add_register(f->roots, thread->tid, value, width);
+			add_register(f, thread->tid, value, width);
 		}
 	}
 }

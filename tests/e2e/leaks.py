@@ -142,6 +142,16 @@ def library(name):
     return found[0]
 
 
+@case('a register that holds a block of jemalloc does not hold the next one')
+def neighbours(lab):
+    preload = library('libjemalloc.so.2')
+    truth = Leaker(lab.background(victim('leaker'), env={'LD_PRELOAD': preload}))
+    at = {name: address for name, address, _, _ in truth.notes}
+    lost = {int(row['address'], 16) for row in leaks(lab, truth.pid, '--list')['rows']}
+    holds('the one that it holds', at['register'] not in lost)
+    holds('the next one is lost', at['register-next'] in lost)
+
+
 def check_recorded(lab, preload, own=()):
     """own: functions of the allocator that lose blocks themselves."""
     truth = Leaker(lab.start(victim('leaker'), env={'LD_PRELOAD': preload}))
@@ -218,6 +228,7 @@ HOLDERS = {
     'pthread-key': r"^thread's own data of thread \d+ ",
     'stack': r'^stack of thread \d+ ',
     'register': r'^register of thread \d+ ',
+    'register-header': r'^register of thread \d+ ',
     'interior': r'^global data kept_middle$',
     'tagged': r'^global data kept_tagged$',
     'counted': r'^global data kept_counted$',

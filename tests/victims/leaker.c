@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,18 +261,70 @@ static NOINLINE void *live_with_stack(void *unused)
 	return unused;
 }
 
+/* What registers will hold, masked. */
+static uintptr_t header_masked = MASK, small_masked = MASK;
+
+/*
+ * In the middle of malloc() and free() glibc has of a block only where its header is; which lies in
+ * no other block, this one having pages of its own.
+ */
+static void keep_by_header(void)
+{
+	char *p = make("register-header", "held", 300000);
+
+	header_masked = (uintptr_t)(p - 2 * sizeof(size_t)) ^ MASK;
+}
+
+/* Where blocks have no headers, what is two words behind a block's begin is another block. */
+static void lose_neighbour(void)
+{
+	char **blocks =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (blocks == MAP_FAILED)
+		exit(2);
+	for (size_t i = 0; i < 64; i++)
+		blocks[i] = make("small", "", 16);
+	nr_notes -= 64;
+	for (size_t i = 0; i < 63 && small_masked == MASK; i++) {
+		if (blocks[i + 1] != blocks[i] + 16)
+			continue;
+		small_masked = (uintptr_t)blocks[i] ^ MASK;
+		notes[nr_notes++] = (struct note){"register-next", "leaked",
+						  (uintptr_t)blocks[i + 1] ^ MASK, 16};
+		blocks[i] = blocks[i + 1] = NULL;
+	}
+	for (size_t i = 0; i < 64; i++)
+		free(blocks[i]);
+	munmap(blocks, 4096);
+}
+
+static void *prepare_registers(void *unused)
+{
+	void *p = malloc(16);
+	bool has_headers = malloc_usable_size(p) == 3 * sizeof(size_t);
+
+	free(p);
+	if (has_headers)
+		keep_by_header();
+	else
+		lose_neighbour();
+	return unused;
+}
+
 static void *live_with_register(void *unused)
 {
 #ifdef __x86_64__
 	void *p = make("register", "held", 296);
 
 	pthread_barrier_wait(&barrier);
-	/* Only %r13 has it from here on. */
-	__asm__ volatile("mov %0, %%r13\n\txor %0, %0\n"
-			 "movq $0, %1\n1:\tpause\n\tjmp 1b"
+	/* Only these registers have them from here on. */
+	__asm__ volatile("mov %0, %%r13\n\txor %0, %0\n\tmovq $0, %1\n\t"
+			 "mov %2, %%r14\n\txor %4, %%r14\n\tmov %3, %%r12\n\txor %4, %%r12\n"
+			 "1:\tpause\n\tjmp 1b"
 			 : "+r"(p), "=m"(p)
-			 :
-			 : "r13", "memory");
+			 : "r"(header_masked), "r"(small_masked), "r"(MASK)
+			 : "r12", "r13", "r14", "memory");
 #else
 	pthread_barrier_wait(&barrier);
 	for (;;)
@@ -310,6 +363,9 @@ int main(int argc, char **argv)
 	pthread_key_create(&key, NULL);
 	run(make_everything);
 	run(end_with_storage);
+#ifdef __x86_64__
+	run(prepare_registers);
+#endif
 	start(live_with_storage);
 	start(live_with_stack);
 	start(live_with_register);
