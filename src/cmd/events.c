@@ -107,17 +107,11 @@ static int read_options(struct events *x, int argc, char **argv, int *ret_first)
 
 static int check_options(struct events *x)
 {
-	char *end;
-
 	if (x->limit == UINT64_MAX)
 		x->limit = x->format == SHOW_TEXT ? LIMIT_TEXT : 0;
 	if (x->from_ns > x->to_ns)
 		return cmd_usage_error("events", "--from is later than --to");
-	if (!x->address_text)
-		return EXIT_DONE;
-	errno = 0;
-	x->address = strtoull(x->address_text, &end, 16);
-	if (errno || *end || end == x->address_text || strchr("+- ", *x->address_text))
+	if (x->address_text && parse_hex(x->address_text, &x->address) < 0)
 		return cmd_usage_error("events", "--address: '%s' is not an address",
 				       x->address_text);
 	return EXIT_DONE;

@@ -1,6 +1,4 @@
 /* seep refs: who points to a block, and the way from a root that keeps it alive. */
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -248,17 +246,6 @@ static int fill(struct refs_run *run, struct sheet *sheet, struct error *e)
 	return 0;
 }
 
-static int parse_address(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 16);
-	if (!isxdigit((unsigned char)*text) || *end || errno)
-		return cmd_usage_error("refs", "'%s' is not an address", text);
-	return EXIT_DONE;
-}
-
 static int answer(struct refs_run *run)
 {
 	const struct symbolize_options names = {.symbols = run->o->look.symbols,
@@ -301,9 +288,8 @@ int cmd_refs(int argc, char **argv)
 	run.has_addr = first + 1 < argc;
 	if (!run.has_addr && !o.tree)
 		return cmd_usage_error("refs", "which block? An address is missing (or --tree)");
-	status = run.has_addr ? parse_address(argv[first + 1], &run.addr) : EXIT_DONE;
-	if (status != EXIT_DONE)
-		return status;
+	if (run.has_addr && parse_hex(argv[first + 1], &run.addr) < 0)
+		return cmd_usage_error("refs", "'%s' is not an address", argv[first + 1]);
 	if (graph_open(&graph, argv[first], &o.look, &e) < 0)
 		return cmd_fail(&e);
 	status = answer(&run);

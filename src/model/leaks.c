@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "model/snapshot.h"
@@ -134,19 +135,10 @@ struct grouping {
 	size_t nr_slots;
 };
 
-static uint64_t hash_label(const char *label, enum reach_state state)
-{
-	uint64_t h = 0xcbf29ce484222325ull ^ (uint64_t)state;
-
-	/* FNV-1a. */
-	for (; *label; label++)
-		h = (h ^ (uint8_t)*label) * 0x100000001b3ull;
-	return h;
-}
-
 static size_t find_slot(const struct grouping *x, const char *label, enum reach_state state)
 {
-	size_t mask = x->nr_slots - 1, at = hash_label(label, state) & mask;
+	size_t mask = x->nr_slots - 1;
+	size_t at = hash_seeded(label, strlen(label), (uint64_t)state) & mask;
 
 	for (; x->slots[at]; at = (at + 1) & mask) {
 		const struct leak_group *g = &x->g->items[x->slots[at] - 1];
