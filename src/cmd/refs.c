@@ -1,4 +1,5 @@
 /* seep refs: who points to a block, and the way from a root that keeps it alive. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
