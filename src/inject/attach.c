@@ -40,6 +40,7 @@ struct attaching {
 	struct calls calls;
 	struct claims claims; /* of a seep that was killed */
 	uint64_t blob;	      /* address of struct wire_blob; 0: nothing is there yet */
+	bool begun;	      /* calls have been made */
 	bool prepared;	      /* the recorder is complete there */
 	bool told;	      /* *e is filled */
 	bool stale;	      /* slots are not what they were when they were read */
@@ -249,6 +250,7 @@ static int prepare(struct attaching *g)
 	if (!r)
 		r = claims_clear(&g->calls, &g->claims, NULL);
 	if (!r) {
+		g->begun = true;
 		r = prepare_inside(g->a, &g->calls, &g->blob, g->e);
 		g->told = r < 0;
 		g->prepared = !r;
@@ -338,18 +340,37 @@ static int open_and_plan(struct attaching *g)
 	return plan(g->a, &g->calls.maps, g->e);
 }
 
+/*
+ * After a failure; what cannot be taken back is told. A call that did not end was left to its
+ * thread, and may be made at any time: nothing is taken back under it.
+ */
+static void take_back(struct attaching *g, int err)
+{
+	const struct process_info *p = target_process(g->a->target);
+	bool under_way = g->begun && g->told && (err == -ETIMEDOUT || err == -ESRCH);
+	struct error ignored;
+
+	if (!under_way && !detach_leftovers(&g->hold, &g->calls, g->blob, &ignored)) {
+		g->blob = 0;
+		g->prepared = false;
+		return;
+	}
+	if (!process_check(p->pid, p->start_ticks))
+		error_hint(g->e,
+			   "something of the recorder may still be there, unused: seep detach %d "
+			   "removes it",
+			   p->pid);
+}
+
 static int attach_once(struct attaching *g)
 {
-	struct error ignored;
 	int r = open_and_plan(g);
 
 	if (r < 0)
 		return r;
 	r = tracer_call(g->hold.tracer, attach_job, g);
-	if (r < 0 && g->blob && !detach_leftovers(&g->hold, &g->calls, g->blob, &ignored)) {
-		g->blob = 0;
-		g->prepared = false;
-	}
+	if (r < 0)
+		take_back(g, r);
 	return r;
 }
 

@@ -29,16 +29,26 @@ static uint64_t ticks_of(const struct hold *h)
 	return target_process(h->target)->start_ticks;
 }
 
+static int64_t unmap(struct calls *c, uint64_t start, uint64_t bytes)
+{
+	return calls_make(c, SYS_munmap, start, bytes, 0, 0, 0, 0);
+}
+
+/* Nothing can be read there, and the process has it for nothing else. */
+static int64_t take_addresses(struct calls *c, int number, uint64_t start, uint64_t bytes, int how)
+{
+	return calls_make(c, SYS_mmap, start, bytes, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE | how,
+			  (uint64_t)number, 0);
+}
+
 int claim_map(struct calls *c, int number, int fd, uint64_t start, uint64_t bytes)
 {
 	const struct claim claim = {MAGIC, ticks_of(c->hold), start, start + bytes};
-	int64_t at =
-		calls_make(c, SYS_mmap, start, bytes, PROT_NONE,
-			   MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED_NOREPLACE, (uint64_t)number, 0);
+	int64_t at = take_addresses(c, number, start, bytes, MAP_FIXED_NOREPLACE);
 
 	if (at >= 0 && at != (int64_t)start) {
 		/* A kernel that does not know the flag has put it elsewhere. */
-		calls_make(c, SYS_munmap, (uint64_t)at, bytes, 0, 0, 0, 0);
+		unmap(c, (uint64_t)at, bytes);
 		return -EEXIST;
 	}
 	if (at < 0)
@@ -118,37 +128,41 @@ static bool knows(const struct wire_blob *b, uint64_t addr)
 	return false;
 }
 
-static int unmap(struct calls *c, uint64_t start, uint64_t end)
-{
-	return (int)calls_make(c, SYS_munmap, start, end - start, 0, 0, 0, 0);
-}
-
 static int unmap_file(struct calls *c, const struct foreign_file *file)
 {
 	struct maps maps = MAPS_INIT;
 	int r = maps_read_at(c->hold->dir, &maps);
 
-	for (size_t i = 0; i < maps.nr && !r; i++)
-		if (foreign_is_mapped(file, &maps.items[i]))
-			r = unmap(c, maps.items[i].start, maps.items[i].end);
+	for (size_t i = 0; i < maps.nr && !r; i++) {
+		const struct map *m = &maps.items[i];
+
+		if (foreign_is_mapped(file, m))
+			r = (int)unmap(c, m->start, m->end - m->start);
+	}
 	maps_release(&maps);
 	return r;
 }
 
 /*
- * The claim goes first: should we be killed in between, something stays mapped; the other way
- * round, the next seep would unmap what is no longer ours.
+ * Back the way it was taken, so that at no moment anything is there that nobody knows of. Where the
+ * process may have no more mappings, that goes but straight.
  */
 static int clear_left(struct calls *c, int number, const struct left *l, const struct wire_blob *b)
 {
-	int r = claim_end(l->fd);
+	uint64_t start = l->claim.start, bytes = l->claim.end - start;
+	bool is_claimed = bytes && !knows(b, start), full;
+	int64_t r = is_claimed ? take_addresses(c, number, start, bytes, MAP_FIXED) : 0;
 
-	if (!r && l->claim.end && !knows(b, l->claim.start))
-		r = unmap(c, l->claim.start, l->claim.end);
+	full = r == -ENOMEM;
+	if (r >= 0 || full)
+		r = claim_end(l->fd);
+	if (!r && full)
+		r = unmap(c, start, bytes);
+	if (!r)
+		r = unmap_file(c, &l->file);
 	if (r || (b && b->table_inode == l->file.inode && b->table_device == l->file.device))
-		return r;
-	r = unmap_file(c, &l->file);
-	return r ? r : (int)calls_make(c, SYS_close, (uint64_t)number, 0, 0, 0, 0, 0);
+		return (int)r;
+	return (int)calls_make(c, SYS_close, (uint64_t)number, 0, 0, 0, 0, 0);
 }
 
 int claims_clear(struct calls *c, const struct claims *found, const struct wire_blob *b)

@@ -399,11 +399,6 @@ static int detach_at(struct hold *h, struct calls *c, uint64_t addr, struct deta
 	return r;
 }
 
-int detach_leftovers(struct hold *h, struct calls *c, uint64_t blob, struct error *e)
-{
-	return detach_at(h, c, blob, NULL, e);
-}
-
 /* What an attach has begun that was killed before its recorder was there. */
 static bool any_claims(const struct hold *h)
 {
@@ -412,6 +407,11 @@ static bool any_claims(const struct hold *h)
 
 	claims_release(&found);
 	return any;
+}
+
+int detach_leftovers(struct hold *h, struct calls *c, uint64_t blob, struct error *e)
+{
+	return blob || any_claims(h) ? detach_at(h, c, blob, NULL, e) : 0;
 }
 
 static int detach_held(struct hold *h, struct calls *c, struct detach *ret, struct error *e)

@@ -28,7 +28,10 @@ struct detach {
 
 /* t: live. -ENOENT with *e: there is nothing to take out. */
 int detach_run(struct target *t, bool suspend_seccomp, struct detach *ret, struct error *e);
-/* The same where an attach has failed: blob is the address of its struct wire_blob. */
+/*
+ * The same where an attach has failed: blob is the address of its struct wire_blob, 0: it is not
+ * there yet. 0: nothing is left.
+ */
 int detach_leftovers(struct hold *h, struct calls *c, uint64_t blob, struct error *e);
 
 #endif

@@ -46,9 +46,10 @@ struct preparation {
 /* What failed, to be told: "map memory", and why. */
 static int failed(const struct preparation *p, const char *what, int64_t err, struct error *e)
 {
-	int32_t pid = target_process(p->a->target)->pid;
+	const struct process_info *process = target_process(p->a->target);
+	int32_t pid = process->pid;
 
-	if (err == -ESRCH)
+	if (err == -ESRCH && process_check(pid, process->start_ticks) < 0)
 		error_set(e, -ESRCH, EXIT_TARGET, "process %d has ended", pid);
 	else
 		error_set(e, (int)err, EXIT_TARGET, "cannot %s in process %d: %s", what, pid,
@@ -370,18 +371,6 @@ static int connect(struct preparation *p, struct error *e)
 	return r < 0 ? failed(p, "write the recorder", r, e) : 0;
 }
 
-/* The recorder is not there to say what was done for it. */
-static void give_up(const struct preparation *p)
-{
-	int32_t number = p->number;
-	const struct claims made = {&number, 1};
-
-	if (p->fd >= 0)
-		claims_clear(p->c, &made, NULL);
-	else if (p->number >= 0)
-		calls_make(p->c, SYS_close, (uint64_t)p->number, 0, 0, 0, 0, 0);
-}
-
 int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct error *e)
 {
 	struct preparation p = {.a = a, .c = c, .table = LAUNCH_TABLE_INIT, .number = -1, .fd = -1};
@@ -392,8 +381,6 @@ int prepare_inside(struct attach *a, struct calls *c, uint64_t *ret_blob, struct
 	if (!r)
 		r = map_all(&p, e);
 	*ret_blob = p.blob;
-	if (r < 0 && !p.blob)
-		give_up(&p);
 	if (!r)
 		r = make_executable(&p, e);
 	if (!r)
