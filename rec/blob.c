@@ -41,14 +41,15 @@ _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, bas
 
 _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START &&
 		       offsetof(struct wire_blob, quiet_bytes) == WIRE_BLOB_QUIET_BYTES &&
-		       offsetof(struct wire_blob, keeps_vectors) == WIRE_BLOB_KEEPS_VECTORS,
+		       offsetof(struct wire_blob, keeps_vectors) == WIRE_BLOB_KEEPS_VECTORS &&
+		       WIRE_PAIR_FRAME_BYTES == WIRE_PAIR_FRAME,
 	       "as entry_blob_x86_64.S reads it");
 
 #define WIRE_DECLARE(name) void blob_##name(void);
 WIRE_HOOKS(WIRE_DECLARE)
 
 /* entry_blob_x86_64.S: where calls out of the blob return to */
-extern const char blob_malloc_return[], blob_out_return[];
+extern const char blob_malloc_return[], blob_out_return[], blob_acquires_return[];
 
 #define WIRE_ADDRESS(name) [WIRE_HOOK_##name] = (uint64_t)(uintptr_t)blob_##name,
 
@@ -62,7 +63,8 @@ struct wire_blob rec_blob __attribute__((section(".blob"), used)) = {
 	.places = (uint64_t)(uintptr_t)&rec_places,
 	.functions = (uint64_t)(uintptr_t)&blob_functions,
 	.hooks = {WIRE_HOOKS(WIRE_ADDRESS)},
-	.returns = {(uint64_t)(uintptr_t)blob_malloc_return, (uint64_t)(uintptr_t)blob_out_return},
+	.returns = {(uint64_t)(uintptr_t)blob_malloc_return, (uint64_t)(uintptr_t)blob_out_return,
+		    (uint64_t)(uintptr_t)blob_acquires_return},
 };
 
 bool rec_wake(void)

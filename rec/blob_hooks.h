@@ -46,5 +46,6 @@ uint64_t hook_replaces_1_23(struct hook_call *c);
 uint64_t hook_resizes_1_2(struct hook_call *c);
 uint64_t hook_closes_1(struct hook_call *c);
 uint64_t hook_locks(struct hook_call *c);
+uint64_t hook_finds_object(struct hook_call *c);
 
 #endif

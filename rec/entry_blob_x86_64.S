@@ -87,6 +87,44 @@
 	END	blob_\name
 	.endm
 
+	.macro	KEEP_VECTORS
+	movaps	%xmm0, 0(%rsp)
+	movaps	%xmm1, 16(%rsp)
+	movaps	%xmm2, 32(%rsp)
+	movaps	%xmm3, 48(%rsp)
+	movaps	%xmm4, 64(%rsp)
+	movaps	%xmm5, 80(%rsp)
+	movaps	%xmm6, 96(%rsp)
+	movaps	%xmm7, 112(%rsp)
+	movaps	%xmm8, 128(%rsp)
+	movaps	%xmm9, 144(%rsp)
+	movaps	%xmm10, 160(%rsp)
+	movaps	%xmm11, 176(%rsp)
+	movaps	%xmm12, 192(%rsp)
+	movaps	%xmm13, 208(%rsp)
+	movaps	%xmm14, 224(%rsp)
+	movaps	%xmm15, 240(%rsp)
+	.endm
+
+	.macro	GIVE_BACK_VECTORS
+	movaps	0(%rsp), %xmm0
+	movaps	16(%rsp), %xmm1
+	movaps	32(%rsp), %xmm2
+	movaps	48(%rsp), %xmm3
+	movaps	64(%rsp), %xmm4
+	movaps	80(%rsp), %xmm5
+	movaps	96(%rsp), %xmm6
+	movaps	112(%rsp), %xmm7
+	movaps	128(%rsp), %xmm8
+	movaps	144(%rsp), %xmm9
+	movaps	160(%rsp), %xmm10
+	movaps	176(%rsp), %xmm11
+	movaps	192(%rsp), %xmm12
+	movaps	208(%rsp), %xmm13
+	movaps	224(%rsp), %xmm14
+	movaps	240(%rsp), %xmm15
+	.endm
+
 	/* The return address that the call has left below the stack is wiped; see blob_out(). */
 	.macro	RETURNED label
 	.globl	\label
@@ -110,39 +148,9 @@
 	.cfi_def_cfa_register %rbp
 	and	$-16, %rsp
 	sub	$256, %rsp
-	movaps	%xmm0, 0(%rsp)
-	movaps	%xmm1, 16(%rsp)
-	movaps	%xmm2, 32(%rsp)
-	movaps	%xmm3, 48(%rsp)
-	movaps	%xmm4, 64(%rsp)
-	movaps	%xmm5, 80(%rsp)
-	movaps	%xmm6, 96(%rsp)
-	movaps	%xmm7, 112(%rsp)
-	movaps	%xmm8, 128(%rsp)
-	movaps	%xmm9, 144(%rsp)
-	movaps	%xmm10, 160(%rsp)
-	movaps	%xmm11, 176(%rsp)
-	movaps	%xmm12, 192(%rsp)
-	movaps	%xmm13, 208(%rsp)
-	movaps	%xmm14, 224(%rsp)
-	movaps	%xmm15, 240(%rsp)
+	KEEP_VECTORS
 	call	*%rsi
-	movaps	0(%rsp), %xmm0
-	movaps	16(%rsp), %xmm1
-	movaps	32(%rsp), %xmm2
-	movaps	48(%rsp), %xmm3
-	movaps	64(%rsp), %xmm4
-	movaps	80(%rsp), %xmm5
-	movaps	96(%rsp), %xmm6
-	movaps	112(%rsp), %xmm7
-	movaps	128(%rsp), %xmm8
-	movaps	144(%rsp), %xmm9
-	movaps	160(%rsp), %xmm10
-	movaps	176(%rsp), %xmm11
-	movaps	192(%rsp), %xmm12
-	movaps	208(%rsp), %xmm13
-	movaps	224(%rsp), %xmm14
-	movaps	240(%rsp), %xmm15
+	GIVE_BACK_VECTORS
 	leave
 	.cfi_def_cfa %rsp, 8
 	ret
@@ -285,5 +293,88 @@
 	HOOK	resizes_1_2
 	HOOK	closes_1
 	HOOK	locks
+	HOOK	finds_object
+
+	/*
+	 * r11: a function of ours, r10: its first argument; rax and rbp become its second and third.
+	 * All other registers are kept.
+	 */
+	FUNCTION call_kept
+	SAVE	%rax
+	SAVE	%rcx
+	SAVE	%rdx
+	SAVE	%rsi
+	SAVE	%rdi
+	SAVE	%r8
+	SAVE	%r9
+	SAVE	%rbp
+	.cfi_rel_offset %rbp, 0
+	mov	%r10, %rdi
+	mov	%rax, %rsi
+	mov	%rbp, %rdx
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	and	$-16, %rsp
+	sub	$256, %rsp
+	KEEP_VECTORS
+	call	*%r11
+	GIVE_BACK_VECTORS
+	mov	%rbp, %rsp
+	.cfi_def_cfa_register %rsp
+	RESTORE	%rbp
+	.cfi_restore %rbp
+	RESTORE	%r9
+	RESTORE	%r8
+	RESTORE	%rdi
+	RESTORE	%rsi
+	RESTORE	%rdx
+	RESTORE	%rcx
+	RESTORE	%rax
+	ret
+	END	call_kept
+
+	/* struct pair_call; the thunk has put its last two words but one into it */
+	.macro	KEEP_PAIR
+	sub	$WIRE_PAIR_FRAME, %rsp
+	.cfi_adjust_cfa_offset WIRE_PAIR_FRAME
+	mov	%rdi, 120(%rsp)
+	mov	%rsi, 128(%rsp)
+	mov	%rdx, 136(%rsp)
+	mov	%rcx, 144(%rsp)
+	mov	%r8, 152(%rsp)
+	mov	%r9, 160(%rsp)
+	mov	%r10, 168(%rsp)
+	mov	%r11, 176(%rsp)
+	.endm
+
+	.macro	CALL_KEPT function
+	lea	\function(%rip), %r11
+	mov	%rsp, %r10
+	call	call_kept
+	mov	200(%rsp), %r10
+	mov	208(%rsp), %r11
+	.endm
+
+	FUNCTION blob_acquires
+	KEEP_PAIR
+	CALL_KEPT pair_begins
+	call	*176(%rsp)
+	RETURNED blob_acquires_return
+	mov	%r10, 200(%rsp)
+	mov	%r11, 208(%rsp)
+	CALL_KEPT pair_acquired
+	add	$WIRE_PAIR_FRAME, %rsp
+	.cfi_adjust_cfa_offset -WIRE_PAIR_FRAME
+	ret
+	END	blob_acquires
+
+	/* What is below the stack stays for a moment: signals leave 128 bytes alone. */
+	FUNCTION blob_releases
+	KEEP_PAIR
+	CALL_KEPT pair_releases
+	add	$WIRE_PAIR_FRAME, %rsp
+	.cfi_adjust_cfa_offset -WIRE_PAIR_FRAME
+	jmp	*(176 - WIRE_PAIR_FRAME)(%rsp)
+	END	blob_releases
 
 	.section .note.GNU-stack, "", @progbits

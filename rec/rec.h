@@ -93,6 +93,8 @@ struct thread {
 	struct word *words;	      /* [WORDS_MAX] */
 	struct word *extra;	      /* [EXTRA_MAX] */
 	uint64_t *nested_pcs;	      /* [2 * FRAMES_MAX]: by level */
+	uint64_t last_handle, last_handle_number; /* see handles.c */
+	uint32_t last_handle_kind;
 };
 
 /*

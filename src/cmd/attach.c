@@ -17,6 +17,7 @@
 #include "format/json_writer.h"
 #include "inject/attach.h"
 #include "inject/detach.h"
+#include "inject/pairs.h"
 #include "inject/preflight.h"
 #include "target/mode.h"
 #include "target/process.h"
@@ -32,6 +33,9 @@ struct attach_command {
 	uint64_t window_ns;
 	int format;
 	bool dry, quiet;
+	struct opt_list pair_texts;
+	bool descriptors;
+	struct pairs pairs;
 	int pid;
 };
 
@@ -45,6 +49,8 @@ static const char *const examples[] = {
 	"what would be done",
 	"seep attach redis-server --mode full -o events --for 1m",
 	"every event of a minute to a file",
+	"seep attach redis-server --fds",
+	"who opens file descriptors, too",
 	NULL,
 };
 
@@ -80,6 +86,12 @@ static int read_options(struct attach_command *c, int argc, char **argv, int *re
 		 &c->mode_text},
 		{OPT_DURATION, 0, "window", "TIME", "full: keep only the events of the last TIME",
 		 &c->window_ns},
+		{OPT_LIST, 0, "pair", "PAIR",
+		 "record what functions acquire and release, e.g. open=sqlite3_open:close="
+		 "sqlite3_close; may be given again",
+		 &c->pair_texts},
+		{OPT_FLAG, 0, "fds", NULL, "record who opens file descriptors, and who closes them",
+		 &c->descriptors},
 		{OPT_GROUP, 0, "Output", NULL, NULL, NULL},
 		{OPT_TEXT, 'o', "output", "FILE",
 		 "full: the file of events, until --for is over or Ctrl-C; then detach",
@@ -268,32 +280,54 @@ static void look(const struct attach_command *c, struct preflight *ret)
 	const int tries = 50;
 	const struct timespec nap = {.tv_nsec = 5000000};
 
-	preflight(c->pid, ret);
+	preflight(c->pid, &c->pairs, ret);
 	for (int i = 1; i < tries && may_pass(ret); i++) {
 		preflight_release(ret);
 		nanosleep(&nap, NULL);
-		preflight(c->pid, ret);
+		preflight(c->pid, &c->pairs, ret);
 	}
+}
+
+static int read_pairs(struct attach_command *c)
+{
+	struct error e;
+
+	for (size_t i = 0; i < c->pair_texts.nr; i++)
+		if (pairs_add(&c->pairs, c->pair_texts.items[i], &e) < 0)
+			return cmd_fail(&e);
+	if (c->descriptors && pairs_add_descriptors(&c->pairs, &e) < 0)
+		return cmd_fail(&e);
+	return EXIT_DONE;
+}
+
+static int run(struct attach_command *c, const char *target)
+{
+	struct preflight p;
+	struct error e;
+	int status = mode_option("attach", c->mode_text, true, &c->mode);
+
+	if (status == EXIT_DONE)
+		status = check_options(c);
+	if (status == EXIT_DONE)
+		status = read_pairs(c);
+	if (status != EXIT_DONE)
+		return status;
+	if (process_find_one(target, &c->pid, &e) < 0)
+		return cmd_fail(&e);
+	look(c, &p);
+	status = c->dry ? attach_dry_show(c->pid, &p) : attach_now(c, &p);
+	preflight_release(&p);
+	return status;
 }
 
 int cmd_attach(int argc, char **argv)
 {
-	struct attach_command c = {.mode_text = "lite"};
-	struct preflight p;
-	struct error e;
-	int first, status, r = read_options(&c, argc, argv, &first);
+	struct attach_command c = {.mode_text = "lite", .pairs = PAIRS_INIT};
+	int first, r = read_options(&c, argc, argv, &first);
 
-	if (r != CMD_GO_ON)
-		return r;
-	status = mode_option("attach", c.mode_text, true, &c.mode);
-	if (status == EXIT_DONE)
-		status = check_options(&c);
-	if (status != EXIT_DONE)
-		return status;
-	if (process_find_one(argv[first], &c.pid, &e) < 0)
-		return cmd_fail(&e);
-	look(&c, &p);
-	status = c.dry ? attach_dry_show(c.pid, &p) : attach_now(&c, &p);
-	preflight_release(&p);
-	return status;
+	if (r == CMD_GO_ON)
+		r = run(&c, argv[first]);
+	pairs_release(&c.pairs);
+	opt_list_release(&c.pair_texts);
+	return r;
 }

@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cmd/again.h"
 #include "cmd/cmd.h"
@@ -19,6 +21,7 @@
 #include "cmd/take.h"
 #include "file/seepfile.h"
 #include "model/heapview.h"
+#include "model/resources.h"
 #include "model/snapshot.h"
 #include "target/process.h"
 #include "target/target.h"
@@ -125,6 +128,25 @@ static char *made_up_name(const struct snap *s)
 	}
 }
 
+/* Besides memory: "file descriptors: 12 held". */
+static void say_resources(const struct snapshot *shot)
+{
+	size_t nr;
+	const char **kinds = resources_kinds(NULL, shot, &nr);
+
+	for (size_t i = 0; i < nr && kinds[i][0] == '['; i++) {
+		struct snapshot one;
+		struct str kind = STR_INIT;
+
+		text_printable(&kind, kinds[i] + 1, strcspn(kinds[i], "]") - 1);
+		resources_of(shot, kinds[i], &one);
+		cmd_note("%s: %s held", kind.data, format_count(one.totals.live_blocks).text);
+		resources_release(&one);
+		str_release(&kind);
+	}
+	free(kinds);
+}
+
 /* Who, and how much: by the recorder's count where it was there, otherwise by the heaps'. */
 static void say_written(const struct snap *s, const struct snapshot *shot, const char *path)
 {
@@ -147,6 +169,7 @@ static void say_written(const struct snap *s, const struct snapshot *shot, const
 		cmd_hint("seep heaps and seep blocks show it; for stacks, record it: seep attach "
 			 "from now on, seep run from its start");
 	}
+	say_resources(shot);
 	if (shot->has_heaps && !strcmp(strings_get(&shot->strings, shot->method), "live"))
 		cmd_warn("the heaps were read while the process went on: they are not of one "
 			 "instant");

@@ -10,6 +10,7 @@
 #include "cmd/symbolize.h"
 #include "model/load.h"
 #include "model/snapshot.h"
+#include "target/fd_look.h"
 #include "target/maps.h"
 #include "target/process.h"
 #include "target/table.h"
@@ -72,20 +73,34 @@ static int say_state(const struct wire_header *h, struct error *e)
 	return -1;
 }
 
+static bool records_descriptors(const struct cut *cut)
+{
+	for (size_t i = 0; i < cut->nr_tags; i++)
+		if (!strcmp(cut->tags[i].name, WIRE_KIND_DESCRIPTORS))
+			return true;
+	return false;
+}
+
 static int take(struct table *t, const struct process_info *who, bool ended,
 		const struct take_options *o, struct snapshot *ret, struct error *e)
 {
 	struct snapshot s;
+	struct fd_look fds = FD_LOOK_INIT;
 	struct cut cut;
-	int err = table_cut(t, ended, &cut, e);
+	int err;
 
-	if (err < 0)
-		return err;
-	err = say_state(&cut.header, e);
-	if (err < 0) {
+	/* The names of what is recorded are the first tags. */
+	if (!ended && __atomic_load_n(&t->header->tags_nr, __ATOMIC_ACQUIRE))
+		fd_look_begin(&fds, who->pid);
+	err = table_cut(t, ended, &cut, e);
+	if (!err && (err = say_state(&cut.header, e)) < 0)
 		cut_release(&cut);
+	if (err < 0) {
+		fd_look_release(&fds);
 		return err;
 	}
+	if (records_descriptors(&cut))
+		fd_look_end(&fds);
 	snapshot_init(&s);
 	identity_fill(&s, who, t->layout.image);
 	load_recording(&s, &(struct load_input){
@@ -103,6 +118,12 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 				   .nr_blocks = cut.nr_blocks,
 				   .pool_blocks = cut.pool_blocks,
 				   .nr_pool_blocks = cut.nr_pool_blocks,
+				   .handles = cut.handles,
+				   .nr_handles = cut.nr_handles,
+				   .open = fds.open,
+				   .seen = fds.seen,
+				   .nr_open = fds.nr_open,
+				   .nr_seen = fds.nr_seen,
 				   .marks = cut.marks,
 				   .nr_marks = cut.nr_marks,
 				   .tags = cut.tags,
@@ -120,6 +141,7 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 	s.losses.torn = cut.torn;
 	s.at_exit = ended;
 	cut_release(&cut);
+	fd_look_release(&fds);
 	if (!ended)
 		look_at_process(&s, who->pid);
 	if (!o->no_symbols)

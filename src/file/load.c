@@ -116,7 +116,7 @@ static void fill_ends(struct load *l)
 		[TABLE_MODULES] = s->nr_frames || s->nr_regions,
 		[TABLE_SYMBOLS] = s->nr_frames,
 		[TABLE_FRAMES] = l->good_rows[TABLE_NODES],
-		[TABLE_NODES] = l->good_rows[TABLE_STACKS],
+		[TABLE_NODES] = l->good_rows[TABLE_STACKS] || s->nr_resources,
 		[TABLE_STACKS] = s->nr_blocks || s->nr_generations,
 		[TABLE_MARKS] = s->nr_generations,
 		[TABLE_HEAPS] = s->nr_blocks || s->nr_threads || s->nr_regions || s->nr_spans ||

@@ -238,6 +238,8 @@ const struct table tables[TABLE_NR] = {
 			      node_columns, &blank_node),
 	[TABLE_STACKS] = TABLE(FOURCC('S', 'T', 'K', 'S'), "stacks", 1u << 27, stacks,
 			       stack_columns, &blank_stack),
+	[TABLE_RESOURCES] = TABLE(FOURCC('R', 'S', 'R', 'C'), "resources", 1u << 27, resources,
+				  stack_columns, &blank_stack),
 	[TABLE_MARKS] = TABLE(FOURCC('M', 'A', 'R', 'K'), "marks", 1u << 20, marks, mark_columns,
 			      &blank_mark),
 	[TABLE_GENERATIONS] = TABLE(FOURCC('G', 'E', 'N', 'S'), "generations", 1u << 27,
@@ -301,6 +303,9 @@ static const struct column meta_columns[] = {
 	LATER(39, VARINT, struct meta, losses.lost_marks, 0),
 	LATER(40, VARINT, struct meta, losses.lost_tags, 0),
 	LATER(41, VARINT, struct meta, losses.partial_functions, 0),
+	LATER(42, VARINT, struct meta, descriptors.open, 0),
+	LATER(43, VARINT, struct meta, descriptors.unseen, 0),
+	LATER(44, VARINT, struct meta, descriptors.gone, 0),
 	LATER(48, VARINT, struct meta, figures.rss, 0),
 	LATER(49, VARINT, struct meta, figures.peak_rss, 0),
 	LATER(50, VARINT, struct meta, figures.anonymous, 0),
@@ -337,6 +342,7 @@ static const struct column meta_columns[] = {
 	LATER(82, VARINT, struct meta, table_rows[TABLE_MODES], 0),
 	LATER(83, VARINT, struct meta, table_rows[TABLE_MARKS], 0),
 	LATER(84, VARINT, struct meta, table_rows[TABLE_GENERATIONS], 0),
+	LATER(85, VARINT, struct meta, table_rows[TABLE_RESOURCES], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};
@@ -416,6 +422,7 @@ void meta_from_snapshot(struct meta *m, const struct snapshot *s)
 		.allocator = s->allocator,
 		.method = s->method,
 		.figures = s->figures,
+		.descriptors = s->descriptors,
 		.mode_changes = s->mode_changes,
 		.sampled_ns = s->sampled_ns,
 		.unrecorded = s->unrecorded,
@@ -446,6 +453,7 @@ void meta_to_snapshot(const struct meta *m, struct snapshot *s)
 	s->allocator = m->allocator;
 	s->method = m->method;
 	s->figures = m->figures;
+	s->descriptors = m->descriptors;
 	s->mode_changes = m->mode_changes;
 	s->sampled_ns = m->sampled_ns;
 	s->unrecorded = m->unrecorded;

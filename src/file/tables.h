@@ -18,6 +18,7 @@ enum table_id {
 	TABLE_FRAMES,
 	TABLE_NODES,
 	TABLE_STACKS,
+	TABLE_RESOURCES,
 	TABLE_MARKS,
 	TABLE_GENERATIONS,
 	TABLE_HEAPS,
@@ -80,6 +81,7 @@ struct meta {
 	uint32_t allocator, method;
 	uint32_t flags; /* enum meta_flags */
 	struct process_figures figures;
+	struct descriptors descriptors;
 	uint64_t mode_changes, sampled_ns;
 	struct unrecorded unrecorded;
 	struct losses losses; /* torn is in the flags */

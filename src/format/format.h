@@ -38,6 +38,10 @@ int out_finish(struct out *o);
 /* What is to be written. */
 struct view {
 	const struct listing *listing;
+	/* Handles of resources, a listing for each kind, by blocks: none of it is memory. */
+	const struct listing *resources;
+	const char *const *kinds; /* "[sqlite3_open]" */
+	size_t nr_resources;
 	const char *before_name,
 		*after_name; /* files as the user named them; before NULL: report */
 	const char *before_damage, *after_damage; /* NULL: whole */

@@ -58,6 +58,16 @@ static void add_marks(struct json *j, const struct snapshot *s)
 	json_close(j, ']');
 }
 
+/* Where descriptors are recorded: what the kernel knows of them. */
+static void add_descriptors(struct json *j, const struct snapshot *s)
+{
+	json_open(j, "descriptors", '{');
+	json_count(j, "open", s->descriptors.open);
+	json_count(j, "unseen", s->descriptors.unseen);
+	json_count(j, "gone", s->descriptors.gone);
+	json_close(j, '}');
+}
+
 static void add_snapshot(struct json *j, const char *key, const struct snapshot *s,
 			 const char *file, const char *damage)
 {
@@ -84,6 +94,7 @@ static void add_snapshot(struct json *j, const char *key, const struct snapshot 
 	}
 	add_marks(j, s);
 	add_modes(j, s);
+	add_descriptors(j, s);
 	if (damage)
 		json_text(j, "damage", damage);
 	json_close(j, '}');
@@ -272,6 +283,31 @@ static void add_row(struct json *j, struct out *o, const struct listing *l, size
 	str_release(&name);
 }
 
+/* One kind of handles: rows as those of memory, with counts of handles and no bytes. */
+static void add_resources(struct json *j, struct out *o, const struct view *v, struct lines *lines)
+{
+	json_open(j, "resources", '[');
+	for (size_t k = 0; k < v->nr_resources; k++) {
+		const struct listing *l = &v->resources[k];
+
+		str_add_char(&o->text, '\n');
+		json_open(j, NULL, '{');
+		json_text(j, "kind", v->kinds[k]);
+		json_count(j, "live_blocks", l->after->totals.live_blocks);
+		json_count(j, "total_blocks", l->after->totals.total_blocks);
+		if (l->before)
+			json_count(j, "live_blocks_before", l->before->totals.live_blocks);
+		json_open(j, "rows", '[');
+		for (size_t r = 0; r < l->nr_shown; r++) {
+			str_add_char(&o->text, '\n');
+			add_row(j, o, l, r, lines);
+		}
+		json_close(j, ']');
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
 int format_json(struct out *o, const struct view *v, const struct format_options *options,
 		struct error *e)
 {
@@ -299,6 +335,7 @@ int format_json(struct out *o, const struct view *v, const struct format_options
 		add_row(&j, o, l, r, &lines);
 	}
 	json_close(&j, ']');
+	add_resources(&j, o, v, &lines);
 	json_close(&j, '}');
 	str_add_char(&o->text, '\n');
 	lines_release(&lines);

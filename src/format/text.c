@@ -11,15 +11,14 @@
 #include "format/format.h"
 #include "format/headline.h"
 #include "format/notes.h"
+#include "format/resources_text.h"
+#include "format/stack_text.h"
 #include "format/table.h"
 #include "format/words.h"
 #include "model/lines.h"
 #include "model/listing.h"
 #include "model/site.h"
 #include "model/snapshot.h"
-
-/* Functions longer than this (C++ templates) do not push the places of all others to the right. */
-#define NAME_WIDTH_MAX 48
 
 struct text_view {
 	struct str *out;
@@ -180,53 +179,6 @@ static void add_summary(const struct text_view *t, const struct change *c)
 	str_add_char(t->out, '\n');
 }
 
-/* Source, and with --full the place in the module too: "meter.c:31 (inlined)  meter+0x1040". */
-static void add_place(struct str *text, const struct text_view *t, const struct line *line)
-{
-	bool whole = t->options->full;
-
-	if (line->file[0] || !whole || !line->function[0])
-		words_place(text, line, whole);
-	if (line->inlined)
-		str_add(text, text->len ? " (inlined)" : "(inlined)");
-	if (!whole || !line->module[0] || !line->function[0])
-		return;
-	if (text->len)
-		str_add(text, "  ");
-	words_module(text, line, line->file[0] == 0);
-	str_printf(text, "+0x%" PRIx64, line->module_offset);
-}
-
-static void add_line(struct table *table, const struct text_view *t, const struct line *line,
-		     struct str *text)
-{
-	str_clear(text);
-	words_name(text, line);
-	table_add(table, text->data, line->kind == LINE_OWN ? t->p->name : NULL);
-	str_clear(text);
-	add_place(text, t, line);
-	table_add(table, text->data, NULL);
-}
-
-static void add_stack(const struct text_view *t, const struct lines *lines)
-{
-	size_t first = t->options->full ? 0 : lines->inner;
-	size_t last = t->options->full ? lines->nr : lines->outer;
-	struct str text = STR_INIT;
-	struct table table;
-
-	table_init(&table, "ll");
-	table.indent = 8;
-	table.width_max = NAME_WIDTH_MAX;
-	for (size_t i = first; i < last; i++) {
-		if (lines->items[i].kind != LINE_RECORDER)
-			add_line(&table, t, &lines->items[i], &text);
-	}
-	table_write(&table, t->p, t->out);
-	table_release(&table);
-	str_release(&text);
-}
-
 static void add_row_stacks(const struct text_view *t, size_t r)
 {
 	const struct listing_row *row = &t->l->rows[r];
@@ -244,7 +196,7 @@ static void add_row_stacks(const struct text_view *t, size_t r)
 	for (size_t i = 0; i < nr && i < row->nr; i++) {
 		listing_lines(t->l, row->first + i, &lines);
 		add_summary(t, listing_change(t->l, row->first + i));
-		add_stack(t, &lines);
+		stack_text(t->out, &lines, t->options);
 	}
 	if (row->nr_changed > nr)
 		str_printf(t->out, "    and %s more stack%s (--full shows them)\n",
@@ -276,6 +228,7 @@ int format_text(struct out *o, const struct view *v, const struct format_options
 		add_row_stacks(&t, r);
 		out_step(o);
 	}
+	resources_text(o, v, options);
 	notes_write(&o->text, v, options->palette);
 	return 0;
 }

@@ -117,6 +117,8 @@ static void fill_blob(struct attach *a)
 	b->find_object = all->has_loader ? all->dl_find_object : 0;
 	b->clock_gettime = all->vdso_clock_gettime;
 	b->allocator_addr = all->allocator_addr;
+	b->file_number = all->file_number;
+	b->dir_number = all->dir_number;
 	b->keeps_vectors = plan_keeps_vectors(&a->plan);
 	b->blob_start = a->plan.blob;
 	b->blob_end = a->plan.blob + a->image.all_bytes;

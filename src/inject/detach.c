@@ -14,6 +14,7 @@
 #include "inject/calls.h"
 #include "inject/claim.h"
 #include "inject/inside.h"
+#include "inject/let_go.h"
 #include "inject/lock.h"
 #include "inject/patch.h"
 #include "inject/told.h"
@@ -45,6 +46,7 @@ struct detaching {
 	uint64_t clearing_ns;	  /* … and when the calls began */
 	unsigned int made;	  /* calls during it */
 	int table;		  /* a descriptor of our own; -1 none */
+	uint64_t end;		  /* of let_go_find() */
 	struct error *e;
 };
 
@@ -74,6 +76,7 @@ static int restore(struct detaching *g)
 		return r;
 	told_take_back(g->calls->mem, &g->blob);
 	patch_restore(g->calls, &g->blob, &g->d.left_nr);
+	let_go(g->calls, &g->blob, g->end);
 	if (patch_in_use(g->calls, &g->blob, &g->last))
 		return -EAGAIN;
 	return g->d.left_nr ? close_gate(g) : 0;
@@ -372,6 +375,7 @@ static int take_out(struct detaching *g)
 	for (uint32_t i = 0; i < g->blob.patches_nr; i++)
 		g->d.entries_nr += g->blob.patches[i].bytes_nr != WIRE_SLOT_BYTES;
 	g->clean = !g->addr;
+	g->end = let_go_find(g->calls, &g->blob);
 	r = tracer_call(g->hold->tracer, detach_job, g);
 	if (!r && g->d.left_nr)
 		return taken_over(g);

@@ -81,7 +81,7 @@ static void mark_aliases(struct entries *e, const struct target_module *m, size_
 	e->nr = to;
 }
 
-static void read_bytes(struct target *t, struct entry *e)
+void entry_read_bytes(struct target *t, struct entry *e)
 {
 	size_t want = e->size ? e->size : UNKNOWN_SIZE_BYTES;
 
@@ -133,7 +133,7 @@ static void add_entries(struct entries *e, struct target *t, const struct module
 	mark_aliases(e, m, first);
 	for (size_t i = first; i < e->nr; i++) {
 		if (!e->items[i].is_alias_of_earlier)
-			read_bytes(t, &e->items[i]);
+			entry_read_bytes(t, &e->items[i]);
 	}
 }
 

@@ -41,6 +41,9 @@ struct entry {
 	 * is, and this one only what else it is called.
 	 */
 	bool is_alias_of_earlier;
+	/* Of functions of pairs. */
+	bool is_needed; /* without it the user would not have what was asked for */
+	uint32_t what;	/* see WIRE_PAIR_KIND in wire/blob.h */
 	/* As read from the process; at most the function's size, where that is known. */
 	uint8_t *bytes;
 	size_t bytes_nr;
@@ -67,7 +70,8 @@ struct entries {
 	uint64_t dl_debug_state;     /* _dl_debug_state: called when modules have come or gone */
 	uint64_t r_debug;	     /* struct r_debug of the first namespace */
 	uint64_t vdso_clock_gettime; /* __vdso_clock_gettime */
-	bool has_loader;	     /* false: a static program */
+	uint64_t file_number, dir_number; /* fileno, dirfd; looked for with pairs only */
+	bool has_loader;		  /* false: a static program */
 };
 
 #define ENTRIES_INIT                                                                               \
@@ -82,5 +86,7 @@ struct entries {
  */
 int entries_find(struct target *t, struct entries *ret, struct error *e);
 void entries_release(struct entries *e);
+/* Fills e->bytes, which is overwritten, from addr and size. */
+void entry_read_bytes(struct target *t, struct entry *e);
 
 #endif

@@ -45,7 +45,10 @@
 	X(reallocf, REALLOCS_OR_FREES_1_2) X(mi_heap_reallocf, REALLOCS_OR_FREES_2_3) \
 	X(reallocarr, REPLACES_1_23) \
 	\
-	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1)
+	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1) \
+	\
+	/* Only where resources are recorded, and the functions for them by any name: pairs.h. */ \
+	X(acquires, ACQUIRES) X(releases, RELEASES) X(_dl_find_object, FINDS_OBJECT)
 
 /* X(shape): what a function does, and with which of its arguments. */
 #define INJECT_SHAPES(X) \
@@ -64,7 +67,10 @@
 	X(REPLACES_1_23) /* 0 or error = f(where the block's address is, nr, bytes of each) */ \
 	X(RESIZES_1_2)   /* usable bytes now = f(block, bytes, …); the block stays where it is */ \
 	X(LOCKS_1)       /* 0 or error = f(flags); all memory is locked */ \
-	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */
+	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */ \
+	X(ACQUIRES)      /* any = f(…); where the handle is, the entry says */ \
+	X(RELEASES)      /* any = f(…), likewise */ \
+	X(FINDS_OBJECT)  /* 0 or error = f(address, where the answer goes) */
 /* clang-format on */
 
 #ifndef __ASSEMBLER__

@@ -35,6 +35,9 @@ static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
 	[INJECT_RESIZES_1_2] = WIRE_HOOK_resizes_1_2,
 	[INJECT_CLOSES_1] = WIRE_HOOK_closes_1,
 	[INJECT_LOCKS_1] = WIRE_HOOK_locks,
+	[INJECT_ACQUIRES] = WIRE_HOOK_acquires,
+	[INJECT_RELEASES] = WIRE_HOOK_releases,
+	[INJECT_FINDS_OBJECT] = WIRE_HOOK_finds_object,
 };
 
 /* A C library's functions are compiled each for itself. */
@@ -408,6 +411,11 @@ static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t nr)
 	return to + nr;
 }
 
+static bool is_of_pair(const struct plan_entry *n)
+{
+	return n->hook == WIRE_HOOK_acquires || n->hook == WIRE_HOOK_releases;
+}
+
 void plan_finish(struct plan *p, const struct wire_blob *blob)
 {
 	/* mov %r11, -8(%rsp); mov %r10, -16(%rsp) */
@@ -433,8 +441,8 @@ void plan_finish(struct plan *p, const struct wire_blob *blob)
 			to = put_bytes(to, lea_r11, sizeof(lea_r11));
 			to = put_bytes(to, &moved, sizeof(moved));
 		}
-		if (n->instead) {
-			real = real_address(p, n->instead);
+		if (n->instead || is_of_pair(n)) {
+			real = n->instead ? real_address(p, n->instead) : n->entry->what;
 			to = put_bytes(to, mov_r10, sizeof(mov_r10));
 			to = put_bytes(to, &real, sizeof(real));
 		}

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/text.h"
+#include "inject/pairs.h"
 #include "target/condition.h"
 #include "target/maps.h"
 #include "target/process.h"
@@ -300,10 +301,13 @@ static void check_entries(struct preflight *p)
 	struct error e = {0};
 	int r = entries_find(p->target, &p->entries, &e);
 
-	if (r < 0)
+	if (r < 0) {
 		refuse_error(p, r == -ENOTSUP ? PREFLIGHT_MACHINE : PREFLIGHT_NO_ENTRIES, &e);
-	else
-		preflight_entries(p);
+		return;
+	}
+	if (p->pairs && pairs_find(p->target, p->pairs, &p->entries, &e) < 0)
+		refuse_error(p, PREFLIGHT_PAIRS, &e);
+	preflight_entries(p);
 }
 
 static void look(int32_t pid, struct preflight *ret)
@@ -326,9 +330,9 @@ static void look(int32_t pid, struct preflight *ret)
 		check_entries(ret);
 }
 
-void preflight(int32_t pid, struct preflight *ret)
+void preflight(int32_t pid, const struct pairs *pairs, struct preflight *ret)
 {
-	*ret = (struct preflight){.entries = ENTRIES_INIT};
+	*ret = (struct preflight){.pairs = pairs, .entries = ENTRIES_INIT};
 	look(pid, ret);
 }
 

@@ -17,6 +17,7 @@
 #include "inject/slots.h"
 
 struct error;
+struct pairs;
 struct target;
 
 /* One kind each, so that a test or a caller can tell them apart. */
@@ -39,7 +40,8 @@ enum preflight_code {
 	PREFLIGHT_RECORDED,	 /* our recorder is there already */
 	PREFLIGHT_NO_ENTRIES,	 /* no allocator can be found */
 	PREFLIGHT_PATCHED,	 /* an entry is not what its file has: another tool */
-	PREFLIGHT_NOT_MOVABLE,	 /* an entry of the main allocator cannot be taken */
+	PREFLIGHT_PAIRS,	 /* functions that the user has named cannot be had */
+	PREFLIGHT_NOT_MOVABLE,	 /* an entry that is needed cannot be taken */
 	/* Notes only. */
 	PREFLIGHT_ENTRY,    /* one entry cannot be taken, and what follows from that */
 	PREFLIGHT_SLOTS,    /* … but calls of it from elsewhere can be seen: see slots.h */
@@ -59,8 +61,9 @@ struct preflight {
 	struct preflight_item *notes; /* what will be less than whole, or is good to know */
 	size_t nr_notes, cap_notes;
 
-	struct target *target;	/* live, owned; NULL when it could not be opened */
-	struct entries entries; /* empty when none were looked for */
+	const struct pairs *pairs; /* NULL: memory only */
+	struct target *target;	   /* live, owned; NULL when it could not be opened */
+	struct entries entries;	   /* empty when none were looked for */
 	/*
 	 * Of each entry: bytes of it that would be overwritten; ENTRY_BY_SLOTS; 0: it is left
 	 * alone. NULL: no entries.
@@ -76,8 +79,11 @@ struct preflight {
 	bool at_start; /* it is held at the end of its exec, and has run nothing yet */
 };
 
-/* Looks at a process; never fails: what it may not see is a reason to refuse. */
-void preflight(int32_t pid, struct preflight *ret);
+/*
+ * Looks at a process; never fails: what it may not see is a reason to refuse. pairs: what is to be
+ * recorded beside memory, NULL nothing; they must outlive *ret.
+ */
+void preflight(int32_t pid, const struct pairs *pairs, struct preflight *ret);
 /* The same for a process that the calling thread holds there (target/catch_exec.h). */
 void preflight_at_start(int32_t pid, struct preflight *ret);
 /* The first reason as an error with EXIT_TARGET. False: there is none. */

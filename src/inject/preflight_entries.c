@@ -35,6 +35,8 @@ static const char *module_name(const char *path)
 /* Without these nothing can be said of the program's memory. */
 static bool is_needed(const struct entries *all, const struct entry *e)
 {
+	if (e->is_needed)
+		return true;
 	switch (e->function) {
 	case INJECT_malloc:
 	case INJECT_calloc:
@@ -70,7 +72,10 @@ static void tell_unmovable(struct preflight *p, const struct entry *e, const cha
 {
 	if (is_needed(&p->entries, e))
 		preflight_refuse(p, PREFLIGHT_NOT_MOVABLE,
-				 "seep run records it from its start, by other means",
+				 e->is_needed
+					 ? "without it nothing is known of what it acquires or "
+					   "releases"
+					 : "seep run records it from its start, by other means",
 				 "cannot stand before %s of %s: %s", e->name,
 				 module_name(e->module), why);
 	else
@@ -228,6 +233,12 @@ static void settle_slots(struct preflight *p, const struct against *against)
 	}
 }
 
+/* Unwinding must not depend on who asks. */
+static bool may_go_by_slots(const struct entry *e)
+{
+	return *e->module && e->function != INJECT__dl_find_object;
+}
+
 /*
  * False: nothing more need be said of any. What the program has itself it calls directly: slots
  * would show next to nothing.
@@ -238,11 +249,11 @@ static bool check_entry(struct preflight *p, size_t i, int fd, struct against *r
 
 	if (!differs(p, e, fd)) {
 		p->taken[i] = check_movable(e, &ret->unmovable);
-		if (!p->taken[i] && *e->module)
+		if (!p->taken[i] && may_go_by_slots(e))
 			p->taken[i] = ENTRY_BY_SLOTS;
 		else if (!p->taken[i])
 			tell_unmovable(p, e, ret->unmovable);
-	} else if (*e->module && !(e->bytes[0] == JUMP && is_ours(p)) && leads_on(p, e)) {
+	} else if (may_go_by_slots(e) && !(e->bytes[0] == JUMP && is_ours(p)) && leads_on(p, e)) {
 		ret->changed = true;
 		p->taken[i] = ENTRY_BY_SLOTS;
 	} else {

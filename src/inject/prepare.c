@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,8 @@
 #include "inject/claim.h"
 #include "inject/entries.h"
 #include "inject/inside.h"
+#include "inject/pairs.h"
+#include "inject/preflight.h"
 #include "target/foreign_fd.h"
 #include "target/hold.h"
 #include "target/launch_table.h"
@@ -296,6 +299,31 @@ static int write_marks(const struct preparation *p)
 	return done == (ssize_t)sizeof(marks) ? 0 : -EIO;
 }
 
+/*
+ * The names of the kinds of resources are the first tags. And by its own number the recorder knows
+ * a child of vfork(), which has the same memory, but descriptors of its own.
+ */
+static int write_kinds(const struct preparation *p)
+{
+	const struct pairs *pairs = p->a->preflight->pairs;
+	struct wire_header *h = p->table.header;
+	uint64_t pid;
+
+	for (size_t i = 0; pairs && i < pairs->nr_kinds; i++) {
+		struct wire_tag tag = {.state = WIRE_ENTRY_DONE};
+		off_t at = (off_t)(h->tags_off + i * sizeof(tag));
+
+		snprintf(tag.name, sizeof(tag.name), "%s", pairs->kinds[i]);
+		if (pwrite(p->table.fd, &tag, sizeof(tag), at) != (ssize_t)sizeof(tag))
+			return -EIO;
+		h->tags_nr++;
+	}
+	if (!pairs || !pairs->nr_kinds)
+		return 0;
+	pid = (uint64_t)calls_make(p->c, SYS_getpid, 0, 0, 0, 0, 0, 0);
+	return INSIDE_POKE(p->c->mem, p->blob, pid, pid);
+}
+
 static uint32_t dense_below(const struct entries *all)
 {
 	for (size_t i = 0; i < all->nr; i++)
@@ -364,6 +392,8 @@ static int connect(struct preparation *p, struct error *e)
 		return r;
 	}
 	r = write_marks(p);
+	if (!r)
+		r = write_kinds(p);
 	if (!r)
 		fill_header(p);
 	if (!r)

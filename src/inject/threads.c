@@ -77,9 +77,9 @@ static bool is_return(const struct threads_look *l, uint64_t word)
 	return false;
 }
 
-static void add(struct looking *k, enum thread_is is, uint64_t pc)
+static void add(struct looking *k, enum thread_is is, uint64_t pc, uint64_t at)
 {
-	struct thread_found f = {.tid = k->tid, .is = is, .pc = pc};
+	struct thread_found f = {.tid = k->tid, .is = is, .pc = pc, .at = at};
 
 	ARRAY_PUSH(*k->found, *k->nr, k->cap, f);
 }
@@ -125,7 +125,7 @@ static void look_for_call(struct looking *k, const uint64_t *registers, size_t n
 	if (is_call(k->l, registers, nr) ||
 	    (pread(k->l->mem, frame, words * 8, (off_t)sp) == (ssize_t)(words * 8) &&
 	     is_call(k->l, frame, words)))
-		add(k, THREAD_CALLS, pc);
+		add(k, THREAD_CALLS, pc, 0);
 }
 
 /* ---- stacks ---- */
@@ -142,7 +142,7 @@ static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint6
 	pc = words[FRAME_PC];
 	sp = words[FRAME_SP];
 	if (in_spans(k->l, pc))
-		add(k, THREAD_INTERRUPTED, pc);
+		add(k, THREAD_INTERRUPTED, pc, addr);
 	else
 		look_for_call(k, words, FRAME_PC, pc, sp, words[FRAME_BP]);
 	if ((sp < from || sp >= end) && k->nr_others < SIGNALS_DEEP)
@@ -171,8 +171,8 @@ static void look_at_stack(struct looking *k, uint64_t sp)
 
 			if (is_segments(word))
 				look_at_frame(k, at + (uint64_t)i * 8, from, end);
-			else if (*k->nr == first && is_return(k->l, word))
-				add(k, THREAD_CALLED, word);
+			else if ((*k->nr == first || k->l->all_returns) && is_return(k->l, word))
+				add(k, THREAD_CALLED, word, at + (uint64_t)i * 8);
 		}
 		if (got < (ssize_t)len)
 			return;
@@ -187,7 +187,7 @@ static void look_at_stopped(struct looking *k, const struct frozen_thread *threa
 	if (!registers_get_place(thread->tid, &place))
 		return;
 	if (in_spans(k->l, place.pc))
-		add(k, THREAD_AT, place.pc);
+		add(k, THREAD_AT, place.pc, 0);
 	else
 		look_for_call(k, place.general, REGISTERS_GENERAL_NR, place.pc, place.sp, place.bp);
 	look_at_stack(k, place.sp);
@@ -200,9 +200,9 @@ static void look_at_sleeper(struct looking *k, const struct frozen_thread *threa
 	if (!freeze_read_sleeper(k->l->hold->freeze.dir, thread->tid, &s))
 		return;
 	if (in_spans(k->l, s.pc))
-		add(k, THREAD_ASLEEP, s.pc);
+		add(k, THREAD_ASLEEP, s.pc, 0);
 	else if (k->l->nr_calls && s.call < 0)
-		add(k, THREAD_CALLS, s.pc); /* maybe: its registers are not to be had */
+		add(k, THREAD_CALLS, s.pc, 0); /* maybe: its registers are not to be had */
 	look_at_stack(k, s.sp);
 }
 

@@ -31,6 +31,7 @@ struct threads_look {
 	size_t nr_spans, cap_spans;
 	const uint64_t *returns; /* words on a stack that say that a call is under way */
 	size_t nr_returns;
+	bool all_returns; /* not only one of a stack */
 	const uint64_t
 		*calls; /* addresses in a register that say that a call is about to be made */
 	size_t nr_calls;
@@ -48,6 +49,7 @@ struct thread_found {
 	int32_t tid;
 	enum thread_is is;
 	uint64_t pc;
+	uint64_t at; /* of THREAD_CALLED: where on the stack */
 };
 
 /* All that are; caller frees. */

@@ -107,6 +107,8 @@ static void keep(struct snapshot *s, uint64_t first, uint64_t end)
 		s->stacks[g->stack].live_bytes += g->live_bytes;
 		s->stacks[g->stack].live_samples += g->live_samples;
 	}
+	/* Of resources it is not known when they were acquired. */
+	s->nr_resources = 0;
 	snapshot_sum(s);
 }
 

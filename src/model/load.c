@@ -84,6 +84,8 @@ static void mark_used(const struct load_input *in, uint8_t *used)
 		used[in->blocks[i].node] = 1;
 	for (size_t i = 0; i < in->nr_pool_blocks; i++)
 		used[in->pool_blocks[i].node] = 1;
+	for (size_t i = 0; i < in->nr_handles; i++)
+		used[in->handles[i].node] = 1;
 	for (size_t i = in->nr_nodes; i-- > 1;) {
 		if (in->node_blocks[i] || (in->node_samples && in->node_samples[i]))
 			used[i] = 1;
@@ -111,7 +113,7 @@ static uint8_t special_of(uint64_t pc)
 static uint32_t tag_text(struct loading *l, uint64_t pc)
 {
 	uint64_t number = pc & WIRE_PC_TAG_NUMBER;
-	const char *pool = (pc & WIRE_PC_TAG_POOL) == WIRE_PC_TAG_POOL ? "pool " : "";
+	const char *pool = (pc & ~WIRE_PC_TAG_NUMBER) == WIRE_PC_TAG_POOL ? "pool " : "";
 	const char *name = number < l->in->nr_tags ? l->in->tags[number].name : "";
 	struct str text = STR_INIT;
 	uint32_t id;
@@ -147,10 +149,12 @@ static void load_nodes(struct loading *l)
 	free(used);
 }
 
+/* Of memory an index into stacks, of a kind of resources one into resources. */
 static uint32_t stack_of(struct loading *l, uint32_t node)
 {
 	struct snapshot *s = l->s;
 	struct stack k = {.node = l->node_to_node[node], .id = node};
+	bool is_memory = !wire_pc_is_kind(l->in->nodes[node].pc);
 
 	if (l->node_to_stack[node] != NO_INDEX)
 		return l->node_to_stack[node];
@@ -165,9 +169,14 @@ static uint32_t stack_of(struct loading *l, uint32_t node)
 	}
 	if (k.temporary_blocks > k.total_blocks)
 		k.temporary_blocks = k.total_blocks;
-	l->node_to_stack[node] = (uint32_t)s->nr_stacks;
-	ARRAY_PUSH(s->stacks, s->nr_stacks, s->cap_stacks, k);
-	return (uint32_t)(s->nr_stacks - 1);
+	if (is_memory) {
+		l->node_to_stack[node] = (uint32_t)s->nr_stacks;
+		ARRAY_PUSH(s->stacks, s->nr_stacks, s->cap_stacks, k);
+	} else {
+		l->node_to_stack[node] = (uint32_t)s->nr_resources;
+		ARRAY_PUSH(s->resources, s->nr_resources, s->cap_resources, k);
+	}
+	return l->node_to_stack[node];
 }
 
 static uint32_t age_ms(const struct load_input *in, uint32_t code)
@@ -260,6 +269,49 @@ static void load_blocks(struct loading *l)
 	free(covered);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool has_number(const int32_t *numbers, size_t nr, uint64_t handle)
+{
+	int32_t number = (int32_t)handle;
+
+	return handle <= INT32_MAX && nr &&
+	       bsearch(&number, numbers, nr, sizeof(number), by_number);
+}
+
+/* Those of descriptors are compared with what the kernel knows: gone is what is closed by now. */
+static void load_handles(struct loading *l)
+{
+	struct snapshot *s = l->s;
+	uint64_t known = 0;
+
+	for (size_t i = 0; i < l->in->nr_handles; i++) {
+		const struct wire_block *b = &l->in->handles[i];
+		uint32_t resource = stack_of(l, b->node);
+		uint64_t kind = l->in->nodes[b->node].pc & WIRE_PC_TAG_NUMBER;
+
+		if (l->in->open && kind < l->in->nr_tags &&
+		    !strcmp(l->in->tags[kind].name, WIRE_KIND_DESCRIPTORS)) {
+			if (!has_number(l->in->seen, l->in->nr_seen, b->addr)) {
+				s->descriptors.gone++;
+				continue;
+			}
+			s->descriptors.open++;
+			known += has_number(l->in->open, l->in->nr_open, b->addr);
+		}
+		s->resources[resource].live_blocks++;
+	}
+	if (l->in->open) {
+		s->descriptors.unseen = l->in->nr_open - known;
+		s->descriptors.open += s->descriptors.unseen;
+	}
+}
+
 /* Stacks that are not whole, counted by what ends them at their outer end. */
 static void count_stopped(struct snapshot *s)
 {
@@ -281,12 +333,11 @@ static void count_stopped(struct snapshot *s)
 /* Blocks that came and went, samples counted as what they are. */
 static uint64_t blocks_gone(const struct snapshot *s, const struct load_input *in)
 {
-	uint64_t gone = 0;
+	uint64_t live = in->nr_blocks + in->nr_pool_blocks + in->nr_handles, gone = 0;
 
 	for (size_t i = 1; i < in->nr_nodes; i++)
 		gone += in->node_blocks[i] + (in->node_samples ? in->node_samples[i] : 0);
-	gone = gone > in->nr_blocks + in->nr_pool_blocks ? gone - in->nr_blocks - in->nr_pool_blocks
-							 : 0;
+	gone = gone > live ? gone - live : 0;
 	return gone > s->losses.dropped_blocks ? gone - s->losses.dropped_blocks : 0;
 }
 
@@ -349,6 +400,7 @@ void load_recording(struct snapshot *s, const struct load_input *in)
 	load_marks(s, in);
 	load_nodes(&l);
 	load_blocks(&l);
+	load_handles(&l);
 	for (size_t i = 1; i < in->nr_nodes; i++)
 		if (in->node_blocks[i] || (in->node_samples && in->node_samples[i]))
 			stack_of(&l, (uint32_t)i);

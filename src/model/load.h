@@ -21,6 +21,14 @@ struct load_input {
 	size_t nr_blocks;
 	const struct wire_block *pool_blocks;
 	size_t nr_pool_blocks;
+	const struct wire_block *handles; /* of resources */
+	size_t nr_handles;
+	/*
+	 * Descriptors that the kernel knew, ascending: before and after the cut, and at least once;
+	 * NULL: not known, or not recorded.
+	 */
+	const int32_t *open, *seen;
+	size_t nr_open, nr_seen;
 	const struct wire_mark *marks; /* ascending by code */
 	size_t nr_marks;
 	const struct wire_tag *tags;

@@ -32,6 +32,7 @@ void snapshot_release(struct snapshot *s)
 	free(s->symbols);
 	free(s->nodes);
 	free(s->stacks);
+	free(s->resources);
 	free(s->blocks);
 	free(s->marks);
 	free(s->generations);

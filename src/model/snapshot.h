@@ -112,6 +112,16 @@ struct stack {
 	uint64_t live_samples, total_samples;
 };
 
+/*
+ * Descriptors, where who opens them is recorded: as the kernel counts them, and what the recorder
+ * does not know of. All zero: not recorded.
+ */
+struct descriptors {
+	uint64_t open;	 /* at the instant of the snapshot */
+	uint64_t unseen; /* of these, opened before recording began, or by ways not recorded */
+	uint64_t gone;	 /* closed by ways not recorded: no longer counted as live */
+};
+
 /* A named instant in a recording; what was counted until then. Marks lie in order of time. */
 struct mark {
 	uint32_t name;	 /* string */
@@ -240,6 +250,7 @@ struct snapshot {
 	uint32_t allocator; /* string: "glibc", "jemalloc", … "" unknown */
 	uint32_t method; /* string: how it was looked at ("frozen clone", "stopped", "live"); "" */
 	struct process_figures figures;
+	struct descriptors descriptors;
 
 	struct module *modules;
 	size_t nr_modules, cap_modules;
@@ -251,6 +262,12 @@ struct snapshot {
 	size_t nr_nodes, cap_nodes;
 	struct stack *stacks;
 	size_t nr_stacks, cap_stacks;
+	/*
+	 * The same of what is no memory: handles that functions acquire and release, 0 bytes each.
+	 * The node is a tag that says of which kind: "[sqlite3_open]".
+	 */
+	struct stack *resources;
+	size_t nr_resources, cap_resources;
 	struct mark *marks;
 	size_t nr_marks, cap_marks;
 	struct generation_row *generations; /* ascending by stack, then generation */

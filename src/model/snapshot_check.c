@@ -60,9 +60,9 @@ static int check_strings(const struct strings *t, struct error *e)
 /* Everything that is named by a 32-bit index must leave NO_INDEX free. */
 static int check_counts(const struct snapshot *s, struct error *e)
 {
-	const size_t nrs[] = {s->strings.nr, s->nr_modules, s->nr_frames,
-			      s->nr_symbols, s->nr_nodes,   s->nr_stacks,
-			      s->nr_heaps,   s->nr_threads, s->nr_marks};
+	const size_t nrs[] = {s->strings.nr, s->nr_modules,  s->nr_frames, s->nr_symbols,
+			      s->nr_nodes,   s->nr_stacks,   s->nr_heaps,  s->nr_threads,
+			      s->nr_marks,   s->nr_resources};
 
 	for (size_t i = 0; i < sizeof(nrs) / sizeof(nrs[0]); i++)
 		if (nrs[i] >= NO_INDEX)
@@ -154,6 +154,12 @@ static int check_nodes(const struct snapshot *s, struct error *e)
 	}
 	for (size_t i = 0; i < s->nr_stacks; i++) {
 		int err = check_index("stack", i, "node", s->stacks[i].node, s->nr_nodes, e);
+
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < s->nr_resources; i++) {
+		int err = check_index("resource", i, "node", s->resources[i].node, s->nr_nodes, e);
 
 		if (err)
 			return err;

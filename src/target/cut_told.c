@@ -85,6 +85,7 @@ void cut_make_pool_blocks(const struct pool_rows *p, struct cut *cut)
 	for (size_t i = 0; i < p->nr; i++)
 		nr += is_live(p, &p->rows[i]);
 	cut->pool_blocks = mem_alloc_array(nr, sizeof(*cut->pool_blocks));
+	cut->handles = mem_alloc_array(nr, sizeof(*cut->handles));
 	for (size_t i = 0; i < p->nr; i++) {
 		const struct wire_pool_row *r = &p->rows[i];
 		struct wire_block b = {
@@ -98,6 +99,8 @@ void cut_make_pool_blocks(const struct pool_rows *p, struct cut *cut)
 			continue;
 		if (!b.node || b.node >= cut->nr_nodes || b.size >> WIRE_ADDRESS_BITS)
 			cut->broken_rows++;
+		else if (wire_pc_is_kind(cut->nodes[b.node].pc))
+			cut->handles[cut->nr_handles++] = b;
 		else
 			cut->pool_blocks[cut->nr_pool_blocks++] = b;
 	}
@@ -174,6 +177,7 @@ void cut_release(struct cut *c)
 	free(c->sample_temps);
 	free(c->blocks);
 	free(c->pool_blocks);
+	free(c->handles);
 	free(c->marks);
 	free(c->tags);
 	free(c->modules);

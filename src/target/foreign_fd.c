@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "target/maps.h"
 #include "target/proc.h"
+#include "wire/wire.h"
 
 int foreign_memory(int dir)
 {
@@ -56,7 +57,8 @@ bool foreign_is_mapped(const struct foreign_file *f, const struct map *m)
 	       m->dev_minor == minor(f->device);
 }
 
-int foreign_find(int dir, const char *link, int32_t **ret, size_t *ret_nr)
+/* Its descriptors whose file is called link, or all the others. */
+static int choose(int dir, const char *link, bool others, int32_t **ret, size_t *ret_nr)
 {
 	int32_t *numbers;
 	size_t nr, found = 0;
@@ -70,11 +72,21 @@ int foreign_find(int dir, const char *link, int32_t **ret, size_t *ret_nr)
 		snprintf(path, sizeof(path), "fd/%d", numbers[i]);
 		if (proc_read_link(dir, path, &name) < 0)
 			continue;
-		if (!strcmp(name, link))
+		if (!strcmp(name, link) != others)
 			numbers[found++] = numbers[i];
 		free(name);
 	}
 	*ret = numbers;
 	*ret_nr = found;
 	return 0;
+}
+
+int foreign_find(int dir, const char *link, int32_t **ret, size_t *ret_nr)
+{
+	return choose(dir, link, false, ret, ret_nr);
+}
+
+int foreign_numbers(int dir, int32_t **ret, size_t *ret_nr)
+{
+	return choose(dir, "/memfd:" WIRE_NAME " (deleted)", true, ret, ret_nr);
 }

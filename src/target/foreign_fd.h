@@ -28,5 +28,7 @@ bool foreign_is_mapped(const struct foreign_file *f, const struct map *m);
  * frees. 0 or negative errno.
  */
 int foreign_find(int dir, const char *link, int32_t **ret, size_t *ret_nr);
+/* All of its descriptors but those of the recorder's tables. Likewise. */
+int foreign_numbers(int dir, int32_t **ret, size_t *ret_nr);
 
 #endif

@@ -53,6 +53,9 @@ struct cut {
 	size_t nr_blocks;
 	struct wire_block *pool_blocks; /* of the program's pools; maybe inside others */
 	size_t nr_pool_blocks;
+	struct wire_block
+		*handles; /* of resources: addr is the handle, if it has 47 bits or less */
+	size_t nr_handles;
 	struct wire_mark *marks; /* that were there, ascending by code, names end */
 	size_t nr_marks;
 	struct wire_tag *tags; /* names end; "" where one is not known */

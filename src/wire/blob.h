@@ -21,7 +21,7 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 3
+#define WIRE_BLOB_VERSION 4
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
@@ -38,11 +38,36 @@
 	X(fills_1_3) X(frees_1) \
 	X(reallocs_1_2) X(reallocs_1_23) X(reallocs_2_3) X(reallocs_2_34) \
 	X(reallocs_or_frees_1_2) X(reallocs_or_frees_2_3) X(replaces_1_23) X(resizes_1_2) \
-	X(closes_1) X(locks)
+	X(closes_1) X(locks) \
+	X(acquires) X(releases) /* have in r10 what, see below */ \
+	X(finds_object) /* _dl_find_object: so that exceptions pass through acquires */
 /* clang-format on */
 #define WIRE_ENUM(name) WIRE_HOOK_##name,
 enum wire_hook { WIRE_HOOKS(WIRE_ENUM) WIRE_HOOKS_NR };
 #undef WIRE_ENUM
+
+/*
+ * What a function does with handles: their kind, where the handle is, and what is special. Place 0
+ * is the result; else of a function that acquires, what that argument points to, and of one that
+ * releases, that argument.
+ */
+#define WIRE_PAIR_KIND 0x3fu
+#define WIRE_PAIR_PLACE_SHIFT 8
+#define WIRE_PAIR_PLACE 7u
+enum wire_pair_flags {
+	WIRE_PAIR_NUMBER = 1 << 12, /* an int; negative: none. Else a pointer, or NULL */
+	WIRE_PAIR_TWO = 1 << 13,    /* two ints, if the function returns 0 */
+	WIRE_PAIR_FILE = 1 << 14,   /* a FILE, which has the number */
+	WIRE_PAIR_DIR = 1 << 15,    /* a DIR, likewise */
+	WIRE_PAIR_DUP = 1 << 16,    /* (old, new): nothing happens if they are the same */
+	WIRE_PAIR_FCNTL = 1 << 17,  /* only with commands that duplicate */
+	WIRE_PAIR_RANGE = 1 << 18,  /* all from this argument up to the next one */
+};
+/*
+ * On the stack, words behind the return address into acquires: then comes that of the function's
+ * caller. So a call that does not end can be let go to where as much is taken off the stack.
+ */
+#define WIRE_PAIR_FRAME_BYTES 216
 
 /* Where things are in the process's mapping of the table; the recorder's own addresses. */
 struct wire_places {
@@ -122,14 +147,19 @@ struct wire_blob {
 	uint64_t gate;	    /* struct wire_gate */
 	uint64_t places;    /* struct wire_places */
 	uint64_t functions; /* struct seep_functions of include/seep/seep.h */
-	/* On a stack, these say that a call from here to the outside is still under way. */
-	uint64_t returns[2];
+	/*
+	 * On a stack, these say that a call from here to the outside is still under way; the last
+	 * one that it is of a function that acquires.
+	 */
+	uint64_t returns[3];
 	/* Filled in by the injector: */
 	uint64_t find_object;	/* glibc's _dl_find_object, 0 none: then only modules[] are known */
 	uint64_t clock_gettime; /* the vDSO's, 0 none */
 	uint64_t allocator_addr;
-	uint64_t stack_low, stack_high; /* the main thread's; 0: not known */
-	uint64_t blob_start, blob_end;	/* all of the blob's image */
+	uint64_t file_number, dir_number; /* fileno(), dirfd(); 0: not known */
+	uint64_t pid;			  /* its own, as it sees itself */
+	uint64_t stack_low, stack_high;	  /* the main thread's; 0: not known */
+	uint64_t blob_start, blob_end;	  /* all of the blob's image */
 	/* For whoever takes it out again: */
 	uint32_t state; /* enum wire_blob_state */
 	int32_t table_fd;

@@ -8,5 +8,6 @@
 #define WIRE_BLOB_QUIET_START 80
 #define WIRE_BLOB_QUIET_BYTES 88
 #define WIRE_BLOB_KEEPS_VECTORS 96
+#define WIRE_PAIR_FRAME 216 /* WIRE_PAIR_FRAME_BYTES of wire/blob.h */
 
 #endif

@@ -115,16 +115,26 @@ enum wire_special {
  * A node of this pc and a number in its lower bits is no code but a tag: see struct wire_tag. Tags
  * of scopes are children of the root or of each other, and below them WIRE_NODE_CUT and
  * WIRE_NODE_NO_CFI have nodes of their own, with the same pc. The tag of a pool that has a name
- * stands at the inner end of the stacks of its blocks.
+ * stands at the inner end of the stacks of its blocks; so does that of a kind of resources, whose
+ * blocks are handles, of 0 bytes each, and no memory.
  */
 #define WIRE_PC_TAG (0xfffeull << WIRE_PC_BITS)
 #define WIRE_PC_TAG_POOL (WIRE_PC_TAG | 1ull << 32)
+#define WIRE_PC_TAG_KIND (WIRE_PC_TAG | 2ull << 32)
 #define WIRE_PC_TAG_NUMBER ((1ull << 32) - 1)
 
 static inline int wire_pc_is_tag(uint64_t pc)
 {
 	return pc >> WIRE_PC_BITS == WIRE_PC_TAG >> WIRE_PC_BITS;
 }
+
+static inline int wire_pc_is_kind(uint64_t pc)
+{
+	return (pc & ~WIRE_PC_TAG_NUMBER) == WIRE_PC_TAG_KIND;
+}
+
+/* The kind of which the kernel knows, too, which there are; no function is called so. */
+#define WIRE_KIND_DESCRIPTORS "file descriptors"
 
 /*
  * pc: return address; bits 48 … 63: 0 while its module is loaded, else 1 + index of the (unloaded)

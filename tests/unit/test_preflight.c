@@ -80,7 +80,7 @@ static void check_victim(const char *command, enum preflight_code code, const ch
 	struct preflight p;
 
 	assert_true(inject_run_start(&lab, command, &run));
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	check_refused(&p, code, text);
 	preflight_release(&p);
 	inject_run_stop(&run);
@@ -94,7 +94,7 @@ static void test_nothing_against_it(void **state)
 
 	(void)state;
 	assert_true(inject_run_start(&lab, "./victim", &run));
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	if (p.nr_refuse)
 		fail_msg("%s", p.refuse[0].text);
 	assert_false(preflight_refuses(&p, &e));
@@ -132,7 +132,7 @@ static void test_stopped(void **state)
 	assert_true(inject_run_start(&lab, "./victim", &run));
 	kill(run.pid, SIGSTOP);
 	assert_int_equal(waitpid(run.pid, &status, WUNTRACED), run.pid);
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	check_refused(&p, PREFLIGHT_STOPPED, "is stopped");
 	preflight_release(&p);
 	kill(run.pid, SIGCONT);
@@ -149,7 +149,7 @@ static void test_traced(void **state)
 	assert_true(inject_run_start(&lab, "./victim", &run));
 	assert_int_equal(ptrace(PTRACE_SEIZE, run.pid, 0, 0), 0);
 	text = mem_printf("process %d is traced by process %d ('", run.pid, getpid());
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	check_refused(&p, PREFLIGHT_TRACED, text);
 	preflight_release(&p);
 	free(text);
@@ -166,15 +166,15 @@ static void test_gone(void **state)
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	preflight(pid, &p);
+	preflight(pid, NULL, &p);
 	check_refused(&p, PREFLIGHT_NOT_READABLE, "has ended (zombie)");
 	preflight_release(&p);
 	waitpid(pid, NULL, 0);
-	preflight(pid, &p);
+	preflight(pid, NULL, &p);
 	assert_non_null(reason(&p, PREFLIGHT_NOT_READABLE));
 	assert_non_null(strstr(p.refuse[0].text, "no such process"));
 	preflight_release(&p);
-	preflight(getpid(), &p);
+	preflight(getpid(), NULL, &p);
 	assert_true(preflight_has(&p, PREFLIGHT_SELF));
 	preflight_release(&p);
 }
@@ -192,7 +192,7 @@ static void test_kernel_thread(void **state)
 	process_info_release(&info);
 	if (!kernel)
 		skip();
-	preflight(2, &p);
+	preflight(2, NULL, &p);
 	check_refused(&p, PREFLIGHT_NOT_READABLE, "is a kernel thread");
 	preflight_release(&p);
 }
@@ -239,7 +239,7 @@ static void test_wine(void **state)
 	(void)state;
 	assert_true(inject_lab_sh(&lab, "cp victim wine64"));
 	assert_true(inject_run_start(&lab, "./wine64", &run));
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	assert_int_equal(p.nr_refuse, 0);
 	assert_true(preflight_has(&p, PREFLIGHT_WINE));
 	preflight_release(&p);
@@ -265,7 +265,7 @@ static void check_filter(const char *mode, const char *refused_call)
 	bool pass;
 
 	assert_true(inject_run_start(&lab, command, &run));
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	assert_true(p.filtered);
 	assert_int_equal(p.nr_refuse, 0);
 	preflight_release(&p);
@@ -288,7 +288,7 @@ static void test_filters(void **state)
 
 	(void)state;
 	assert_true(inject_run_start(&lab, "./victim kills", &run));
-	preflight(run.pid, &p);
+	preflight(run.pid, NULL, &p);
 	if (!p.suspend_seccomp) {
 		check_refused(&p, PREFLIGHT_SECCOMP, "has a seccomp filter");
 		preflight_release(&p);
@@ -319,7 +319,7 @@ static void as_nobody(pid_t pid, char *ret, size_t size)
 		if (setgid(NOBODY) || setuid(NOBODY))
 			_exit(1);
 		prctl(PR_SET_DUMPABLE, 1);
-		preflight(pid, &p);
+		preflight(pid, NULL, &p);
 		preflight_refuses(&p, &e);
 		dprintf(out[1], "%d: %s\n%s\n", p.nr_refuse ? (int)p.refuse[0].code : -1, e.message,
 			e.hint);
