@@ -11,12 +11,18 @@
 #include "inject/told.h"
 #include "target/hold.h"
 #include "target/registers.h"
+#include "target/tracing.h"
 
 static int write_code(const struct calls *c, uint64_t addr, const void *bytes, size_t len)
 {
+	const struct freeze *f = &c->hold->freeze;
 	ssize_t done = pwrite(c->mem, bytes, len, (off_t)addr);
+	int r = done < 0 ? -errno : done == (ssize_t)len ? 0 : -EFAULT;
 
-	return done < 0 ? -errno : done == (ssize_t)len ? 0 : -EFAULT;
+	for (size_t i = 0; i < f->nr && r == -EIO; i++)
+		if (f->threads[i].state == FROZEN_STOPPED)
+			r = tracing_write(f->threads[i].tid, addr, bytes, len);
+	return r;
 }
 
 static bool holds(const struct calls *c, uint64_t addr, const uint8_t *bytes, size_t len)

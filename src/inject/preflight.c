@@ -324,7 +324,6 @@ static void look(int32_t pid, struct preflight *ret)
 	check_translated(ret, pid);
 	check_recorded(ret, pid);
 	check_wine(ret);
-	ret->text_by_mem = condition_text_is_writable();
 	/* What it was patched by is known then, and the reason is that. */
 	if (!preflight_has(ret, PREFLIGHT_RECORDED))
 		check_entries(ret);

@@ -74,8 +74,6 @@ struct preflight {
 	bool catches_traps;   /* a breakpoint in it may be its own */
 	bool filtered;	      /* a seccomp filter: ask recorder_calls_pass() once it is stopped */
 	bool suspend_seccomp; /* PTRACE_O_SUSPEND_SECCOMP may be used for calls made from outside */
-	/* Text can be written through /proc/PID/mem; false: perhaps not, then mprotect it first. */
-	bool text_by_mem;
 	bool at_start; /* it is held at the end of its exec, and has run nothing yet */
 };
 

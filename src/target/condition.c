@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -272,24 +271,4 @@ int condition_read(int32_t pid, struct condition *ret)
 	str_release(&status);
 	close(dir);
 	return r == -ENOENT ? -ESRCH : r;
-}
-
-/*
- * Asked of ourselves: kernels may be told (proc_mem.force_override) not to let protection be
- * overridden, or only for a tracer; then whoever traces has to try.
- */
-bool condition_text_is_writable(void)
-{
-	long page = sysconf(_SC_PAGESIZE);
-	void *p = mmap(NULL, (size_t)page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	bool writable = false;
-
-	if (p != MAP_FAILED) {
-		writable = mem >= 0 && pwrite(mem, "x", 1, (off_t)(uintptr_t)p) == 1;
-		munmap(p, (size_t)page);
-	}
-	if (mem >= 0)
-		close(mem);
-	return writable;
 }

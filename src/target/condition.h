@@ -36,7 +36,5 @@ struct condition {
  * at several times, for up to a tenth of a second.
  */
 int condition_read(int32_t pid, struct condition *ret);
-/* Can text of other processes be written through /proc/PID/mem, whatever its protection? */
-bool condition_text_is_writable(void);
 
 #endif

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+from attach import end, exact, fence, go_on
 from lab import SEEP, case, holds, need, run_all, same, victim, wait_until
 from untouched import differences, standing
 
@@ -68,6 +69,52 @@ for name in ('attach', 'detach'):
         @case(f'{name}: {how} fails with {why}' + (' from then on' if further else ''))
         def fault(lab, call=how, error=why, on=further, what=name, step=apart):
             each_call(lab, call, error, what, on, step)
+
+
+JUMP_BYTES = 5
+
+
+def code_writes(lab, what, pid, *inject):
+    """Which writes of the thread that makes most were of code: the first and last, and how many."""
+    trace = lab.path('trace')
+    lab.run(need('strace'), '-f', '-qq', '-o', trace, '-e', 'trace=pwrite64', *inject, SEEP, what,
+            '-q', pid).must()
+    by_thread = {}
+    for line in pathlib.Path(trace).read_text(errors='replace').splitlines():
+        tid, call = line.split(None, 1)
+        if 'pwrite64(' in call:
+            by_thread.setdefault(tid, []).append(call)
+    calls = max(by_thread.values(), key=len)
+    numbers = [i for i, call in enumerate(calls, 1) if re.search(rf'", {JUMP_BYTES}, \d', call)]
+    failed = [call for call in calls if 'INJECTED' in call]
+    return numbers, failed
+
+
+@case('where code may not be written by /proc/PID/mem, it is written by ptrace')
+def by_ptrace(lab):
+    process = lab.background(victim('attached'), '2')
+    pid = process.truth()['pid']
+    fence(process)
+    before = standing(pid)
+    ranges = {}
+    for what in ('attach', 'detach'):
+        numbers, _ = code_writes(lab, what, pid)
+        same('they are one after the other', numbers, list(range(numbers[0], numbers[-1] + 1)))
+        ranges[what] = f'{numbers[0]}..{numbers[-1]}', len(numbers)
+
+    def forbidden(what):
+        which, number = ranges[what]
+        _, failed = code_writes(lab, what, pid, '-e', f'inject=pwrite64:error=EIO:when={which}')
+        same(f'writes that failed in {what}', len(failed), number)
+
+    forbidden('attach')
+    go_on(process)
+    exact(lab, pid, process)
+    fence(process)
+    forbidden('detach')
+    same('code', standing(pid)['code'], before['code'])
+    go_on(process)
+    end(process)
 
 
 if __name__ == '__main__':
