@@ -41,7 +41,9 @@ _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, bas
 
 _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START &&
 		       offsetof(struct wire_blob, quiet_bytes) == WIRE_BLOB_QUIET_BYTES &&
-		       offsetof(struct wire_blob, keeps_vectors) == WIRE_BLOB_KEEPS_VECTORS &&
+		       offsetof(struct wire_blob, keeps_start) == WIRE_BLOB_KEEPS_START &&
+		       offsetof(struct wire_blob, keeps_bytes) == WIRE_BLOB_KEEPS_BYTES &&
+		       offsetof(struct hook_call, pc) == WIRE_BLOB_CALL_PC &&
 		       WIRE_PAIR_FRAME_BYTES == WIRE_PAIR_FRAME,
 	       "as entry_blob_x86_64.S reads it");
 

@@ -16,17 +16,22 @@ static uint64_t call(uint64_t f, const struct hook_call *c)
 	return blob_out(c->arg, f);
 }
 
-/* False: this call is the allocator's own affair, or nothing is recorded. */
-static bool enter(const struct hook_call *c)
+/*
+ * This thread; NULL: the call is the allocator's own affair, or nothing is recorded. It is looked
+ * up once: what it costs is felt.
+ */
+static struct blob_self *enter(const struct hook_call *c)
 {
 	struct wire_header *h = rec_gate.header;
-	uint64_t sp = hook_call_sp(c);
+	struct blob_self *s = blob_self_find();
 
-	if (!h || self_is_inside(sp))
-		return false;
-	if (!self_wire())
+	if (!h || (s->hidden && blob_self_is_inside(s, hook_call_sp(c))))
+		return NULL;
+	if (!s->wire) {
 		thread_get(h);
-	return true;
+		s = blob_self_find();
+	}
+	return s;
 }
 
 /*
@@ -58,13 +63,14 @@ static uint64_t note(const struct hook_call *c, uint64_t p, uint64_t bytes)
 
 static uint64_t allocates(struct hook_call *c, uint64_t f, uint64_t bytes)
 {
+	struct blob_self *s;
 	uint64_t p;
 
-	if (!enter(c))
+	if (!(s = enter(c)))
 		return pass(f, c);
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	p = call(f, c);
-	self_leave_real();
+	self_leave_real(s);
 	return note(c, p, bytes);
 }
 
@@ -95,13 +101,14 @@ HOOK uint64_t hook_new_1(struct hook_call *c)
 
 HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 {
+	struct blob_self *s;
 	uint64_t r;
 
-	if (!enter(c))
+	if (!(s = enter(c)))
 		return pass(c->real, c);
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	r = call(c->real, c);
-	self_leave_real();
+	self_leave_real(s);
 	if ((int)r == 0)
 		note(c, *(uint64_t *)c->arg[0], c->arg[2]);
 	return r;
@@ -112,14 +119,16 @@ HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 /* They return nothing, so that a caller may know that they leave rax alone. */
 HOOK uint64_t hook_frees_1(struct hook_call *c)
 {
-	if (!c->arg[0] || !enter(c)) {
+	struct blob_self *s;
+
+	if (!c->arg[0] || !(s = enter(c))) {
 		pass(c->real, c);
 		return c->rax;
 	}
 	rec_freed((void *)c->arg[0]);
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	call(c->real, c);
-	self_leave_real();
+	self_leave_real(s);
 	return c->rax;
 }
 
@@ -144,15 +153,16 @@ static void moved(const struct hook_call *c, const struct moving *m, uint64_t ol
 /* frees: when it fails, the old block is freed all the same. */
 static uint64_t reallocs(struct hook_call *c, uint64_t old, uint64_t bytes, bool frees)
 {
+	struct blob_self *s;
 	struct moving m;
 	uint64_t p;
 
-	if (!enter(c))
+	if (!(s = enter(c)))
 		return pass(c->real, c);
 	m = moving_begin((void *)old, hook_call_sp(c));
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	p = call(c->real, c);
-	self_leave_real();
+	self_leave_real(s);
 	moved(c, &m, old, p, bytes, bytes == 0 || frees);
 	return p;
 }
@@ -190,17 +200,18 @@ HOOK uint64_t hook_reallocs_or_frees_2_3(struct hook_call *c)
 /* reallocarr(&block, nr, bytes): what is read from there is what the real one will read. */
 HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
 {
+	struct blob_self *s;
 	uint64_t *place = (uint64_t *)c->arg[0], old, bytes = product(c->arg[1], c->arg[2]), r;
 	struct moving m;
 	bool done;
 
-	if (!place || !enter(c))
+	if (!place || !(s = enter(c)))
 		return pass(c->real, c);
 	old = *place;
 	m = moving_begin((void *)old, hook_call_sp(c));
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	r = call(c->real, c);
-	self_leave_real();
+	self_leave_real(s);
 	done = (int)r == 0;
 	moved(c, &m, old, done ? *place : 0, bytes, done);
 	return r;
@@ -209,14 +220,15 @@ HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
 /* The block stays where it is, with at least so many bytes when the real one says so. */
 HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
 {
+	struct blob_self *s;
 	struct hook k;
 	uint64_t usable;
 
-	if (!enter(c))
+	if (!(s = enter(c)))
 		return pass(c->real, c);
-	self_enter_real(hook_call_sp(c));
+	self_enter_real(s, hook_call_sp(c));
 	usable = call(c->real, c);
-	self_leave_real();
+	self_leave_real(s);
 	if (usable < c->arg[1])
 		return usable;
 	if (hook_begin(&k, hook_call_sp(c))) {

@@ -111,7 +111,7 @@ struct wire_thread *self_inherit(void)
 
 bool blob_self_is_inside(struct blob_self *s, uint64_t sp)
 {
-	uint64_t most = INSIDE_BYTES + (rec_blob.keeps_vectors ? VECTORS_BYTES : 0);
+	uint64_t most = INSIDE_BYTES + (rec_blob.keeps_bytes ? VECTORS_BYTES : 0);
 
 	if (s->inside_sp - sp < most)
 		return true;
@@ -119,32 +119,6 @@ bool blob_self_is_inside(struct blob_self *s, uint64_t sp)
 	s->wire = s->hidden;
 	s->hidden = NULL;
 	return false;
-}
-
-bool self_enter_real(uint64_t sp)
-{
-	struct blob_self *s = blob_self_find();
-
-	if (s->hidden && blob_self_is_inside(s, sp))
-		return false;
-	if (!s->wire)
-		return true; /* not recording; or no room, and then nested calls are so, too */
-	s->inside_sp = sp;
-	s->hidden = s->wire;
-	barrier();
-	s->wire = NULL;
-	return true;
-}
-
-void self_leave_real(void)
-{
-	struct blob_self *s = blob_self_find();
-
-	if (!s->hidden)
-		return;
-	s->wire = s->hidden;
-	barrier();
-	s->hidden = NULL;
 }
 
 uint64_t self_show(void)

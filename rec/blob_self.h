@@ -85,13 +85,33 @@ uint64_t self_show(void);
 void self_hide(uint64_t sp);
 
 /*
- * Between these the real function runs; what it calls of its allocator's is its own affair. A
- * signal handler in between is not: its stack pointer is farther away. False: this very call is
- * such an inner one.
+ * Is a call with this stack pointer made by the function that this thread is inside of? s: with
+ * something hidden; it is no longer inside when not.
  */
-bool self_enter_real(uint64_t sp);
-void self_leave_real(void);
 bool blob_self_is_inside(struct blob_self *s, uint64_t sp);
+
+/*
+ * Between these the real function runs; what it calls of its allocator's is its own affair. A
+ * signal handler in between is not: its stack pointer is farther away. s: not inside of one yet.
+ */
+static inline void self_enter_real(struct blob_self *s, uint64_t sp)
+{
+	if (!s->wire)
+		return; /* not recording; or no room, and then nested calls are so, too */
+	s->inside_sp = sp;
+	s->hidden = s->wire;
+	barrier();
+	s->wire = NULL;
+}
+
+static inline void self_leave_real(struct blob_self *s)
+{
+	if (!s->hidden)
+		return;
+	s->wire = s->hidden;
+	barrier();
+	s->hidden = NULL;
+}
 
 /*
  * Around an inner call that goes on to its real function: what that calls is compared with this

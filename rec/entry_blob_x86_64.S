@@ -135,12 +135,15 @@
 
 	.text
 	/*
-	 * %rsi: a hook. What it does to vector registers is undone where that may be looked at;
-	 * who looks may also know that the function needs no aligned stack.
+	 * %rsi: a hook; %rdi: its struct hook_call. What it does to vector registers is undone where
+	 * the caller may look at that; who looks may also know that the function needs no aligned
+	 * stack.
 	 */
 	FUNCTION call_hook
-	cmpq	$0, rec_blob+WIRE_BLOB_KEEPS_VECTORS(%rip)
-	jne	1f
+	mov	WIRE_BLOB_CALL_PC(%rdi), %rax
+	sub	rec_blob+WIRE_BLOB_KEEPS_START(%rip), %rax
+	cmp	rec_blob+WIRE_BLOB_KEEPS_BYTES(%rip), %rax
+	jb	1f
 	jmp	*%rsi
 1:	SAVE	%rbp
 	.cfi_rel_offset %rbp, 0

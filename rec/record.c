@@ -479,10 +479,8 @@ static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
 }
 
 /* An allocator with dense blocks, or no slot: it has to be looked at. */
-static COLD void remove_and_leave(uint64_t addr)
+static COLD void remove_and_leave(uint64_t addr, struct wire_header *h, struct wire_thread *w)
 {
-	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = self_wire();
 	struct thread *t = thread_private(w);
 
 	record_free_counted(h, w);
@@ -512,7 +510,7 @@ HOOK void rec_freed(void *p)
 	enter(w, sp);
 	if (unlikely(h->slow)) {
 		if (h->slow == WIRE_SLOW_FREES) {
-			remove_and_leave(addr);
+			remove_and_leave(addr, h, w);
 			return;
 		}
 		freed_special(addr, sp);
@@ -520,7 +518,7 @@ HOOK void rec_freed(void *p)
 	}
 	base = table_base(addr);
 	if (unlikely(!base)) {
-		remove_and_leave(addr);
+		remove_and_leave(addr, h, w);
 		return;
 	}
 	slot_write(slot_at(base, addr), 0);

@@ -119,7 +119,7 @@ static void fill_blob(struct attach *a)
 	b->allocator_addr = all->allocator_addr;
 	b->file_number = all->file_number;
 	b->dir_number = all->dir_number;
-	b->keeps_vectors = plan_keeps_vectors(&a->plan);
+	plan_find_keepers(&a->plan, a->target, &b->keeps_start, &b->keeps_bytes);
 	b->blob_start = a->plan.blob;
 	b->blob_end = a->plan.blob + a->image.all_bytes;
 	b->state = WIRE_BLOB_PREPARING;

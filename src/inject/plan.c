@@ -11,6 +11,7 @@
 #include "inject/gap.h"
 #include "inject/slots.h"
 #include "target/maps.h"
+#include "target/target.h"
 
 #define PAGE UINT64_C(4096)
 /* Of near memory from its entries; the moved instructions may refer to farther places. */
@@ -46,16 +47,27 @@ static bool is_of_libc(const struct entry *e)
 	return !strcmp(e->allocator, "glibc") || !strcmp(e->allocator, "musl");
 }
 
-bool plan_keeps_vectors(const struct plan *p)
+/* One range: where there are several such modules, all code is in it. */
+void plan_find_keepers(const struct plan *p, struct target *t, uint64_t *ret_start,
+		       uint64_t *ret_bytes)
 {
+	*ret_start = *ret_bytes = 0;
 	for (size_t i = 0; i < p->nr_entries; i++) {
 		const struct entry *e = p->entries[i].entry;
+		const struct target_module *m;
 
 		/* dlclose is nobody's. */
-		if (*e->allocator && !is_of_libc(e))
-			return true;
+		if (!*e->allocator || is_of_libc(e))
+			continue;
+		m = target_find_module(t, e->addr);
+		if (!m || (*ret_bytes && *ret_start != m->start)) {
+			*ret_start = 0;
+			*ret_bytes = UINT64_MAX;
+			return;
+		}
+		*ret_start = m->start;
+		*ret_bytes = m->end - m->start;
 	}
-	return false;
 }
 
 /* Those whose malloc and free never call another function of theirs that is patched as well. */
@@ -65,7 +77,7 @@ static bool is_plain(const struct entries *all, const struct entry *e)
 
 	if (!all->allocator || !all->allocator_module || strcmp(e->module, all->allocator_module))
 		return false;
-	/* It may have been compiled together with its callers: see plan_keeps_vectors(). */
+	/* It may have been compiled together with its callers: see plan_find_keepers(). */
 	if (!*e->module && !is_of_libc(e))
 		return false;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)

@@ -23,6 +23,7 @@ struct error;
 struct blob_image;
 struct maps;
 struct slots;
+struct target;
 
 #define PLAN_JUMP_BYTES 5
 #define PLAN_THUNK_BYTES 48
@@ -99,8 +100,12 @@ size_t plan_partial_nr(const struct plan *p);
  * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
  */
 void plan_finish(struct plan *p, const struct wire_blob *blob);
-/* May callers of the functions know which registers those leave alone? */
-bool plan_keeps_vectors(const struct plan *p);
+/*
+ * The code whose calls may know which registers the functions leave alone: that of their own
+ * modules. Empty: none.
+ */
+void plan_find_keepers(const struct plan *p, struct target *t, uint64_t *ret_start,
+		       uint64_t *ret_bytes);
 void plan_release(struct plan *p);
 
 #endif

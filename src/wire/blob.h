@@ -138,10 +138,10 @@ struct wire_blob {
 	 */
 	uint64_t quiet_start, quiet_bytes;
 	/*
-	 * Not 0: an allocator may have been compiled together with its callers, who then know which
-	 * vector registers it leaves alone.
+	 * Code that may have been compiled together with an allocator, so that it knows which vector
+	 * registers that leaves alone. Bytes 0: none.
 	 */
-	uint64_t keeps_vectors;
+	uint64_t keeps_start, keeps_bytes;
 	/* Filled in by the linker: */
 	uint64_t hooks[WIRE_HOOKS_NR];
 	uint64_t gate;	    /* struct wire_gate */

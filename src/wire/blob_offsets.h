@@ -7,7 +7,9 @@
 #define WIRE_BLOB_SELF_TID 48
 #define WIRE_BLOB_QUIET_START 80
 #define WIRE_BLOB_QUIET_BYTES 88
-#define WIRE_BLOB_KEEPS_VECTORS 96
+#define WIRE_BLOB_KEEPS_START 96
+#define WIRE_BLOB_KEEPS_BYTES 104
+#define WIRE_BLOB_CALL_PC 104 /* in a struct hook_call */
 #define WIRE_PAIR_FRAME 216 /* WIRE_PAIR_FRAME_BYTES of wire/blob.h */
 
 #endif
