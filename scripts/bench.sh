@@ -5,7 +5,7 @@
 #   scripts/bench.sh flags [PROGRAM...]     what a flagged image costs all other programs (as root)
 #   scripts/bench.sh servers [LOOKS]        servers under load, looked at 100 times: no check may fail
 #   scripts/bench.sh attached [CYCLES]      servers under load, attached to and detached from 1,000 times
-#   scripts/bench.sh attach [--rounds N]    how long attach stops a process; a malloc afterwards
+#   scripts/bench.sh attach [--rounds N]    how long attach stops a process; a malloc meanwhile, and after detach
 #   scripts/bench.sh look [MIB...]          how long a process stands still for a look
 #   scripts/bench.sh walk [MILLIONS]        a walk over so many blocks, beside reading their bytes
 #   scripts/bench.sh map [MAPPINGS...]      seep map of many mappings, beside reading their smaps
