@@ -24,6 +24,7 @@
 #include "inject/told.h"
 #include "target/hold.h"
 #include "target/process.h"
+#include "target/registers.h"
 #include "target/target.h"
 #include "target/tracer.h"
 
@@ -242,11 +243,32 @@ static int ask_filters(struct attaching *g)
 	return 0;
 }
 
+/* Hooks know their thread by what its thread pointer points to; before its start none has one. */
+static int check_thread_pointers(struct attaching *g)
+{
+	const struct freeze *f = &g->hold.freeze;
+	struct registers_place place;
+
+	for (size_t i = 0; i < f->nr && !g->a->preflight->at_start; i++) {
+		if (f->threads[i].state != FROZEN_STOPPED ||
+		    !registers_get_place(f->threads[i].tid, &place) || place.tp)
+			continue;
+		g->told = true;
+		return error_set(g->e, -ENOTSUP, EXIT_TARGET,
+				 "process %d cannot be recorded: thread %d has no thread pointer, "
+				 "as with a C library",
+				 f->pid, f->threads[i].tid);
+	}
+	return 0;
+}
+
 /* With all threads at a standstill. */
 static int prepare(struct attaching *g)
 {
 	int r = ask_filters(g);
 
+	if (!r)
+		r = check_thread_pointers(g);
 	if (!r)
 		r = calls_choose(&g->calls);
 	if (!r)

@@ -41,7 +41,7 @@ static int check_thread_pointer(struct target *t, struct error *e)
 	if (found)
 		return 0;
 	error_set(e, -ENOTSUP, EXIT_TARGET,
-		  "process %d cannot be recorded from its start: its C library is not known",
+		  "cannot record process %d from its start: its C library is not known",
 		  target_process(t)->pid);
 	error_hint(e, "of static programs those with glibc or musl can be");
 	return -ENOTSUP;

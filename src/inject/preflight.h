@@ -74,7 +74,7 @@ struct preflight {
 	bool catches_traps;   /* a breakpoint in it may be its own */
 	bool filtered;	      /* a seccomp filter: ask recorder_calls_pass() once it is stopped */
 	bool suspend_seccomp; /* PTRACE_O_SUSPEND_SECCOMP may be used for calls made from outside */
-	bool at_start; /* it is held at the end of its exec, and has run nothing yet */
+	bool at_start;	      /* it is held at the end of its exec, and has run nothing yet */
 };
 
 /*

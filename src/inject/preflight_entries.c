@@ -75,7 +75,9 @@ static void tell_unmovable(struct preflight *p, const struct entry *e, const cha
 				 e->is_needed
 					 ? "without it nothing is known of what it acquires or "
 					   "releases"
-					 : "seep run records it from its start, by other means",
+				 : p->entries.has_loader
+					 ? "seep run records it from its start, by other means"
+					 : "",
 				 "cannot stand before %s of %s: %s", e->name,
 				 module_name(e->module), why);
 	else

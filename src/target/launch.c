@@ -278,7 +278,7 @@ static int go_on_without(const struct launch_options *o, struct launch_table *ta
 static void reword(const struct program *p, struct error *e)
 {
 	const struct error said = *e;
-	const char *why = strstr(said.message, ": ");
+	const char *why = strncmp(said.message, "cannot ", 7) ? NULL : strstr(said.message, ": ");
 
 	error_set(e, said.err, said.status, "cannot record '%s': %s", p->image,
 		  why ? why + strlen(": ") : said.message);

@@ -36,6 +36,7 @@ size_t registers_by_dwarf(const struct target_thread *thread, uint64_t *ret, siz
 #define REGISTERS_GENERAL_NR 16
 struct registers_place {
 	uint64_t pc, sp, bp;
+	uint64_t tp;				/* thread pointer, 0: it has none */
 	uint64_t general[REGISTERS_GENERAL_NR]; /* all that may hold an address, in no order */
 };
 

@@ -261,6 +261,7 @@ bool registers_get_place(int32_t tid, struct registers_place *ret)
 		.pc = any.regs64.rip,
 		.sp = any.regs64.rsp,
 		.bp = any.regs64.rbp,
+		.tp = any.regs64.fs_base,
 		.general = {any.regs64.rax, any.regs64.rbx, any.regs64.rcx, any.regs64.rdx,
 			    any.regs64.rsi, any.regs64.rdi, any.regs64.rbp, any.regs64.rsp,
 			    any.regs64.r8, any.regs64.r9, any.regs64.r10, any.regs64.r11,

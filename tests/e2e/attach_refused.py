@@ -177,6 +177,15 @@ def translated(lab):
     same('it ends well', process.wait().status, 0)
 
 
+@case('a program that gives its threads no thread pointer')
+def bare(lab):
+    process = begin(lab, program=victim('bare'))
+    pid = process.process.pid
+    refuses(untouched(pid, lambda: lab.seep('attach', pid)), TARGET, 'has no thread pointer')
+    same('it ends well', process.wait().status, 0)
+    refuses(lab.seep('run', '--', victim('bare')), TARGET, 'its C library is not known', 'musl')
+
+
 @case('no process, a zombie, a kernel thread, seep itself')
 def nobody_there(lab):
     refuses(lab.seep('attach', 2**22 + 1), TARGET, 'no such process')
