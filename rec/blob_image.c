@@ -13,6 +13,8 @@ bool blob_read(uint64_t addr, void *to, size_t n)
 {
 	struct iovec local = {to, n}, remote = {(void *)addr, n};
 
+	if (rec_blob.no_peek)
+		return false;
 	return arch_syscall6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&local, 1, (long)&remote,
 			     1, 0) == (long)n;
 }

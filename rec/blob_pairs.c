@@ -6,9 +6,9 @@
  * let go (see WIRE_PAIR_FRAME_BYTES). Ends are noted before, and leave no frame.
  */
 #include <fcntl.h>
-#include <sys/uio.h>
 
 #include "blob_hooks.h"
+#include "blob_image.h"
 #include "bytes.h"
 #include "elf_found.h"
 #include "handles.h"
@@ -39,15 +39,6 @@ void pair_acquired(struct pair_call *c, uint64_t result, uint64_t bp);
 void pair_releases(struct pair_call *c);
 
 /* ---- what a call says ---- */
-
-/* Copies from our own memory; false where it is not mapped. */
-static bool read_safely(uint64_t addr, void *to, size_t n)
-{
-	struct iovec local = {to, n}, remote = {(void *)addr, n};
-
-	return arch_syscall6(SYS_process_vm_readv, sys0(SYS_getpid), (long)&local, 1, (long)&remote,
-			     1, 0) == (long)n;
-}
 
 static uint64_t pair_sp(const struct pair_call *c)
 {
@@ -106,7 +97,7 @@ static int acquired(const struct pair_call *c, uint64_t result, uint64_t handles
 	uint32_t two[2];
 
 	if (c->what & WIRE_PAIR_TWO) {
-		if ((int)result || !read_safely(argument(c), two, sizeof(two)))
+		if ((int)result || !blob_read(argument(c), two, sizeof(two)))
 			return 0;
 		handles[0] = two[0];
 		handles[1] = two[1];
@@ -114,8 +105,8 @@ static int acquired(const struct pair_call *c, uint64_t result, uint64_t handles
 	}
 	if (place_of(c)) {
 		/* One that has failed may have left there what was there. */
-		if (!read_safely(argument(c), &handles[0],
-				 c->what & WIRE_PAIR_NUMBER ? sizeof(int) : sizeof(uint64_t)) ||
+		if (!blob_read(argument(c), &handles[0],
+			       c->what & WIRE_PAIR_NUMBER ? sizeof(int) : sizeof(uint64_t)) ||
 		    ((int)result && handles[0] == c->old))
 			return 0;
 	} else if (is_stream(c) ? !result : is_none(c, result)) {
@@ -141,7 +132,7 @@ static void copy_stacked(struct pair_call *c)
 
 	bytes_copy(c->stacked, (const void *)from, n);
 	if (n < all)
-		read_safely(from + n, (char *)c->stacked + n, all - n);
+		blob_read(from + n, (char *)c->stacked + n, all - n);
 }
 
 HOOK void pair_begins(struct pair_call *c)
@@ -150,8 +141,8 @@ HOOK void pair_begins(struct pair_call *c)
 	c->began = handles_now();
 	c->old = 0;
 	if (place_of(c) && !(c->what & WIRE_PAIR_TWO))
-		read_safely(argument(c), &c->old,
-			    c->what & WIRE_PAIR_NUMBER ? sizeof(int) : sizeof(uint64_t));
+		blob_read(argument(c), &c->old,
+			  c->what & WIRE_PAIR_NUMBER ? sizeof(int) : sizeof(uint64_t));
 }
 
 HOOK void pair_acquired(struct pair_call *c, uint64_t result, uint64_t bp)

@@ -16,6 +16,7 @@
 #include "inject/entries.h"
 #include "inject/inside.h"
 #include "inject/lock.h"
+#include "inject/pairs.h"
 #include "inject/patch.h"
 #include "inject/preflight.h"
 #include "inject/prepare.h"
@@ -227,18 +228,26 @@ static int explain(const struct attaching *g, int r)
 static int ask_filters(struct attaching *g)
 {
 	const struct freeze *f = &g->hold.freeze;
-	const char *what = "";
+	const struct preflight *p = g->a->preflight;
 
-	for (size_t i = 0; i < f->nr && g->a->preflight->filtered; i++) {
-		if (f->threads[i].state != FROZEN_STOPPED ||
-		    recorder_calls_pass(f->threads[i].tid, &what))
+	for (size_t i = 0; i < f->nr && p->filtered; i++) {
+		const char *what = "process_vm_readv";
+		bool kills_peek;
+
+		if (f->threads[i].state != FROZEN_STOPPED)
 			continue;
-		g->told = true;
-		return error_set(
-			g->e, -EPERM, EXIT_TARGET,
-			"process %d cannot be recorded: its seccomp filter does not let the "
-			"recorder call %s",
-			f->pid, *what ? what : "what it has to");
+		kills_peek = recorder_calls_kill_peek(f->threads[i].tid);
+		/* What pairs are given is read so. */
+		if ((kills_peek && p->pairs && p->pairs->nr) ||
+		    !recorder_calls_pass(f->threads[i].tid, &what)) {
+			g->told = true;
+			return error_set(g->e, -EPERM, EXIT_TARGET,
+					 "process %d cannot be recorded: its seccomp filter does "
+					 "not let the recorder call %s",
+					 f->pid, *what ? what : "what it has to");
+		}
+		if (kills_peek)
+			blob_image_blob(&g->a->image)->no_peek = 1;
 	}
 	return 0;
 }

@@ -176,7 +176,7 @@ struct wire_blob {
 	uint32_t told_nr, told_pad;
 	uint64_t privates;   /* list of struct wire_private by next, for threads; 0: none */
 	uint32_t modules_nr; /* grows as the recorder finds more */
-	uint32_t pad;
+	uint32_t no_peek;    /* not 0: a seccomp filter would kill it for process_vm_readv */
 	struct wire_blob_module modules[WIRE_BLOB_MODULES_MAX];
 };
 

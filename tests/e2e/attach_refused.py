@@ -125,10 +125,75 @@ def little_data(lab):
 @case('seccomp filters that would kill it, or take mmap away, are seen in time')
 def filters(lab):
     need_root()
-    for state, call in (('kills', 'process_vm_readv'), ('no-mmap', 'mmap')):
+    for state, call in (('kills-yield', 'sched_yield'), ('no-mmap', 'mmap')):
         process = begin(lab, state)
         pid = process.process.pid
         refuses(untouched(pid, lambda: lab.seep('attach', pid)), TARGET, call)
+        same('it ends well', process.wait().status, 0)
+
+
+LATER = '''
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+int main(int argc, char **argv)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {4, code};
+	void (*allocate)(void);
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (argc < 2 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 2;
+	puts("ready");
+	fflush(stdout);
+	getchar();
+	allocate = (void (*)(void))dlsym(dlopen(argv[1], RTLD_NOW), "allocate");
+	allocate();
+	puts("allocated");
+	fflush(stdout);
+	return getchar() != -1;
+}
+'''
+PART = '''
+#include <stdlib.h>
+void *kept[100];
+__attribute__((noinline)) static void some(int from) { for (int i = 0; i < 50; i++) kept[from + i] = malloc(24); }
+void allocate(void) { some(0); some(50); }
+'''
+
+
+@case('a filter that kills for process_vm_readv: the recorder does without')
+def without_peek(lab):
+    need_root()
+    for compiler in ('gcc', 'musl-gcc'):
+        # musl does not tell of what is loaded later: there it would be called.
+        part, program = lab.path(f'{compiler}.so'), lab.path(f'{compiler}.out')
+        for text, name, options in ((PART, part, ['-shared', '-fPIC']), (LATER, program, ['-ldl'])):
+            source = lab.folder / 'source.c'
+            source.write_text(text)
+            lab.run(need(compiler), '-O1', '-g', '-fno-builtin', '-idirafter', '/usr/include',
+                    '-idirafter', '/usr/include/x86_64-linux-gnu', source, '-o', name,
+                    *options).must()
+        process = lab.background(program, part)
+        same('it says', process.line(), 'ready')
+        pid = process.process.pid
+        refuses(untouched(pid, lambda: lab.seep('attach', '--fds', pid)), TARGET, 'process_vm_readv')
+        lab.seep('attach', '-q', pid).must()
+        process.say('')
+        same('it says', process.line(), 'allocated')
+        report = lab.report(lab.snap(pid, 'some.seep', '--no-heaps'))
+        holds('all is counted', report.totals['live_blocks'] >= 100, report.totals)
+        lab.seep('detach', '-q', pid).must()
         same('it ends well', process.wait().status, 0)
 
 

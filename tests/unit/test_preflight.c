@@ -255,7 +255,7 @@ static void test_strict(void **state)
 }
 
 /* Root may see filters, but only once the process stands still: then each call is judged. */
-static void check_filter(const char *mode, const char *refused_call)
+static void check_filter(const char *mode, const char *refused_call, bool kills_peek)
 {
 	char *command = mem_printf("./victim %s", mode);
 	struct inject_run run;
@@ -276,6 +276,7 @@ static void check_filter(const char *mode, const char *refused_call)
 	assert_int_equal(pass, refused_call == NULL);
 	if (refused_call)
 		assert_string_equal(call, refused_call);
+	assert_int_equal(recorder_calls_kill_peek(run.pid), kills_peek);
 	assert_int_equal(ptrace(PTRACE_DETACH, run.pid, 0, 0), 0);
 	inject_run_stop(&run);
 	free(command);
@@ -297,9 +298,10 @@ static void test_filters(void **state)
 	}
 	preflight_release(&p);
 	inject_run_stop(&run);
-	check_filter("kills", "process_vm_readv");
-	check_filter("fails", NULL);
-	check_filter("no-mmap", "mmap");
+	check_filter("kills-yield", "sched_yield", false);
+	check_filter("kills", NULL, true);
+	check_filter("fails", NULL, false);
+	check_filter("no-mmap", "mmap", false);
 }
 
 /* ---- as another user: in a child, which says what it was told ---- */

@@ -7,6 +7,7 @@
  *   locked      all of its memory is locked, and what it will map
  *   strict      seccomp's strict mode
  *   kills       a filter that kills it for process_vm_readv
+ *   kills-yield a filter that kills it for sched_yield
  *   fails       a filter that lets process_vm_readv fail
  *   no-mmap     a filter that lets mmap fail
  *   limited     little address space
@@ -125,6 +126,8 @@ static void become(const char *state)
 		must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
 	else if (!strcmp(state, "kills"))
 		filter(SYS_process_vm_readv, SECCOMP_RET_KILL_PROCESS);
+	else if (!strcmp(state, "kills-yield"))
+		filter(SYS_sched_yield, SECCOMP_RET_KILL_PROCESS);
 	else if (!strcmp(state, "fails"))
 		filter(SYS_process_vm_readv, SECCOMP_RET_ERRNO | 1);
 	else if (!strcmp(state, "no-mmap"))
