@@ -149,12 +149,12 @@ static void exec_by_shell(const struct child *c)
 	execv(with_shell[0], with_shell);
 }
 
-/* The children of a static program may be dynamic ones. */
+/* What a static program becomes, and its children, may be dynamic ones. */
 static int prepare(const struct child *c)
 {
-	if (c->table_fd == NO_TABLE)
-		return c->launch->follow ? set_environment(c) : 0;
-	return fcntl(c->table_fd, F_SETFD, 0) == 0 ? set_environment(c) : -1;
+	if (c->table_fd != NO_TABLE && fcntl(c->table_fd, F_SETFD, 0) < 0)
+		return -1;
+	return set_environment(c);
 }
 
 static void run_child(const struct child *c)
