@@ -75,8 +75,10 @@ static int restore(struct detaching *g)
 	if (r < 0)
 		return r;
 	told_take_back(g->calls->mem, &g->blob);
-	patch_restore(g->calls, &g->blob, &g->d.left_nr);
-	let_go(g->calls, &g->blob, g->end);
+	patch_restore(g->calls, &g->blob, true, &g->d.left_nr);
+	if (let_go(g->calls, &g->blob, g->end, &g->last))
+		return -EAGAIN;
+	patch_restore(g->calls, &g->blob, false, &g->d.left_nr);
 	if (patch_in_use(g->calls, &g->blob, &g->last))
 		return -EAGAIN;
 	return g->d.left_nr ? close_gate(g) : 0;

@@ -10,6 +10,7 @@
 #include "inject/threads.h"
 #include "target/hold.h"
 #include "target/maps.h"
+#include "target/registers.h"
 #include "wire/blob.h"
 
 #define TEXT_MAX_BYTES (16u << 20)
@@ -64,19 +65,51 @@ static bool read_word(const struct calls *c, uint64_t at, uint64_t *ret)
 	return pread(c->mem, ret, sizeof(*ret), (off_t)at) == (ssize_t)sizeof(*ret);
 }
 
-/* Is it a call's, and no copy of the address? Then the function's own code is noted there. */
-static bool is_frame(const struct calls *c, uint64_t frame)
+/* Then the function's own code is noted in the frame. */
+bool let_go_is_call(const struct calls *c, uint64_t at)
 {
 	const struct map *m;
 	uint64_t real;
 
-	if (!read_word(c, frame + REAL_OFFSET, &real))
+	if (!read_word(c, at + sizeof(uint64_t) + REAL_OFFSET, &real))
 		return false;
 	m = maps_find(&c->maps, real);
 	return m && m->prot & MAP_EXEC;
 }
 
-void let_go(const struct calls *c, const struct wire_blob *b, uint64_t end)
+/* Does it wait, or has it just come back from the kernel? */
+static bool is_in_system_call(const struct calls *c, int32_t tid)
+{
+	static const uint8_t syscall[] = {0x0f, 0x05};
+	struct registers_place place;
+	uint8_t before[sizeof(syscall)];
+
+	return registers_get_place(tid, &place) &&
+	       pread(c->mem, before, sizeof(before), (off_t)(place.pc - sizeof(before))) ==
+		       (ssize_t)sizeof(before) &&
+	       !memcmp(before, syscall, sizeof(syscall));
+}
+
+/* An unwinder at work has copies of the address. */
+static bool has_copies(const struct calls *c, const struct thread_found *found, size_t nr,
+		       int32_t tid)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (found[i].tid == tid && !let_go_is_call(c, found[i].at))
+			return true;
+	return false;
+}
+
+static bool is_end(const struct calls *c, uint64_t end)
+{
+	uint8_t there[sizeof(wanted)];
+
+	return end && pread(c->mem, there, sizeof(there), (off_t)end) == (ssize_t)sizeof(there) &&
+	       !memcmp(there, wanted, sizeof(wanted));
+}
+
+bool let_go(const struct calls *c, const struct wire_blob *b, uint64_t end,
+	    struct thread_found *ret)
 {
 	const uint64_t returns = b->returns[sizeof(b->returns) / sizeof(b->returns[0]) - 1];
 	struct threads_look l = {
@@ -87,19 +120,25 @@ void let_go(const struct calls *c, const struct wire_blob *b, uint64_t end)
 		.nr_returns = 1,
 		.all_returns = true,
 	};
-	uint8_t there[sizeof(wanted)];
 	struct thread_found *found;
+	bool may, left = false;
 	size_t nr;
 
-	if (!end || pread(c->mem, there, sizeof(there), (off_t)end) != (ssize_t)sizeof(there) ||
-	    memcmp(there, wanted, sizeof(wanted)) != 0)
-		return;
+	if (!records_pairs(b))
+		return false;
+	may = is_end(c, end);
 	threads_look(&l, &found, &nr);
 	for (size_t i = 0; i < nr; i++) {
-		/* One that is not written stays inside, as is seen next. */
-		if (is_frame(c, found[i].at + sizeof(uint64_t)) &&
-		    pwrite(c->mem, &end, sizeof(end), (off_t)found[i].at) != (ssize_t)sizeof(end))
-			break;
+		const struct thread_found *f = &found[i];
+
+		if (!let_go_is_call(c, f->at))
+			continue;
+		if (may && is_in_system_call(c, f->tid) && !has_copies(c, found, nr, f->tid) &&
+		    pwrite(c->mem, &end, sizeof(end), (off_t)f->at) == (ssize_t)sizeof(end))
+			continue;
+		left = true;
+		*ret = *f;
 	}
 	free(found);
+	return left;
 }

@@ -174,11 +174,13 @@ static bool is_left(const struct calls *c, const struct wire_patch *p)
 	return p->is_slot ? slot_is_taken_over(c, p) : is_taken_over(c, p);
 }
 
-void patch_restore(const struct calls *c, const struct wire_blob *b, size_t *ret_left)
+void patch_restore(const struct calls *c, const struct wire_blob *b, bool but_finder,
+		   size_t *ret_left)
 {
 	*ret_left = 0;
 	for (uint32_t i = 0; i < b->patches_nr; i++)
-		*ret_left += is_left(c, &b->patches[i]);
+		if (!but_finder || b->patches[i].hook != WIRE_HOOK_finds_object)
+			*ret_left += is_left(c, &b->patches[i]);
 }
 
 bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret)
@@ -189,7 +191,7 @@ bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct threa
 	size_t nr;
 
 	l.returns = b->returns;
-	l.nr_returns = sizeof(b->returns) / sizeof(b->returns[0]);
+	l.nr_returns = sizeof(b->returns) / sizeof(b->returns[0]) - 1; /* of the last: let_go() */
 	l.calls = calls;
 	l.nr_calls = told_addresses(c->mem, b, calls);
 	for (uint32_t i = 0; i < b->mapped_nr; i++)
