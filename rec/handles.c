@@ -57,6 +57,7 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 {
 	struct wire_pool_row *pool = kind_row(k->h, kind), *r = NULL;
 	struct thread *t = thread_private(k->w);
+	uint64_t number;
 	uint32_t node;
 
 	if (pool)
@@ -71,17 +72,19 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 	if (mode_of(k->h) & WIRE_SLOW_OFF)
 		return;
 	node = tree_child(k->h, rows_stack(k, caller), WIRE_PC_TAG_KIND | kind);
-	if (!pool || node == WIRE_NODE_UNKNOWN) {
+	number = __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED);
+	if (node != WIRE_NODE_UNKNOWN)
+		record_count(k->h, node, 0);
+	if (!pool || node == WIRE_NODE_UNKNOWN ||
+	    !rows_enter(k, pool, place_of(handle), number, node)) {
 		rows_drop(k->h, 0);
 		return;
 	}
-	record_count(k->h, node, 0);
-	rows_enter(k, pool, place_of(handle), 0, node);
 	if (handle <= UINT32_MAX && handle > __atomic_load_n(&highest, __ATOMIC_RELAXED))
 		__atomic_store_n(&highest, (uint32_t)handle, __ATOMIC_RELAXED);
 	t->last_handle = handle;
 	t->last_handle_kind = kind;
-	t->last_handle_number = __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED);
+	t->last_handle_number = number;
 }
 
 bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle)

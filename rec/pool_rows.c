@@ -189,7 +189,7 @@ void rows_forget(struct wire_header *h, const struct wire_pool_row *block)
 	__atomic_fetch_sub(&rec_places.pools[pool].size, 1, __ATOMIC_RELAXED);
 }
 
-void rows_enter(const struct hook *k, struct wire_pool_row *pool, const void *block, uint64_t bytes,
+bool rows_enter(const struct hook *k, struct wire_pool_row *pool, const void *block, uint64_t bytes,
 		uint32_t node)
 {
 	uint64_t key = rows_key(block, WIRE_POOL_KEY_BLOCK);
@@ -200,12 +200,11 @@ void rows_enter(const struct hook *k, struct wire_pool_row *pool, const void *bl
 		rows_forget(k->h, r);
 	else if (!r || !claim_again(k->h, r, key))
 		r = rows_claim(k->h, key);
-	if (!r) {
-		rows_drop(k->h, bytes);
-		return;
-	}
+	if (!r)
+		return false;
 	bits = __atomic_load_n(&k->h->time_bits, __ATOMIC_RELAXED);
 	rows_write(k->h, r, key, (uint64_t)node << WIRE_SLOT_NODE_SHIFT | bits, bytes,
 		   number << WIRE_POOL_GENERATION_BITS | pool->owner);
 	__atomic_fetch_add(&pool->size, 1, __ATOMIC_RELAXED);
+	return true;
 }

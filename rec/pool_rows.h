@@ -24,8 +24,11 @@ void rows_write(struct wire_header *h, struct wire_pool_row *r, uint64_t key, ui
 		uint64_t size, uint64_t owner);
 /* The node of the caller's stack. */
 uint32_t rows_stack(const struct hook *k, const struct arch_caller *c);
-/* A new block of a pool; one that still stands at its address is forgotten, as is told. */
-void rows_enter(const struct hook *k, struct wire_pool_row *pool, const void *block, uint64_t bytes,
+/*
+ * A new block of a pool; one that still stands at its address is forgotten, as is told. False:
+ * there is no room.
+ */
+bool rows_enter(const struct hook *k, struct wire_pool_row *pool, const void *block, uint64_t bytes,
 		uint32_t node);
 void rows_forget(struct wire_header *h, const struct wire_pool_row *block);
 /* No room for it, which is counted. */

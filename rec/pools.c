@@ -130,9 +130,7 @@ static void enter_new(const struct hook *k, struct wire_pool_row *p, const void 
 		p = new_pool(k, pool, NULL);
 	node = node_in(k, p, rows_stack(k, caller));
 	record_count(k->h, node, bytes);
-	if (p)
-		rows_enter(k, p, block, bytes, node);
-	else
+	if (!p || !rows_enter(k, p, block, bytes, node))
 		rows_drop(k->h, bytes);
 }
 

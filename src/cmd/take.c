@@ -73,14 +73,6 @@ static int say_state(const struct wire_header *h, struct error *e)
 	return -1;
 }
 
-static bool records_descriptors(const struct cut *cut)
-{
-	for (size_t i = 0; i < cut->nr_tags; i++)
-		if (!strcmp(cut->tags[i].name, WIRE_KIND_DESCRIPTORS))
-			return true;
-	return false;
-}
-
 static int take(struct table *t, const struct process_info *who, bool ended,
 		const struct take_options *o, struct snapshot *ret, struct error *e)
 {
@@ -89,18 +81,16 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 	struct cut cut;
 	int err;
 
-	/* The names of what is recorded are the first tags. */
-	if (!ended && __atomic_load_n(&t->header->tags_nr, __ATOMIC_ACQUIRE))
-		fd_look_begin(&fds, who->pid);
 	err = table_cut(t, ended, &cut, e);
-	if (!err && (err = say_state(&cut.header, e)) < 0)
-		cut_release(&cut);
+	if (err < 0)
+		return err;
+	err = say_state(&cut.header, e);
 	if (err < 0) {
-		fd_look_release(&fds);
+		cut_release(&cut);
 		return err;
 	}
-	if (records_descriptors(&cut))
-		fd_look_end(&fds);
+	if (!ended)
+		fd_look(&fds, who->pid, t, &cut);
 	snapshot_init(&s);
 	identity_fill(&s, who, t->layout.image);
 	load_recording(&s, &(struct load_input){
@@ -120,10 +110,10 @@ static int take(struct table *t, const struct process_info *who, bool ended,
 				   .nr_pool_blocks = cut.nr_pool_blocks,
 				   .handles = cut.handles,
 				   .nr_handles = cut.nr_handles,
-				   .open = fds.open,
-				   .seen = fds.seen,
-				   .nr_open = fds.nr_open,
-				   .nr_seen = fds.nr_seen,
+				   .with_descriptors = fds.known,
+				   .gone = fds.gone,
+				   .nr_gone = fds.nr_gone,
+				   .unseen_descriptors = fds.unseen,
 				   .marks = cut.marks,
 				   .nr_marks = cut.nr_marks,
 				   .tags = cut.tags,

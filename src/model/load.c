@@ -269,46 +269,39 @@ static void load_blocks(struct loading *l)
 	free(covered);
 }
 
-static int by_number(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
-	const int32_t *x = a, *y = b;
+	const uint64_t *x = a, *y = b;
 
 	return (*x > *y) - (*x < *y);
 }
 
-static bool has_number(const int32_t *numbers, size_t nr, uint64_t handle)
+static bool is_descriptor(const struct load_input *in, const struct wire_block *b)
 {
-	int32_t number = (int32_t)handle;
+	uint64_t kind = in->nodes[b->node].pc & WIRE_PC_TAG_NUMBER;
 
-	return handle <= INT32_MAX && nr &&
-	       bsearch(&number, numbers, nr, sizeof(number), by_number);
+	return kind < in->nr_tags && !strcmp(in->tags[kind].name, WIRE_KIND_DESCRIPTORS);
 }
 
-/* Those of descriptors are compared with what the kernel knows: gone is what is closed by now. */
 static void load_handles(struct loading *l)
 {
+	const struct load_input *in = l->in;
 	struct snapshot *s = l->s;
-	uint64_t known = 0;
 
-	for (size_t i = 0; i < l->in->nr_handles; i++) {
-		const struct wire_block *b = &l->in->handles[i];
+	s->descriptors.unseen = s->descriptors.open = in->unseen_descriptors;
+	for (size_t i = 0; i < in->nr_handles; i++) {
+		const struct wire_block *b = &in->handles[i];
 		uint32_t resource = stack_of(l, b->node);
-		uint64_t kind = l->in->nodes[b->node].pc & WIRE_PC_TAG_NUMBER;
 
-		if (l->in->open && kind < l->in->nr_tags &&
-		    !strcmp(l->in->tags[kind].name, WIRE_KIND_DESCRIPTORS)) {
-			if (!has_number(l->in->seen, l->in->nr_seen, b->addr)) {
+		if (in->with_descriptors && is_descriptor(in, b)) {
+			if (in->nr_gone &&
+			    bsearch(&b->addr, in->gone, in->nr_gone, sizeof(*in->gone), by_value)) {
 				s->descriptors.gone++;
 				continue;
 			}
 			s->descriptors.open++;
-			known += has_number(l->in->open, l->in->nr_open, b->addr);
 		}
 		s->resources[resource].live_blocks++;
-	}
-	if (l->in->open) {
-		s->descriptors.unseen = l->in->nr_open - known;
-		s->descriptors.open += s->descriptors.unseen;
 	}
 }
 

@@ -23,12 +23,11 @@ struct load_input {
 	size_t nr_pool_blocks;
 	const struct wire_block *handles; /* of resources */
 	size_t nr_handles;
-	/*
-	 * Descriptors that the kernel knew, ascending: before and after the cut, and at least once;
-	 * NULL: not known, or not recorded.
-	 */
-	const int32_t *open, *seen;
-	size_t nr_open, nr_seen;
+	/* Descriptors have been compared with what the kernel knows. */
+	int with_descriptors;
+	const uint64_t *gone; /* closed by now; ascending */
+	size_t nr_gone;
+	uint64_t unseen_descriptors;   /* open, and not among the handles */
 	const struct wire_mark *marks; /* ascending by code */
 	size_t nr_marks;
 	const struct wire_tag *tags;

@@ -106,6 +106,44 @@ void cut_make_pool_blocks(const struct pool_rows *p, struct cut *cut)
 	}
 }
 
+static int by_addr(const void *a, const void *b)
+{
+	const struct wire_block *x = a, *y = b;
+
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+int cut_read_handles(const struct table *t, uint32_t kind, struct wire_block **ret, size_t *ret_nr,
+		     struct error *e)
+{
+	struct pool_rows p = {NULL};
+	struct wire_block *found;
+	size_t nr = 0;
+	int err = cut_read_pools(t, &p, e);
+
+	found = mem_alloc_array(p.nr, sizeof(*found));
+	for (size_t i = 0; i < p.nr && !err; i++) {
+		const struct wire_pool_row *r = &p.rows[i];
+
+		/* The name of a pool is the tag of this number. */
+		if (!is_live(&p, r) ||
+		    p.rows[r->owner >> WIRE_POOL_GENERATION_BITS].stack != kind + 1ull)
+			continue;
+		found[nr].addr = (r->key & ~WIRE_POOL_KEY_KIND) >> 1;
+		found[nr++].size = r->size;
+	}
+	free(p.rows);
+	if (err) {
+		free(found);
+		return err;
+	}
+	if (nr)
+		qsort(found, nr, sizeof(*found), by_addr);
+	*ret = found;
+	*ret_nr = nr;
+	return 0;
+}
+
 /* ---- marks and tags ---- */
 
 static int by_code(const void *a, const void *b)

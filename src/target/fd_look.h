@@ -1,30 +1,32 @@
 /*
- * Which descriptors a process has while a snapshot is taken of it: the kernel is asked before and
- * after, and what came or went in between may be counted either way.
+ * The descriptors that the kernel knows compared with those that the recorder does. The process
+ * goes on meanwhile, so both are asked in turn, several times: what came or went in between is
+ * never taken for what one of them does not know.
  */
 #ifndef SEEP_TARGET_FD_LOOK_H
 #define SEEP_TARGET_FD_LOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct cut;
+struct table;
+
 struct fd_look {
-	int dir; /* of /proc/PID */
-	int32_t *before;
-	size_t nr_before;
-	/* Ascending, the recorder's own left out; NULL: not known. */
-	int32_t *open, *seen; /* both times; at least once */
-	size_t nr_open, nr_seen;
+	bool known;	/* the following are; else they are not recorded, or the process is gone */
+	uint64_t *gone; /* of the cut's handles, those that are closed; ascending */
+	size_t nr_gone;
+	uint64_t unseen; /* open, and not known to the recorder, whose own do not count */
 };
 
 #define FD_LOOK_INIT                                                                               \
 	{                                                                                          \
-		.dir = -1                                                                          \
+		.known = false                                                                     \
 	}
 
-void fd_look_begin(struct fd_look *l, int32_t pid);
-/* Fills open and seen, if it can be known. */
-void fd_look_end(struct fd_look *l);
+/* Shortly after the cut. */
+void fd_look(struct fd_look *l, int32_t pid, const struct table *t, const struct cut *cut);
 void fd_look_release(struct fd_look *l);
 
 #endif

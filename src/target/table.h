@@ -53,8 +53,9 @@ struct cut {
 	size_t nr_blocks;
 	struct wire_block *pool_blocks; /* of the program's pools; maybe inside others */
 	size_t nr_pool_blocks;
-	struct wire_block
-		*handles; /* of resources: addr is the handle, if it has 47 bits or less */
+	/* Of resources: addr is the handle, if it has 47 bits or less; size tells it from others.
+	 */
+	struct wire_block *handles;
 	size_t nr_handles;
 	struct wire_mark *marks; /* that were there, ascending by code, names end */
 	size_t nr_marks;

@@ -271,6 +271,7 @@ _Static_assert(sizeof(struct wire_tag) == 64, "no holes");
  *   key    address, and which kind of row; 0 free
  *   block: size, stack and time as in a slot, owner: number of the pool's row << 40 | its
  *          generation. The pool being reset or gone, its generation is no more, nor is the block.
+ *          Of a handle, size is a number that no other has had.
  *   pool:  owner: generation, never the same twice; stack: number of its name's tag + 1, or 0;
  *          size: blocks that it has
  */

@@ -195,6 +195,101 @@ def sqlite(lab):
     process.wait().must()
 
 
+CHILDREN = '''
+import ctypes, os, subprocess, sys
+syscall = ctypes.CDLL(None).syscall
+def children():
+    subprocess.run(["/bin/true"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    pid = os.fork()
+    if not pid:
+        os.close(0)
+        os.open("/dev/null", os.O_RDONLY)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.posix_spawn("/bin/true", ["true"], {}, file_actions=[
+        (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)])
+    os.wait()
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(20):
+    children()
+kept = [os.dup(0) for i in range(6)]
+for fd in kept[:2]:
+    syscall(3, fd)
+for i in range(3):
+    syscall(32, 0)
+print("done", flush=True)
+sys.stdin.readline()
+'''
+
+
+@case('children have descriptors of their own; what goes by the recorder is told')
+def unseen(lab):
+    process = lab.background(sys.executable, '-c', CHILDREN)
+    same('it', process.line(), 'ready')
+    pid = process.process.pid
+    attach(lab, pid, '--fds')
+    process.say('')
+    same('it', process.line(), 'done')
+    report = look(lab, pid, 'one')
+    kind, = report.data['resources']
+    # For each child: what is in and out of it, and a pipe for errors.
+    same('ever', kind['total_blocks'], 20 * 5 + 6)
+    # dup() by a system call of its own takes the lowest numbers: first those that were closed so.
+    same('held', kind['live_blocks'], 6)
+    same('by the kernel', report.data['snapshot']['descriptors'],
+         {'open': 3 + 6 + 1, 'unseen': 3 + 1, 'gone': 0})
+    detach(lab, pid)
+    process.say('')
+    process.wait().must()
+
+
+GONE = '''
+import ctypes, os, sys
+print("ready", flush=True)
+sys.stdin.readline()
+kept = [os.dup(0) for i in range(6)]
+for fd in kept[:2]:
+    ctypes.CDLL(None).syscall(3, fd)
+print("done", flush=True)
+sys.stdin.readline()
+'''
+
+
+@case('a descriptor that is closed by a way that is not recorded is not held, and told')
+def gone(lab):
+    process = lab.background(sys.executable, '-c', GONE)
+    same('it', process.line(), 'ready')
+    pid = process.process.pid
+    attach(lab, pid, '--fds')
+    process.say('')
+    same('it', process.line(), 'done')
+    report = look(lab, pid, 'one')
+    kind, = report.data['resources']
+    same('ever, held', (kind['total_blocks'], kind['live_blocks']), (6, 4))
+    same('by the kernel', report.data['snapshot']['descriptors'],
+         {'open': 3 + 4, 'unseen': 3, 'gone': 2})
+    text = lab.seep('report', lab.path('one')).must().out
+    holds('it is told', '2 more were closed by such ways' in text, text)
+    process.say('')
+    process.wait().must()
+
+
+@case('a process that opens and closes all the time: nothing is taken for unknown')
+def churning(lab):
+    process, pid = start(lab, '3')
+    attach(lab, pid, '--fds')
+    # What it had then it has closed by now.
+    time.sleep(0.5)
+    for number in range(6):
+        descriptors = look(lab, pid, f'snap-{number}').data['snapshot']['descriptors']
+        same('gone', descriptors['gone'], 0)
+        # A thread that gets no processor right after open() has one that is not noted yet.
+        holds('only those from before are unknown', 4 <= descriptors['unseen'] <= 4 + 3,
+              descriptors)
+    end(process)
+
+
 @case('bad pairs are refused, with a hint, and nothing is changed')
 def refused(lab):
     process, pid = start(lab, '1')
