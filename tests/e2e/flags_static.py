@@ -118,6 +118,8 @@ def afterwards(lab):
         want = [s for s in truth['sites'] if s['site'] != 'by_libc']
         check_sites({**truth, 'sites': want}, lab.report(two).complete(['unknown_frees']))
         lab.diff(one, two)
+        same('listed', [(r['running_processes'], r['recorded_processes']) for r in flags.rows()
+                        if r['image'] == str(image)], [(1, 1)])
         daemon.end()  # it does not take the daemon any more
         lab.seep('mode', pid, 'off').must()
         lab.seep('mode', pid, 'lite').must()
