@@ -334,6 +334,24 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/*
+ * With what glibc mangles addresses in a jmp_buf: the seventh word of tcbhead_t on x86-64, of which
+ * the first and the third point to itself (sysdeps/x86_64/nptl/tls.h). 0: not known.
+ */
+static uint64_t find_guard(struct target *t)
+{
+	size_t nr;
+	const struct target_thread *threads = target_threads(t, &nr);
+	uint64_t head[7];
+
+	for (size_t i = 0; i < nr && target_word_bytes(t) == 8; i++) {
+		if (threads[i].tp && target_read_all(t, threads[i].tp, head, sizeof(head)) &&
+		    head[0] == threads[i].tp && head[2] == threads[i].tp)
+			return head[6];
+	}
+	return 0;
+}
+
 int reachable_find(struct target *t, struct heaps *h, const struct roots *roots, struct reach **ret,
 		   struct reachable_account *ret_account, struct root_hits *hits, struct error *e)
 {
@@ -344,6 +362,7 @@ int reachable_find(struct target *t, struct heaps *h, const struct roots *roots,
 	int err;
 
 	f.r = reach_new(target_word_bytes(t));
+	reach_set_guard(f.r, find_guard(t));
 	window_init(&w, t, 0);
 	err = add_spans(&f, e);
 	if (err == 0)

@@ -16,7 +16,16 @@ struct reach *reach_new(unsigned int word_bytes)
 	struct reach *r = mem_alloc(sizeof(*r));
 
 	r->word_bytes = word_bytes;
+	r->guard_mark = REACH_NO_MARK;
 	return r;
+}
+
+void reach_set_guard(struct reach *r, uint64_t guard)
+{
+	uint64_t mark = guard >> (64 - REACH_MANGLED_BITS);
+
+	r->guard = guard;
+	r->guard_mark = mark && r->word_bytes == 8 ? mark : REACH_NO_MARK;
 }
 
 void reach_free(struct reach *r)
@@ -177,6 +186,8 @@ void reach_seal(struct reach *r)
 	r->low = r->nr_spans ? r->spans[0].start : 0;
 	r->high = r->nr_spans ? r->spans[r->nr_spans - 1].end : 0;
 	r->address_mask = address_bits(r);
+	if (r->address_mask == UINT64_MAX)
+		r->guard_mark = REACH_NO_MARK;
 	note_places(r);
 	r->gaps = bits_new(r->nr_ids);
 	r->strong = bits_new(r->nr_ids);

@@ -39,6 +39,13 @@ enum reach_state {
 
 /* word_bytes: of the target, 8 or 4; pointers are looked for at multiples of it. */
 struct reach *reach_new(unsigned int word_bytes);
+/*
+ * Before reach_seal(): words may also stand for addresses as glibc keeps them in a jmp_buf on
+ * x86-64, address ^ guard rotated to the left by 17 bits. What such a word points to is weakly
+ * held. Only a guard with something above bit 46 can be told from other words; another one changes
+ * nothing.
+ */
+void reach_set_guard(struct reach *r, uint64_t guard);
 void reach_free(struct reach *r);
 
 /*
@@ -79,7 +86,7 @@ void reach_scan_end(struct reach *r);
 uint32_t reach_resolve(const struct reach *r, uint64_t word);
 /*
  * The address in a word that has something else in the bits that no address needs (47 and above on
- * x86-64): what such a word points to is weakly held.
+ * x86-64), or is mangled with the guard: what such a word points to is weakly held.
  */
 uint64_t reach_untagged(const struct reach *r, uint64_t word);
 

@@ -42,6 +42,7 @@ struct reach {
 	 */
 	uint8_t *places;
 	uint64_t address_mask; /* the bits that an address can have; others of a word are a tag */
+	uint64_t guard, guard_mark; /* see reach_is_mangled() */
 	struct reach_big *big;
 	size_t nr_big, cap_big;
 	uint32_t nr_ids;
@@ -79,6 +80,26 @@ static inline void bit_set(uint64_t *bits, uint32_t i)
 static inline uint64_t reach_offset(const struct reach *r, uint32_t id)
 {
 	return reach_offsets_get(&r->offsets, id);
+}
+
+#define REACH_MANGLED_BITS 17 /* that glibc rotates by, and that no address of a program has */
+#define REACH_NO_MARK UINT64_MAX
+
+/*
+ * Can it be an address xor the guard, rotated? The upper bits of one are the guard's own, and the
+ * rotation has made them the lowest of the word: few words have them by chance.
+ */
+static inline bool reach_is_mangled(const struct reach *r, uint64_t word)
+{
+	return (word & ((1u << REACH_MANGLED_BITS) - 1)) == r->guard_mark;
+}
+
+/* Its address, with a tag: what it points to is weakly held. */
+static inline uint64_t reach_unmangle(const struct reach *r, uint64_t word)
+{
+	uint64_t turned = word >> REACH_MANGLED_BITS | word << (64 - REACH_MANGLED_BITS);
+
+	return (turned ^ r->guard) | 1ull << 63;
 }
 
 /* Index of the row that holds addr, REACH_NONE: none. */

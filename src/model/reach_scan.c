@@ -104,8 +104,12 @@ static inline __attribute__((always_inline)) unsigned int choose_words(const str
 		uint64_t word = load_word(p + i * word_bytes, word_bytes);
 		unsigned int chosen = places[reach_place(word, word_bytes)];
 
+		if (has_low)
+			chosen &= word >= low;
+		if (word_bytes == 8)
+			chosen |= reach_is_mangled(r, word);
 		ret[nr] = (uint16_t)i;
-		nr += has_low ? chosen & (word >= low) : chosen;
+		nr += chosen;
 	}
 	return nr;
 }
@@ -147,6 +151,11 @@ static void take_word(const struct reach *r, const struct reach_span *s, struct 
 	uint64_t addr = word & r->address_mask;
 	const struct reach_span *to = span_for(r, b, addr);
 
+	if (!to && reach_is_mangled(r, word)) {
+		word = reach_unmangle(r, word);
+		addr = word & r->address_mask;
+		to = span_for(r, b, addr);
+	}
 	if (!to)
 		return;
 	b->word[b->nr] = word;
@@ -207,21 +216,31 @@ void reach_scan_end(struct reach *r)
 	set_offsets(r, r->nr_ids);
 }
 
+/* A word that is mangled is made one with a tag. NULL: it points to no span. */
+static const struct reach_span *span_of_word(const struct reach *r, uint64_t *word)
+{
+	uint64_t addr = *word & r->address_mask;
+	const struct reach_span *s = NULL;
+
+	if (addr - r->low < r->high - r->low)
+		s = reach_span_of(r, addr);
+	if (s || !reach_is_mangled(r, *word))
+		return s;
+	*word = reach_unmangle(r, *word);
+	return reach_span_of(r, *word & r->address_mask);
+}
+
 uint64_t reach_untagged(const struct reach *r, uint64_t word)
 {
+	span_of_word(r, &word);
 	return word & r->address_mask;
 }
 
 uint32_t reach_resolve(const struct reach *r, uint64_t word)
 {
-	uint64_t addr = word & r->address_mask;
-	const struct reach_span *s;
-	uint32_t target;
+	const struct reach_span *s = span_of_word(r, &word);
+	uint32_t target = s ? resolve(r, s, word) : REACH_NONE;
 
-	if (addr - r->low >= r->high - r->low)
-		return REACH_NONE;
-	s = reach_span_of(r, addr);
-	target = s ? resolve(r, s, word) : REACH_NONE;
 	if (target == REACH_NONE || bit_get(r->gaps, target & ~REACH_WEAK))
 		return REACH_NONE;
 	return target;

@@ -19,7 +19,8 @@ struct root_hits;
 struct snapshot;
 struct str;
 
-/* In `slot` and `into`: farther than can be said in 32 bits; into: or with a tag, weak as well. */
+/* In `slot` and `into`: farther than can be said in 32 bits; into: or with a tag, or mangled; weak
+ * as well. */
 #define REF_FAR UINT32_MAX
 
 enum ref_block_flags {

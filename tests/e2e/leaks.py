@@ -233,6 +233,7 @@ HOLDERS = {
     'tagged': r'^global data kept_tagged$',
     'counted': r'^global data kept_counted$',
     'atexit': r'^global data ',
+    'coroutine': r'^global data kept_way_in\+0x30$',
 }
 
 

@@ -211,6 +211,10 @@ def damaged(lab):
 @case('what was read while the process went on has possibly leaked, at most')
 def weakened(lab):
     truth = Leaker(lab.background(victim('leaker')))
+    # Registers are not read, nor with what the C library mangles, which is where one points to.
+    truth.notes = [(name, address, size,
+                    'leaked' if name in ('register-header', 'coroutine') else state)
+                   for name, address, size, state in truth.notes]
     sure = leaks(lab, truth.pid)['totals']
     answer = leaks(lab, truth.pid, '--list', '--method', 'live')
     same('nothing is certain', (answer['totals']['leaked_blocks'], answer['totals']['leaks']),

@@ -436,6 +436,40 @@ static void weak_pointers_can_be_vouched_for(void **state)
 	reach_free(r);
 }
 
+static uint64_t mangled(uint64_t addr, uint64_t guard)
+{
+	uint64_t x = addr ^ guard;
+
+	return x << 17 | x >> 47;
+}
+
+/* As in a jmp_buf: a root points to a, whose word points to b, whose word is of another guard. */
+static void mangled_pointers_are_weak(void **state)
+{
+	const uint64_t guard = 0x8d2f46a1c35b7e90, other = 0x8d2e46a1c35b7e90;
+	uint64_t memory[48] = {0};
+	struct reach *r = reach_new(8);
+
+	(void)state;
+	reach_set_guard(r, guard);
+	assert_int_equal(reach_add_span(r, BASE, BASE + sizeof(memory), 16), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(reach_add_block(r, BASE + i * 128, 128), 0);
+	memory[3] = mangled(BASE + 128 + 64, guard);
+	memory[16 + 3] = mangled(BASE + 256, other);
+	reach_seal(r);
+	reach_scan(r, BASE, memory, sizeof(memory));
+	reach_scan_end(r);
+	assert_int_equal(reach_root(r, mangled(BASE, guard)), reach_find(r, BASE));
+	assert_true(reach_root(r, mangled(BASE, other)) == REACH_NONE);
+	assert_int_equal(reach_untagged(r, mangled(BASE + 8, guard)), BASE + 8);
+	reach_mark(r);
+	assert_int_equal(reach_state(r, reach_find(r, BASE)), REACH_POSSIBLE);
+	assert_int_equal(reach_state(r, reach_find(r, BASE + 128)), REACH_POSSIBLE);
+	assert_int_equal(reach_state(r, reach_find(r, BASE + 256)), REACH_LEAKED);
+	reach_free(r);
+}
+
 static void refuses_what_does_not_fit(void **state)
 {
 	struct reach *r = reach_new(8);
@@ -493,6 +527,7 @@ int main(void)
 		cmocka_unit_test(random_heaps_agree),
 		cmocka_unit_test(long_chains_need_no_recursion),
 		cmocka_unit_test(weak_pointers_can_be_vouched_for),
+		cmocka_unit_test(mangled_pointers_are_weak),
 		cmocka_unit_test(refuses_what_does_not_fit),
 		cmocka_unit_test(big_blocks_keep_their_size),
 	};

@@ -9,6 +9,7 @@
  */
 #include <malloc.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "truth.h"
@@ -179,6 +181,44 @@ static void keep_in_kernel(void)
 	memset(&how, 0, sizeof(how));
 }
 
+#ifdef __x86_64__
+static jmp_buf kept_way_in, way_out;
+
+static void leave_coroutine(void)
+{
+	if (!setjmp(kept_way_in))
+		longjmp(way_out, 1);
+}
+
+/* A coroutine that is out of its stack: where that is, is in a jmp_buf, which glibc mangles. */
+static void keep_coroutine(void)
+{
+	const size_t bytes = 50000;
+	ucontext_t *context = calloc(1, sizeof(*context));
+	char *stack;
+
+	if (getcontext(context))
+		exit(2);
+	stack = make("coroutine", "possible", bytes);
+	context->uc_stack.ss_sp = stack;
+	context->uc_stack.ss_size = bytes;
+	makecontext(context, leave_coroutine, 0);
+	if (!setjmp(way_out))
+		setcontext(context);
+	/* What lies below its stack pointer is over. */
+	memset(stack, 0, bytes - 1024);
+	/* No other notes of the stack are to hold it: %rbx, %r12 to %r15 are as they were. */
+	kept_way_in->__jmpbuf[0] = 0;
+	memset(&kept_way_in->__jmpbuf[2], 0, 4 * sizeof(kept_way_in->__jmpbuf[0]));
+	memset(context, 0, sizeof(*context));
+	free(context);
+}
+#else
+static void keep_coroutine(void)
+{
+}
+#endif
+
 static void do_nothing(void *unused)
 {
 	truth_touch(unused);
@@ -215,6 +255,7 @@ static void keep_elsewhere(void)
 	keep_in_reserve();
 	keep_in_kernel();
 	keep_for_the_end();
+	keep_coroutine();
 }
 
 static void *make_everything(void *unused)
