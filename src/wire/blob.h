@@ -138,8 +138,8 @@ struct wire_blob {
 	 */
 	uint64_t quiet_start, quiet_bytes;
 	/*
-	 * Code that may have been compiled together with an allocator, so that it knows which vector
-	 * registers that leaves alone. Bytes 0: none.
+	 * Code that may have been compiled together with an allocator, so that it knows which
+	 * vector registers that leaves alone. Bytes 0: none.
 	 */
 	uint64_t keeps_start, keeps_bytes;
 	/* Filled in by the linker: */

@@ -10,6 +10,6 @@
 #define WIRE_BLOB_KEEPS_START 96
 #define WIRE_BLOB_KEEPS_BYTES 104
 #define WIRE_BLOB_CALL_PC 104 /* in a struct hook_call */
-#define WIRE_PAIR_FRAME 216 /* WIRE_PAIR_FRAME_BYTES of wire/blob.h */
+#define WIRE_PAIR_FRAME 216   /* WIRE_PAIR_FRAME_BYTES of wire/blob.h */
 
 #endif
