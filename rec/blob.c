@@ -51,7 +51,8 @@ _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START 
 WIRE_HOOKS(WIRE_DECLARE)
 
 /* entry_blob_x86_64.S: where calls out of the blob return to */
-extern const char blob_malloc_return[], blob_out_return[], blob_acquires_return[];
+extern const char blob_malloc_return[], blob_out_return[], blob_new_return[],
+	blob_acquires_return[];
 
 #define WIRE_ADDRESS(name) [WIRE_HOOK_##name] = (uint64_t)(uintptr_t)blob_##name,
 
@@ -66,6 +67,7 @@ struct wire_blob rec_blob __attribute__((section(".blob"), used)) = {
 	.functions = (uint64_t)(uintptr_t)&blob_functions,
 	.hooks = {WIRE_HOOKS(WIRE_ADDRESS)},
 	.returns = {(uint64_t)(uintptr_t)blob_malloc_return, (uint64_t)(uintptr_t)blob_out_return,
+		    (uint64_t)(uintptr_t)blob_new_return,
 		    (uint64_t)(uintptr_t)blob_acquires_return},
 };
 

@@ -16,11 +16,7 @@ static uint64_t call(uint64_t f, const struct hook_call *c)
 	return blob_out(c->arg, f);
 }
 
-/*
- * This thread; NULL: the call is the allocator's own affair, or nothing is recorded. It is looked
- * up once: what it costs is felt.
- */
-static struct blob_self *enter(const struct hook_call *c)
+struct blob_self *hook_enter(const struct hook_call *c)
 {
 	struct wire_header *h = rec_gate.header;
 	struct blob_self *s = blob_self_find();
@@ -66,7 +62,7 @@ static uint64_t allocates(struct hook_call *c, uint64_t f, uint64_t bytes)
 	struct blob_self *s;
 	uint64_t p;
 
-	if (!(s = enter(c)))
+	if (!(s = hook_enter(c)))
 		return pass(f, c);
 	self_enter_real(s, hook_call_sp(c));
 	p = call(f, c);
@@ -104,7 +100,7 @@ HOOK uint64_t hook_fills_1_3(struct hook_call *c)
 	struct blob_self *s;
 	uint64_t r;
 
-	if (!(s = enter(c)))
+	if (!(s = hook_enter(c)))
 		return pass(c->real, c);
 	self_enter_real(s, hook_call_sp(c));
 	r = call(c->real, c);
@@ -121,7 +117,7 @@ HOOK uint64_t hook_frees_1(struct hook_call *c)
 {
 	struct blob_self *s;
 
-	if (!c->arg[0] || !(s = enter(c))) {
+	if (!c->arg[0] || !(s = hook_enter(c))) {
 		pass(c->real, c);
 		return c->rax;
 	}
@@ -157,7 +153,7 @@ static uint64_t reallocs(struct hook_call *c, uint64_t old, uint64_t bytes, bool
 	struct moving m;
 	uint64_t p;
 
-	if (!(s = enter(c)))
+	if (!(s = hook_enter(c)))
 		return pass(c->real, c);
 	m = moving_begin((void *)old, hook_call_sp(c));
 	self_enter_real(s, hook_call_sp(c));
@@ -205,7 +201,7 @@ HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
 	struct moving m;
 	bool done;
 
-	if (!place || !(s = enter(c)))
+	if (!place || !(s = hook_enter(c)))
 		return pass(c->real, c);
 	old = *place;
 	m = moving_begin((void *)old, hook_call_sp(c));
@@ -224,7 +220,7 @@ HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
 	struct hook k;
 	uint64_t usable;
 
-	if (!(s = enter(c)))
+	if (!(s = hook_enter(c)))
 		return pass(c->real, c);
 	self_enter_real(s, hook_call_sp(c));
 	usable = call(c->real, c);

@@ -27,6 +27,18 @@ static inline uint64_t hook_call_sp(const struct hook_call *c)
  */
 uint64_t blob_out(const uint64_t args[6], uint64_t f);
 
+struct blob_self;
+/*
+ * This thread; NULL: the call is the allocator's own affair, or nothing is recorded. It is looked
+ * up once: what it costs is felt.
+ */
+struct blob_self *hook_enter(const struct hook_call *c);
+
+/* blob_new.c; see entry_blob_x86_64.S */
+uint64_t hook_new_begin(struct hook_call *c);
+uint64_t hook_new_end(struct hook_call *c);
+int blob_new_personality(int version, int actions, uint64_t class, void *exception, void *context);
+
 /* Each makes the call and returns what it returned. */
 uint64_t hook_allocates_1(struct hook_call *c);
 uint64_t hook_allocates_2(struct hook_call *c);
@@ -47,5 +59,6 @@ uint64_t hook_resizes_1_2(struct hook_call *c);
 uint64_t hook_closes_1(struct hook_call *c);
 uint64_t hook_locks(struct hook_call *c);
 uint64_t hook_finds_object(struct hook_call *c);
+uint64_t hook_iterates_1_2(struct hook_call *c); /* 0: the real one is still to be called */
 
 #endif

@@ -10,7 +10,6 @@
 #include "blob_hooks.h"
 #include "blob_image.h"
 #include "bytes.h"
-#include "elf_found.h"
 #include "handles.h"
 #include "record.h"
 #include "sys.h"
@@ -190,23 +189,4 @@ HOOK void pair_releases(struct pair_call *c)
 		handle_released(&k, kind_of(c), handle);
 	k.w->last_block = 0;
 	hook_end(&k);
-}
-
-/* ---- unwinding through our frame ---- */
-
-extern uint8_t blob_eh_frame_hdr[]; /* blob.lds */
-
-/* libgcc asks this of each return address on its way. */
-HOOK uint64_t hook_finds_object(struct hook_call *c)
-{
-	struct elf_found *to = (struct elf_found *)c->arg[1];
-
-	if (c->arg[0] < rec_blob.blob_start || c->arg[0] >= rec_blob.blob_end)
-		return blob_out(c->arg, c->real);
-	*to = (struct elf_found){
-		.map_start = (void *)rec_blob.blob_start,
-		.map_end = (void *)rec_blob.blob_end,
-		.eh_frame_hdr = blob_eh_frame_hdr,
-	};
-	return 0;
 }

@@ -22,6 +22,8 @@ struct blob_self {
 	/* In a scope: which thread has begun it, and where that stands; NULL: the kernel knows. */
 	const int32_t *tid_at;
 	int32_t tid;
+	uint64_t new_call; /* the innermost operator new under way: struct hook_call; see blob_new.c
+			    */
 };
 
 #define BLOB_SELF_SCOPE 1ull

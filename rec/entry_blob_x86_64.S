@@ -4,8 +4,8 @@
  * anything at a function's entry (System V AMD64, 3.2.1, figure 3.4; r10 is for nested functions).
  *
  * malloc and free of allocators that have them plain are written out, as in entry_x86_64.S; all the
- * others hand their arguments on in memory. There is a frame of ours in the stack then, but never
- * while an exception may pass.
+ * others hand their arguments on in memory. There is a frame of ours in the stack then; while an
+ * exception may pass, only one that unwinders can be told of.
  */
 #include <cet.h>
 #include <sys/syscall.h>
@@ -266,9 +266,31 @@
 	ret
 	END	blob_free
 
-	/* Where memory is short, the one that throws is left to do so, with our frame gone. */
+	/*
+	 * An exception may pass through this frame; see blob_new.c. Otherwise, and where memory is
+	 * short, the one that throws is left to do so with our frame gone.
+	 */
 	FUNCTION blob_new_1
+	.cfi_personality 0x1b, blob_new_personality
 	KEEP_CALL
+	CALL_HOOK new_begin
+	test	%rax, %rax
+	je	2f
+	mov	(%rsp), %rdi
+	mov	8(%rsp), %rsi
+	mov	16(%rsp), %rdx
+	mov	24(%rsp), %rcx
+	mov	32(%rsp), %r8
+	mov	40(%rsp), %r9
+	call	*%rax
+	RETURNED blob_new_return
+	mov	%rax, 72(%rsp)	/* fill */
+	mov	%rsp, %rdi
+	CALL_HOOK new_end
+	GIVE_BACK
+	ret
+	.cfi_adjust_cfa_offset 104
+2:	mov	%rsp, %rdi
 	CALL_HOOK new_1
 	test	%rax, %rax
 	je	1f
@@ -279,6 +301,21 @@
 	GIVE_BACK
 	jmp	*%rax
 	END	blob_new_1
+
+	/* The callback may throw: our frame is there only if it is wanted. */
+	FUNCTION blob_iterates_1_2
+	KEEP_CALL
+	CALL_HOOK iterates_1_2
+	test	%rax, %rax
+	je	1f
+	mov	72(%rsp), %rax	/* fill */
+	GIVE_BACK
+	ret
+	.cfi_adjust_cfa_offset 104
+1:	mov	64(%rsp), %rax	/* real */
+	GIVE_BACK
+	jmp	*%rax
+	END	blob_iterates_1_2
 
 	HOOK	allocates_1
 	HOOK	allocates_2

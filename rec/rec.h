@@ -23,6 +23,7 @@
  *   stackmap.c         which memory is stack
  *   told.c             what the program tells by include/seep/seep.h: marks.c, tags.c, pools.c;
  *                      injected: blob_told.c
+ *   blob_new.c         injected: exceptions may pass
  *   session.c, elf.c   start: environment, shared mapping, the real functions
  *   at_exit.c          the end, where the launcher wants to see it
  */

@@ -116,7 +116,8 @@ static void fill_blob(struct attach *a)
 
 	b->private_part.bytes = a->image.all_bytes - a->image.text_bytes;
 	/* In a static program it knows of no frames. */
-	b->find_object = all->has_loader ? all->dl_find_object : 0;
+	b->find_object = all->has_loader ? plan_real(&a->plan, all->dl_find_object) : 0;
+	b->unwinds = plan_unwinds(&a->plan, all);
 	b->clock_gettime = all->vdso_clock_gettime;
 	b->allocator_addr = all->allocator_addr;
 	b->file_number = all->file_number;

@@ -66,6 +66,7 @@ static int close_gate(const struct detaching *g)
 /* 0: all is as it was, and nobody is inside. */
 static int restore(struct detaching *g)
 {
+	const uint64_t none = 0;
 	uint32_t off = WIRE_BLOB_OFF;
 	int r = INSIDE_POKE(g->calls->mem, g->addr, state, off);
 
@@ -75,12 +76,17 @@ static int restore(struct detaching *g)
 	if (r < 0)
 		return r;
 	told_take_back(g->calls->mem, &g->blob);
-	patch_restore(g->calls, &g->blob, true, &g->d.left_nr);
+	g->d.left_nr = 0;
+	patch_restore(g->calls, &g->blob, false, &g->d.left_nr);
 	if (let_go(g->calls, &g->blob, g->end, &g->last))
 		return -EAGAIN;
-	patch_restore(g->calls, &g->blob, false, &g->d.left_nr);
 	if (patch_in_use(g->calls, &g->blob, &g->last))
 		return -EAGAIN;
+	/* No exception will pass through our frames any more. */
+	r = INSIDE_POKE(g->calls->mem, g->addr, unwinds, none);
+	if (r < 0)
+		return r;
+	patch_restore(g->calls, &g->blob, true, &g->d.left_nr);
 	return g->d.left_nr ? close_gate(g) : 0;
 }
 

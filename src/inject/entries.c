@@ -235,6 +235,8 @@ static bool any_allocator(const struct entries *e)
 		switch (inject_function_shape(e->items[i].function)) {
 		case INJECT_CLOSES_1:
 		case INJECT_LOCKS_1:
+		case INJECT_FINDS_OBJECT:
+		case INJECT_ITERATES_1_2:
 			break;
 		default:
 			return true;

@@ -110,6 +110,7 @@ const struct inject_name inject_names[] = {
 	N(mi_heap_reallocf, mi_heap_reallocf, MI)
 
 	SAME(dlclose, LOADER) SAME(iconv_close, LOADER) SAME(mlockall, LOADER)
+	SAME(_dl_find_object, LOADER) SAME(dl_iterate_phdr, LOADER)
 };
 /* clang-format on */
 

@@ -46,9 +46,10 @@
 	X(reallocarr, REPLACES_1_23) \
 	\
 	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1) \
+	X(_dl_find_object, FINDS_OBJECT) X(dl_iterate_phdr, ITERATES_1_2) \
 	\
-	/* Only where resources are recorded, and the functions for them by any name: pairs.h. */ \
-	X(acquires, ACQUIRES) X(releases, RELEASES) X(_dl_find_object, FINDS_OBJECT)
+	/* Only where resources are recorded, and by any name: pairs.h. */ \
+	X(acquires, ACQUIRES) X(releases, RELEASES)
 
 /* X(shape): what a function does, and with which of its arguments. */
 #define INJECT_SHAPES(X) \
@@ -70,7 +71,8 @@
 	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */ \
 	X(ACQUIRES)      /* any = f(…); where the handle is, the entry says */ \
 	X(RELEASES)      /* any = f(…), likewise */ \
-	X(FINDS_OBJECT)  /* 0 or error = f(address, where the answer goes) */
+	X(FINDS_OBJECT)  /* 0 or error = f(address, where the answer goes) */ \
+	X(ITERATES_1_2)  /* any = f(what is called for each module, any) */
 /* clang-format on */
 
 #ifndef __ASSEMBLER__

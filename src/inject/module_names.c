@@ -229,6 +229,9 @@ bool module_names_counts(const struct module_names *f, const struct module_name 
 {
 	enum inject_family family = n->name->family;
 
+	/* A program may have one of its own, for its own unwinder. */
+	if (n->name->function == INJECT_dl_iterate_phdr)
+		return true;
 	if (!f->families[family])
 		return false;
 	return !n->is_local || names_are_its_own(family) ||

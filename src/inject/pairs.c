@@ -379,30 +379,25 @@ static int explain_missing(const struct search *s, const struct pair_function *f
  * So that exceptions, and the end of a thread that is cancelled, pass through the frame of the
  * recorder in a function that acquires.
  */
-static int add_finder(struct search *s)
+static int need_finder(struct search *s)
 {
-	const struct target_module *m = target_find_module(s->target, s->entries->dl_find_object);
-	struct entry e = {
-		.function = INJECT__dl_find_object,
-		.addr = s->entries->dl_find_object,
-		.name = "_dl_find_object",
-		.allocator = "",
-		.is_needed = true,
-	};
+	bool found = false;
 
-	if (!e.addr || !m || !s->entries->has_loader) {
-		error_set(s->e, -ENOTSUP, EXIT_TARGET,
-			  "no pairs can be recorded in process %d: it does not use glibc 2.35 or "
-			  "later as a library",
-			  target_process(s->target)->pid);
-		error_hint(s->e, "an exception, or a thread that is cancelled, could not pass "
-				 "through a recorded function; memory alone can be recorded");
-		return -ENOTSUP;
+	for (size_t i = 0; i < s->entries->nr && s->entries->has_loader; i++) {
+		struct entry *e = &s->entries->items[i];
+
+		if (e->function == INJECT__dl_find_object && !e->is_alias_of_earlier)
+			found = e->is_needed = true;
 	}
-	e.module = m->path;
-	entry_read_bytes(s->target, &e);
-	ARRAY_PUSH(s->entries->items, s->entries->nr, s->entries->cap, e);
-	return 0;
+	if (found)
+		return 0;
+	error_set(s->e, -ENOTSUP, EXIT_TARGET,
+		  "no pairs can be recorded in process %d: it does not use glibc 2.35 or later as "
+		  "a library",
+		  target_process(s->target)->pid);
+	error_hint(s->e, "an exception, or a thread that is cancelled, could not pass through a "
+			 "recorded function; memory alone can be recorded");
+	return -ENOTSUP;
 }
 
 int pairs_find(struct target *t, const struct pairs *p, struct entries *all, struct error *e)
@@ -413,7 +408,7 @@ int pairs_find(struct target *t, const struct pairs *p, struct entries *all, str
 		return 0;
 	s.found = mem_alloc_array(p->nr, sizeof(*s.found));
 	s.claimed = mem_alloc_array(p->nr, sizeof(*s.claimed));
-	s.err = add_finder(&s);
+	s.err = need_finder(&s);
 	search_all(&s, search_exports);
 	for (size_t i = 0; i < p->nr; i++)
 		s.claimed[i] = !s.found[i] && !p->items[i].is_descriptors;

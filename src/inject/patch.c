@@ -174,13 +174,16 @@ static bool is_left(const struct calls *c, const struct wire_patch *p)
 	return p->is_slot ? slot_is_taken_over(c, p) : is_taken_over(c, p);
 }
 
-void patch_restore(const struct calls *c, const struct wire_blob *b, bool but_finder,
-		   size_t *ret_left)
+static bool is_last(const struct wire_patch *p)
 {
-	*ret_left = 0;
+	return p->hook == WIRE_HOOK_finds_object || p->hook == WIRE_HOOK_iterates_1_2;
+}
+
+void patch_restore(const struct calls *c, const struct wire_blob *b, bool last, size_t *left)
+{
 	for (uint32_t i = 0; i < b->patches_nr; i++)
-		if (!but_finder || b->patches[i].hook != WIRE_HOOK_finds_object)
-			*ret_left += is_left(c, &b->patches[i]);
+		if (is_last(&b->patches[i]) == last)
+			*left += is_left(c, &b->patches[i]);
 }
 
 bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret)

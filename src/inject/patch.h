@@ -23,11 +23,10 @@ bool patch_slots_hold(const struct calls *c, const struct plan *p);
  */
 int patch_apply(const struct calls *c, const struct plan *p);
 /*
- * Puts back what stands at the entries, where our jumps are still there. *ret_left: how many could
- * not be put back. but_finder: that of _dl_find_object stays, for unwinders.
+ * Puts back what stands at the entries, where our jumps are still there: those by which unwinders
+ * find our frames (last), or all others. *left: and how many could not be put back.
  */
-void patch_restore(const struct calls *c, const struct wire_blob *b, bool but_finder,
-		   size_t *ret_left);
+void patch_restore(const struct calls *c, const struct wire_blob *b, bool last, size_t *left);
 /* Is any thread in the recorder's code, or will it come back there? Fills the first. */
 bool patch_in_use(const struct calls *c, const struct wire_blob *b, struct thread_found *ret);
 

@@ -39,6 +39,7 @@ static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
 	[INJECT_ACQUIRES] = WIRE_HOOK_acquires,
 	[INJECT_RELEASES] = WIRE_HOOK_releases,
 	[INJECT_FINDS_OBJECT] = WIRE_HOOK_finds_object,
+	[INJECT_ITERATES_1_2] = WIRE_HOOK_iterates_1_2,
 };
 
 /* A C library's functions are compiled each for itself. */
@@ -408,13 +409,33 @@ int plan_make(const struct entries *entries, const uint8_t *wanted, const struct
 	return 0;
 }
 
-/* Where a function that is called instead of another is to be entered: not at our own jump. */
-static uint64_t real_address(const struct plan *p, const struct entry *e)
+uint64_t plan_real(const struct plan *p, uint64_t addr)
 {
 	for (size_t i = 0; i < p->nr_entries; i++)
-		if (p->entries[i].entry->addr == e->addr && !p->entries[i].by_slots)
+		if (p->entries[i].entry->addr == addr && !p->entries[i].by_slots)
 			return p->entries[i].slot + PLAN_THUNK_BYTES;
-	return e->addr;
+	return addr;
+}
+
+/* All that any unwinder might ask, and there is one at all. */
+bool plan_unwinds(const struct plan *p, const struct entries *all)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < all->nr; i++) {
+		enum inject_shape shape = inject_function_shape(all->items[i].function);
+
+		if (shape != INJECT_FINDS_OBJECT && shape != INJECT_ITERATES_1_2)
+			continue;
+		if (plan_real(p, all->items[i].addr) == all->items[i].addr)
+			return false;
+		any = true;
+	}
+	for (size_t i = 0; i < all->nr_skipped; i++)
+		if (!strcmp(all->skipped[i].name, "_dl_find_object") ||
+		    !strcmp(all->skipped[i].name, "dl_iterate_phdr"))
+			return false;
+	return any;
 }
 
 static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t nr)
@@ -454,7 +475,7 @@ void plan_finish(struct plan *p, const struct wire_blob *blob)
 			to = put_bytes(to, &moved, sizeof(moved));
 		}
 		if (n->instead || is_of_pair(n)) {
-			real = n->instead ? real_address(p, n->instead) : n->entry->what;
+			real = n->instead ? plan_real(p, n->instead->addr) : n->entry->what;
 			to = put_bytes(to, mov_r10, sizeof(mov_r10));
 			to = put_bytes(to, &real, sizeof(real));
 		}

@@ -106,6 +106,10 @@ void plan_finish(struct plan *p, const struct wire_blob *blob);
  */
 void plan_find_keepers(const struct plan *p, struct target *t, uint64_t *ret_start,
 		       uint64_t *ret_bytes);
+/* Will unwinders find out about the blob's frames? */
+bool plan_unwinds(const struct plan *p, const struct entries *all);
+/* Where the function at addr is to be entered: not at our own jump. */
+uint64_t plan_real(const struct plan *p, uint64_t addr);
 void plan_release(struct plan *p);
 
 #endif

@@ -236,9 +236,14 @@ static void settle_slots(struct preflight *p, const struct against *against)
 }
 
 /* Unwinding must not depend on who asks. */
+static bool is_of_unwinding(const struct entry *e)
+{
+	return e->function == INJECT__dl_find_object || e->function == INJECT_dl_iterate_phdr;
+}
+
 static bool may_go_by_slots(const struct entry *e)
 {
-	return *e->module && e->function != INJECT__dl_find_object;
+	return *e->module && !is_of_unwinding(e);
 }
 
 /*
@@ -258,7 +263,7 @@ static bool check_entry(struct preflight *p, size_t i, int fd, struct against *r
 	} else if (may_go_by_slots(e) && !(e->bytes[0] == JUMP && is_ours(p)) && leads_on(p, e)) {
 		ret->changed = true;
 		p->taken[i] = ENTRY_BY_SLOTS;
-	} else {
+	} else if (!is_of_unwinding(e) || e->is_needed || (e->bytes[0] == JUMP && is_ours(p))) {
 		refuse_patched(p, e);
 	}
 	return !preflight_has(p, PREFLIGHT_RECORDED);

@@ -21,14 +21,14 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 4
+#define WIRE_BLOB_VERSION 5
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
  * Each is entered as the function was, with the address that now is the function's in r11; all but
  * malloc and free find what r11 and r10 were before that in the first words below the stack. NEW
- * has in r10 the one that returns NULL where this one throws: no frame of ours may be in the way
- * then.
+ * has in r10 the one that returns NULL where this one throws: for where no frame of ours may be in
+ * the way of an exception.
  */
 /* clang-format off */
 #define WIRE_HOOKS(X) \
@@ -40,7 +40,7 @@
 	X(reallocs_or_frees_1_2) X(reallocs_or_frees_2_3) X(replaces_1_23) X(resizes_1_2) \
 	X(closes_1) X(locks) \
 	X(acquires) X(releases) /* have in r10 what, see below */ \
-	X(finds_object) /* _dl_find_object: so that exceptions pass through acquires */
+	X(finds_object) X(iterates_1_2) /* so that exceptions pass through new and acquires */
 /* clang-format on */
 #define WIRE_ENUM(name) WIRE_HOOK_##name,
 enum wire_hook { WIRE_HOOKS(WIRE_ENUM) WIRE_HOOKS_NR };
@@ -151,10 +151,12 @@ struct wire_blob {
 	 * On a stack, these say that a call from here to the outside is still under way; the last
 	 * one that it is of a function that acquires.
 	 */
-	uint64_t returns[3];
+	uint64_t returns[4];
 	/* Filled in by the injector: */
 	uint64_t find_object;	/* glibc's _dl_find_object, 0 none: then only modules[] are known */
 	uint64_t clock_gettime; /* the vDSO's, 0 none */
+	/* Not 0: unwinders find the blob's frames, so that exceptions may pass through them. */
+	uint64_t unwinds;
 	uint64_t allocator_addr;
 	uint64_t file_number, dir_number; /* fileno(), dirfd(); 0: not known */
 	uint64_t pid;			  /* its own, as it sees itself */

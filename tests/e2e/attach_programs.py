@@ -10,7 +10,7 @@ import time
 from attach import end, exact, fence, go_on
 from attach_lab import attach, detach
 from clients import child_of
-from lab import (SEEP, VICTIMS, Skip, case, holds, need, need_root, refuses, run_all, same, victim,
+from lab import (SEEP, VICTIMS, Skip, case, check_sites, holds, need, need_root, refuses, run_all, same, victim,
                  wait_until)
 from libraries import ALLOCATORS, library
 from untouched import differences, fds_of, maps_of, running
@@ -64,6 +64,52 @@ for name in ('jemalloc', 'tcmalloc'):
             detach(lab, pid)
         same('what differs', differences(before, running(pid)), {})
         holds('it threw', finish(process)['thrown'] > 0)
+
+
+# libgcc asks _dl_find_object about code, libunwind dl_iterate_phdr.
+for name, more in (('jemalloc', None), ('tcmalloc', None), ('tcmalloc', 'libunwind.so.8')):
+    @case(f'{name}{f" and {more}" if more else ""}: operator new runs once a call, whatever new_handlers do, '
+          'and counts are exact')
+    def new_handlers(lab, name=name, more=more):
+        env, ends = {'LD_PRELOAD': ' '.join([library(ALLOCATORS[name]), *([library(more)] if more else [])])}, []
+        for recorded in (False, True):
+            process = lab.background(victim('attached-new'), env=env)
+            pid = process.truth()['pid']
+            before = running(pid)
+            if recorded:
+                attach(lab, pid)
+            process.say('')
+            ends.append(process.truth())
+            if recorded:
+                check_sites(ends[-1], lab.report(lab.snap(pid, 'end', '--no-heaps')).complete(
+                    ['unknown_frees', 'stopped_stacks']))
+                detach(lab, pid)
+                # Unwinders open and map files of their own.
+                changed = differences(before, running(pid))
+                same('what differs', [changed.get('code'), changed.get('offsets')], [None, None])
+            process.say('')
+            process.wait().must()
+        plain, recorded = ({k: v for k, v in end.items() if k != 'pid'} for end in ends)
+        same('with the recorder', recorded, plain)
+        holds('handlers were run', plain['runs'] >= 5 * 20, plain)
+
+
+@case('detach while a new_handler runs: what it throws then passes through all the same')
+def slow_handler(lab):
+    process = lab.background(victim('attached-new'), 'slow', env={'LD_PRELOAD': library(ALLOCATORS['tcmalloc'])})
+    pid = process.truth()['pid']
+    before = running(pid)
+    attach(lab, pid)
+    process.say('')
+    same('moment', process.truth()['at'], 'handler')
+    refuses(lab.seep('detach', pid), 3, 'no longer recorded, .*waits in a function', 'later')
+    process.say('')
+    truth = process.truth()
+    same('it threw', (truth['at'], truth['runs'], truth['thrown'], truth['unwound']), ('end', 1, [0, 0, 1], 1))
+    detach(lab, pid)
+    same('what differs', differences(before, running(pid)), {})
+    process.say('')
+    process.wait().must()
 
 
 @case('whoever waits goes on waiting')
