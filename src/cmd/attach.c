@@ -1,6 +1,5 @@
 /* seep attach: the recorder switched on in a process that runs. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +11,7 @@
 #include "cmd/attach_dry.h"
 #include "cmd/attach_events.h"
 #include "cmd/cmd.h"
+#include "cmd/end_signals.h"
 #include "cmd/events_record.h"
 #include "cmd/mode_option.h"
 #include "format/json_writer.h"
@@ -53,26 +53,6 @@ static const char *const examples[] = {
 	"who opens file descriptors, too",
 	NULL,
 };
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int sig)
-{
-	stop_signal = sig;
-}
-
-static void catch_signals(void)
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = on_signal}, old;
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		/* Under nohup, hanging up stays ignored. */
-		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
-			continue;
-		sigaction(signals[i], &sa, NULL);
-	}
-}
 
 static int read_options(struct attach_command *c, int argc, char **argv, int *ret_first)
 {
@@ -184,7 +164,7 @@ static bool wait_for_end(const struct attach_command *c, uint64_t start_ticks)
 	const uint64_t nap_ns = 100000000;
 	uint64_t deadline = now_ns() + c->for_ns, now;
 
-	while (!stop_signal && (now = now_ns()) < deadline) {
+	while (!end_signal && (now = now_ns()) < deadline) {
 		uint64_t left = deadline - now;
 
 		nanosleep(&(struct timespec){.tv_nsec = (long)(left < nap_ns ? left : nap_ns)},
@@ -234,7 +214,7 @@ static int attach_planned(struct attach_command *c, struct attach *a)
 	if (c->mode.kind == WIRE_MODE_FULL)
 		return attach_events(&events, a);
 	if (c->for_ns)
-		catch_signals();
+		end_signals_note(true);
 	status = attach_run(a, &e) < 0 ? cmd_fail(&e) : say(a, c);
 	if (!status && c->for_ns)
 		status = record_for_a_while(c, a);

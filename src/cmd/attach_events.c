@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/end_signals.h"
 #include "cmd/events_record.h"
 #include "cmd/identity.h"
 #include "inject/attach.h"
@@ -94,7 +95,7 @@ int attach_events(const struct attach_events *o, struct attach *a)
 	sigset_t ends, old;
 	int status;
 
-	events_record_signals(&ends);
+	end_signals(&ends);
 	sigprocmask(SIG_BLOCK, &ends, &old);
 	status = run(o, a);
 	sigprocmask(SIG_SETMASK, &old, NULL);

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/end_signals.h"
 #include "target/core_write.h"
 #include "target/process.h"
 #include "target/target.h"
@@ -31,26 +32,6 @@ static const char *const examples[] = {
 	"compressed on the way to the disk",
 	NULL,
 };
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int sig)
-{
-	stop_signal = sig;
-}
-
-static void catch_signals(void (*handler)(int))
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = handler}, old;
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		/* Under nohup, hanging up stays ignored. */
-		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
-			continue;
-		sigaction(signals[i], &sa, NULL);
-	}
-}
 
 static int read_options(struct core *c, int argc, char **argv, int *ret_first)
 {
@@ -157,7 +138,7 @@ static void say_written(const struct core *c, const char *name, const struct cor
 static int write_core(struct core *c, struct error *e)
 {
 	struct target_options options = {.wish = (enum target_wish)c->method};
-	struct core_write_options write_options = {.everything = c->all, .stop = &stop_signal};
+	struct core_write_options write_options = {.everything = c->all, .stop = &end_signal};
 	struct core_written written;
 	struct progress progress;
 	struct target *t;
@@ -188,13 +169,13 @@ int cmd_core(int argc, char **argv)
 	c.path = c.output ? mem_strdup(c.output) : mem_printf("core.%d", c.pid);
 	err = check_output(&c, &e);
 	if (!err) {
-		catch_signals(on_signal);
+		end_signals_note(true);
 		err = write_core(&c, &e);
-		catch_signals(SIG_DFL);
+		end_signals_note(false);
 	}
 	free(c.path);
 	/* Our parent is to see what ended us. */
-	if (err == -EINTR && stop_signal)
-		raise(stop_signal);
+	if (err == -EINTR && end_signal)
+		raise(end_signal);
 	return err < 0 ? cmd_fail(&e) : EXIT_DONE;
 }

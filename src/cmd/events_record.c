@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/end_signals.h"
 #include "cmd/identity.h"
 #include "target/drain.h"
 #include "target/process.h"
@@ -174,17 +175,6 @@ int events_record_step(struct events_record *r, struct error *e)
 	return err < 0 ? err : flush(r, e);
 }
 
-void events_record_signals(sigset_t *ret)
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction now;
-
-	sigemptyset(ret);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (sigaction(signals[i], NULL, &now) < 0 || now.sa_handler != SIG_IGN)
-			sigaddset(ret, signals[i]);
-}
-
 int events_record_stay(struct events_record *r, const struct process_info *who,
 		       uint64_t deadline_ns, struct error *e)
 {
@@ -193,7 +183,7 @@ int events_record_stay(struct events_record *r, const struct process_info *who,
 	sigset_t ends;
 	int err;
 
-	events_record_signals(&ends);
+	end_signals(&ends);
 	while ((err = events_record_step(r, e)) == 0 && sigtimedwait(&ends, NULL, &pause) < 0) {
 		now_ns = clock_monotonic_ns();
 		if (deadline_ns && now_ns >= deadline_ns)

@@ -2,7 +2,6 @@
 #ifndef SEEP_CMD_EVENTS_RECORD_H
 #define SEEP_CMD_EVENTS_RECORD_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,13 +28,8 @@ int events_record_open(struct table *t, const struct process_info *who,
 /* Takes what has come; to be called every DRAIN_NS. */
 int events_record_step(struct events_record *r, struct error *e);
 /*
- * The signals that end it, in a set: SIGINT, SIGTERM, SIGHUP, unless they are ignored (nohup). To
- * be blocked before anything is begun that their default would leave half done.
- */
-void events_record_signals(sigset_t *ret);
-/*
- * Steps until one of those comes, until the deadline (clock_monotonic_ns(), 0: none) or the end of
- * the process, which is said.
+ * Steps until one of end_signals() comes, which are blocked, until the deadline
+ * (clock_monotonic_ns(), 0: none) or the end of the process, which is said.
  */
 int events_record_stay(struct events_record *r, const struct process_info *who,
 		       uint64_t deadline_ns, struct error *e);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/end_signals.h"
 #include "cmd/events_record.h"
 #include "cmd/mode_option.h"
 #include "cmd/show.h"
@@ -172,7 +173,7 @@ static int record_events(struct mode_command *m)
 	sigset_t ends, old;
 	int settled, status = EXIT_DONE;
 
-	events_record_signals(&ends);
+	end_signals(&ends);
 	sigprocmask(SIG_BLOCK, &ends, &old);
 	if (before.kind == WIRE_MODE_FULL) /* somebody was killed while he did this */
 		before = (struct mode){WIRE_MODE_LITE, 0};

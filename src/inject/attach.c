@@ -214,13 +214,6 @@ static int explain(const struct attaching *g, int r)
 			  pid);
 		error_hint(g->e, "it loads libraries, or another tool works on it: try again");
 		return r;
-	case -EBUSY:
-		error_set(g->e, r, EXIT_TARGET,
-			  "process %d cannot be attached to: a child that vfork() made runs in its "
-			  "memory",
-			  pid);
-		error_hint(g->e, "try again once that child runs its own program");
-		return r;
 	}
 	return hold_explain(&g->hold, r, g->e);
 }

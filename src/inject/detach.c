@@ -338,15 +338,6 @@ static int explain(struct detaching *g, int r)
 		error_hint(g->e, "seep detach %d, later, removes what is left", pid);
 		return r;
 	}
-	if (r == -EBUSY) {
-		error_set(
-			g->e, r, EXIT_TARGET,
-			"process %d cannot be detached from: a child that vfork() made runs in its "
-			"memory",
-			pid);
-		error_hint(g->e, "try again once that child runs its own program");
-		return r;
-	}
 	return hold_explain(g->hold, r, g->e);
 }
 

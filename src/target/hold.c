@@ -259,5 +259,13 @@ int hold_explain(const struct hold *h, int err, struct error *e)
 		error_hint(e, "--method live reads it without stopping it");
 		return err;
 	}
+	if (err == -EBUSY) {
+		error_set(e, err, EXIT_TARGET,
+			  "process %d cannot be changed: a child that vfork() made runs in its "
+			  "memory",
+			  pid);
+		error_hint(e, "try again once that child runs its own program");
+		return err;
+	}
 	return process_explain_trace(pid, err, e);
 }
