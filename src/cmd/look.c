@@ -362,6 +362,8 @@ char *look_how(const struct look *l)
 		break;
 	case TARGET_CORE:
 		str_add(&out, "read from a core file");
+		if (!how->consistent)
+			str_add(&out, ", written while the process went on: not one instant");
 		if (target_gaps(l->target, &gaps)) {
 			str_add(&out, ": ");
 			target_gaps_describe(&gaps, &out);

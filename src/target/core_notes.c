@@ -350,6 +350,8 @@ static void read_segment(struct reader *r, struct core_notes_at seg)
 				good = read_core_note(r, h.n_type, h.n_descsz);
 			else if (good && !strncmp(name, "LINUX", sizeof(name)))
 				good = read_linux_note(r, h.n_type, h.n_descsz);
+			else if (good && !strncmp(name, CORE_NOTE_SEEP, sizeof(name)))
+				r->out->not_one_instant |= h.n_type == CORE_NOTE_NOT_ONE_INSTANT;
 		}
 		r->out->bad_notes += !good;
 		at = desc + aligned(h.n_descsz);

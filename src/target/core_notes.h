@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * A note that cores have which were written from a process that went on, beside those of the
+ * kernel: name and type; no description.
+ */
+#define CORE_NOTE_SEEP "SEEP"
+#define CORE_NOTE_NOT_ONE_INSTANT 1
+
 struct core_elf;
 struct target;
 
@@ -30,6 +37,7 @@ struct core_notes {
 	uint64_t vdso;		  /* start of it */
 	uint64_t stack;		  /* an address in the main thread's stack */
 	int signal;		  /* that ended it; 0 none */
+	bool not_one_instant;	  /* see above */
 	uint64_t bad_notes;	  /* not of the known form, left out */
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "target/core_notes.h"
 #include "target/core_plan.h"
 #include "target/core_regs.h"
 #include "target/core_write.h"
@@ -232,4 +233,6 @@ void core_write_notes(struct target *t, struct str *out, struct core_written *w)
 		add_auxv(&n);
 		add_files(&n);
 	}
+	if (!t->how.consistent)
+		add_note(&n, CORE_NOTE_SEEP, CORE_NOTE_NOT_ONE_INSTANT, "", 0);
 }

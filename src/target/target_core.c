@@ -498,10 +498,10 @@ int target_open_core(const char *path, const struct target_options *o, struct ta
 	t->state = s;
 	t->ops = &core_ops;
 	t->how.kind = TARGET_CORE;
-	t->how.consistent = true;
 	t->machine = s->elf.machine;
 	t->word_bytes = s->elf.wide ? 8 : 4;
 	core_notes_read(&s->elf, t, &notes);
+	t->how.consistent = !notes.not_one_instant;
 	merge_regions(t, &notes);
 	find_files(t, &notes, o ? o->files : NULL);
 	name_regions(t, &notes);

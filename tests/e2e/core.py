@@ -3,6 +3,7 @@
 Cores: written by seep, by gdb's gcore and by the kernel, and read again; held against what the
 program says of its own memory, and against what gdb makes of ours.
 """
+import json
 import os
 import pathlib
 import re
@@ -94,6 +95,10 @@ def ours_live(lab):
     found = read_core(lab, path, truth)
     same_memory(truth, found)
     same('threads', found['threads'], [])
+    # What went on while it was written proves no leak.
+    found = lab.seep('leaks', '--format', 'json', path).must()
+    same('leaked', json.loads(found.out)['totals']['leaked_blocks'], 0)
+    holds('why', 'went on: not one instant' in found.out, found.out)
 
 
 @case("gcore's core: every range as the program has it")
