@@ -228,5 +228,6 @@ const struct heap_ops heap_glibc = {
 	.walk = glibc_walk,
 	.finish = finish,
 	.describe = describe,
+	.in_hand = glibc_in_hand,
 	.free_state = free_state,
 };

@@ -255,9 +255,15 @@ void glibc_collect_names(struct glibc_state *s, struct target *t);
 /* Is the block with nr as its first word the vector of a thread that has ended? */
 bool glibc_is_vector(struct glibc_state *s, const struct glibc *g, uint64_t addr, uint64_t nr,
 		     uint64_t chunk_bytes);
-/* Threads that are stopped between the instructions of malloc. */
+/* glibc_inside.c: threads that are stopped between the instructions of malloc. */
 size_t glibc_threads_inside(struct glibc_state *s, struct target *t);
-/* glibc_walk.c */
+/* See heap_ops. */
+void glibc_in_hand(struct heaps *h, void *state, heap_hand take, void *context);
+/*
+ * glibc_walk.c. Lists of freed blocks and names of libc's own: needed by every walk, the same for
+ * all; once.
+ */
+void glibc_collect(struct glibc_state *s, struct target *t);
 int glibc_walk(struct walk *w, void *state, size_t i);
 /* The first fault is kept. */
 void glibc_fault(uint64_t *addr, char *text, size_t cap, uint64_t at, const char *format, ...)

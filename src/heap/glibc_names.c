@@ -24,9 +24,6 @@
 #define POOL_LEAST 0x4000u /* bytes of the reserve for exceptions */
 #define POOL_MOST 0x40000u
 #define POOL_SCAN ((uint64_t)4 << 20) /* data of a module looked through for it */
-/* In front of malloc in libc's code stand the static functions that it is made of. */
-#define CODE_BEFORE 0x6000u
-#define STACK_WORDS 48 /* looked at for a return into malloc */
 
 static void add_name(struct glibc_state *s, uint64_t addr, const char *what)
 {
@@ -236,56 +233,4 @@ void glibc_collect_names(struct glibc_state *s, struct target *t)
 		if (kept == 0 || s->names[kept - 1].addr != s->names[i].addr)
 			s->names[kept++] = s->names[i];
 	s->nr_names = kept;
-}
-
-/* Where malloc's functions are, from the exported ones among them. */
-static void find_code(struct glibc_state *s, struct glibc *g)
-{
-	static const char *const functions[] = {"malloc",      "free",	   "calloc",
-						"realloc",     "memalign", "malloc_trim",
-						"malloc_info", "mallopt",  "posix_memalign"};
-	struct dynsym d;
-	uint64_t at, size;
-
-	if (!g->module || !dynsym_open(&d, &s->memory, g->word, g->module))
-		return;
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		if (!dynsym_find(&d, functions[i], &at, &size))
-			continue;
-		if (g->code_start == 0 || at < g->code_start)
-			g->code_start = at;
-		if (at + size > g->code_end)
-			g->code_end = at + size;
-	}
-	if (g->code_start > CODE_BEFORE)
-		g->code_start -= CODE_BEFORE;
-}
-
-static bool is_inside(struct glibc_state *s, const struct glibc *g, const struct target_thread *th)
-{
-	if (th->pc >= g->code_start && th->pc < g->code_end)
-		return true;
-	for (unsigned int i = 0; i < STACK_WORDS; i++) {
-		uint64_t word;
-
-		if (!scatter_word(&s->memory, th->sp + (uint64_t)i * g->word, &word))
-			return false;
-		if (word >= g->code_start && word < g->code_end)
-			return true;
-	}
-	return false;
-}
-
-size_t glibc_threads_inside(struct glibc_state *s, struct target *t)
-{
-	size_t nr, inside = 0;
-	const struct target_thread *threads = target_threads(t, &nr);
-
-	for (size_t i = 0; i < s->nr; i++) {
-		find_code(s, &s->libs[i]);
-		for (size_t k = 0; k < nr && s->libs[i].code_end; k++)
-			inside +=
-				threads[k].has_registers && is_inside(s, &s->libs[i], &threads[k]);
-	}
-	return inside;
 }

@@ -430,12 +430,13 @@ static int walk_direct(struct walk *w, struct glibc_state *s)
 	return 0;
 }
 
-/* Lists of freed blocks and names of libc's own: needed by every walk, the same for all. */
-static void collect(struct glibc_state *s, struct target *t)
+void glibc_collect(struct glibc_state *s, struct target *t)
 {
 	size_t nr, known = 0;
 	const struct target_thread *threads = target_threads(t, &nr);
 
+	if (s->collected)
+		return;
 	for (size_t i = 0; i < nr; i++)
 		known += threads[i].tp != 0;
 	for (size_t i = 0; i < s->nr; i++)
@@ -455,8 +456,7 @@ int glibc_walk(struct walk *w, void *state, size_t i)
 {
 	struct glibc_state *s = state;
 
-	if (!s->collected)
-		collect(s, heaps_target(walk_heaps(w)));
+	glibc_collect(s, heaps_target(walk_heaps(w)));
 	if (i == s->direct_heap)
 		return walk_direct(w, s);
 	for (size_t k = 0; k < s->nr; k++)

@@ -299,3 +299,10 @@ void heaps_describe(struct heaps *h, const struct heap_block *block, struct str 
 	if (p->ops->describe)
 		p->ops->describe(h, p->state, block, out);
 }
+
+void heaps_in_hand(struct heaps *h, heap_hand take, void *context)
+{
+	for (size_t i = 0; i < h->nr_providers; i++)
+		if (h->providers[i].state && h->providers[i].ops->in_hand)
+			h->providers[i].ops->in_hand(h, h->providers[i].state, take, context);
+}

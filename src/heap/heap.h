@@ -101,6 +101,13 @@ const struct heap_verdict *heaps_verdicts(const struct heaps *h, size_t *ret_nr)
 size_t heaps_find_heap(const struct heaps *h, uint64_t addr);
 /* The block that holds addr (header included). 0, -ENOENT: no heap, or a negative errno. */
 int heaps_find_block(struct heaps *h, uint64_t addr, struct heap_block *ret);
+/* addr: what malloc returned, or would; tid: of the thread. */
+typedef void (*heap_hand)(void *context, uint64_t addr, int32_t tid);
+/*
+ * Blocks that threads in the middle of the allocator may hold by other means than a pointer to
+ * them: by their header, by a link that the allocator alone can read. Some of these are no blocks.
+ */
+void heaps_in_hand(struct heaps *h, heap_hand take, void *context);
 /* Appends the block's header, decoded, a line each ("size 0xc10, previous in use"). */
 void heaps_describe(struct heaps *h, const struct heap_block *block, struct str *out);
 

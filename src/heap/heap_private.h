@@ -24,6 +24,8 @@ struct heap_ops {
 	void (*finish)(struct walk *w, void *state);
 	/* See heaps_describe(); NULL: nothing to say. */
 	void (*describe)(struct heaps *h, void *state, const struct heap_block *b, struct str *out);
+	/* See heaps_in_hand(); NULL: threads in the middle hold blocks by plain pointers only. */
+	void (*in_hand)(struct heaps *h, void *state, heap_hand take, void *context);
 	void (*free_state)(void *state);
 };
 

@@ -23,7 +23,7 @@
 
 struct finder {
 	struct target *t;
-	const struct heaps *h;
+	struct heaps *h;
 	unsigned int options;
 	struct heap_span *spans; /* of all heaps, ascending */
 	size_t nr_spans, cap_spans;
@@ -301,29 +301,12 @@ static void add_word(struct roots *r, struct root_word word)
 	ARRAY_PUSH(r->words, r->nr_words, r->cap_words, word);
 }
 
-/* Elsewhere what is two words behind one block is another block. */
-static bool is_glibc(const struct finder *f, uint64_t addr)
+static void add_in_hand(void *context, uint64_t addr, int32_t tid)
 {
-	size_t heap = heaps_find_heap(f->h, addr);
-
-	return heap != HEAP_ALL && strcmp(heaps_get(f->h, heap)->allocator, "glibc") == 0;
-}
-
-/*
- * glibc knows a block by the address of its header, two words in front of it (mem2chunk in
- * malloc/malloc.c): in the middle of malloc() and free() that is all that a thread has of it.
- */
-static void add_register(struct finder *f, int32_t tid, uint64_t value, size_t width)
-{
-	struct root_word word = {
-		.value = value, .kind = ROOT_REGISTER, .tid = tid, .what = "register"};
-
-	if (!value)
-		return;
-	add_word(f->roots, word);
-	word.value += 2 * width;
-	if (value % (2 * width) == 0 && is_glibc(f, word.value))
-		add_word(f->roots, word);
+	add_word(context, (struct root_word){.value = addr,
+					     .kind = ROOT_REGISTER,
+					     .tid = tid,
+					     .what = "in the middle of the allocator"});
 }
 
 static void add_registers(struct finder *f)
@@ -338,10 +321,12 @@ static void add_registers(struct finder *f)
 		if (!thread->has_registers)
 			f->roots->has_registers = false;
 		for (size_t at = 0; at + width <= thread->registers_bytes; at += width) {
-			uint64_t value = 0;
+			struct root_word word = {
+				.kind = ROOT_REGISTER, .tid = thread->tid, .what = "register"};
 
-			memcpy(&value, thread->registers + at, width);
-			add_register(f, thread->tid, value, width);
+			memcpy(&word.value, thread->registers + at, width);
+			if (word.value)
+				add_word(f->roots, word);
 		}
 	}
 }
@@ -375,13 +360,14 @@ static void add_kernel_words(struct finder *f)
 	close(dir);
 }
 
-void roots_find(struct target *t, const struct heaps *h, unsigned int options, struct roots *ret)
+void roots_find(struct target *t, struct heaps *h, unsigned int options, struct roots *ret)
 {
 	struct roots roots = {.ranges = NULL};
 	struct finder f = {.t = t, .h = h, .options = options, .roots = &roots};
 
 	collect_spans(&f);
 	add_registers(&f);
+	heaps_in_hand(f.h, add_in_hand, f.roots);
 	add_kernel_words(&f);
 	for (size_t i = 0; i < target_maps(t)->nr; i++)
 		add_map(&f, i);

@@ -67,7 +67,7 @@ enum roots_options {
 };
 
 /* *ret points into the target, which must outlive it. Cannot fail: what cannot be had is absent. */
-void roots_find(struct target *t, const struct heaps *h, unsigned int options, struct roots *ret);
+void roots_find(struct target *t, struct heaps *h, unsigned int options, struct roots *ret);
 /*
  * What these blocks lie in is no root any more; reachable_find() takes them as blocks. They must
  * outlive the roots.
