@@ -228,7 +228,6 @@ HOLDERS = {
     'pthread-key': r"^thread's own data of thread \d+ ",
     'stack': r'^stack of thread \d+ ',
     'register': r'^register of thread \d+ ',
-    'register-header': r'^register of thread \d+ ',
     'interior': r'^global data kept_middle$',
     'tagged': r'^global data kept_tagged$',
     'counted': r'^global data kept_counted$',
