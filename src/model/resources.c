@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "model/snapshot.h"
 
+#define KINDS_MAX 64 /* a recording has fewer; what is beyond is a forged file's */
+
 struct kinds {
 	const char **items;
 	size_t nr, cap;
@@ -25,7 +27,7 @@ static void add_kinds(struct kinds *kinds, const struct snapshot *s)
 
 		while (at < kinds->nr && strcmp(kinds->items[at], kind) != 0)
 			at++;
-		if (at == kinds->nr)
+		if (at == kinds->nr && at < KINDS_MAX)
 			ARRAY_PUSH(kinds->items, kinds->nr, kinds->cap, kind);
 	}
 }

@@ -116,6 +116,13 @@ static inline void sample_stacks(struct snapshot *s, size_t nodes, size_t stacks
 					   .total_bytes = live * 4800,
 					   .temporary_blocks = live % 10}));
 	}
+	for (uint32_t i = 0; i < 3 && s->nr_nodes > 4; i++)
+		ARRAY_PUSH(s->resources, s->nr_resources, s->cap_resources,
+			   ((struct stack){.node = 4,
+					   .id = i * 5 + 6,
+					   .live_blocks = i,
+					   .total_blocks = i * 1000}));
+	s->descriptors = (struct descriptors){.open = 70, .unseen = 4, .gone = 2};
 }
 
 static inline void sample_marks(struct snapshot *s)
@@ -376,6 +383,16 @@ static inline const char *sample_difference_stacks(const struct snapshot *a,
 		SAMPLE_SAME(a, b, stacks[i].total_bytes);
 		SAMPLE_SAME(a, b, stacks[i].temporary_blocks);
 	}
+	SAMPLE_SAME(a, b, nr_resources);
+	for (size_t i = 0; i < a->nr_resources; i++) {
+		SAMPLE_SAME(a, b, resources[i].node);
+		SAMPLE_SAME(a, b, resources[i].id);
+		SAMPLE_SAME(a, b, resources[i].live_blocks);
+		SAMPLE_SAME(a, b, resources[i].total_blocks);
+	}
+	SAMPLE_SAME(a, b, descriptors.open);
+	SAMPLE_SAME(a, b, descriptors.unseen);
+	SAMPLE_SAME(a, b, descriptors.gone);
 	SAMPLE_SAME(a, b, nr_marks);
 	for (size_t i = 0; i < a->nr_marks; i++) {
 		SAMPLE_SAME(a, b, marks[i].name);

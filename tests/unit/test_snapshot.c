@@ -133,6 +133,8 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		      "generation 5 refers to stack");
 		BREAK(61, s->generations[5].generation = 4,
 		      "generation 5 refers to generation 4, but there are 4");
+		BREAK(62, s->resources[1].node = (uint32_t)s->nr_nodes,
+		      "resource 1 refers to node");
 	default:
 		return false;
 	}
@@ -157,7 +159,7 @@ static void test_broken_promises(void **state)
 		snapshot_release(&s);
 	}
 	snapshot_release(&s);
-	assert_int_equal(nr, 62);
+	assert_int_equal(nr, 63);
 }
 
 static void test_last_symbol_is_in_range(void **state)
