@@ -4,6 +4,12 @@
  *
  * A thread is at an address when its pc is, or when a signal handler that it runs has interrupted
  * it there (the handler's frame says so), or when it will return there from a call.
+ *
+ * What is not seen: a stack that nobody runs on now, with a call in it that is under way (of a
+ * coroutine that has been switched out). The hooks run the allocator's code and ours; so somebody
+ * has to switch stacks in what the allocator calls of the program's (a new_handler, jemalloc's
+ * extent hooks, mimalloc's deferred free; glibc and musl call nothing), or in a signal handler that
+ * has interrupted it, which leaves the allocator's locks held. No program is known that does.
  */
 #ifndef SEEP_INJECT_THREADS_H
 #define SEEP_INJECT_THREADS_H
