@@ -5,8 +5,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <link.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +21,8 @@
 
 #include "inject/functions.h"
 #include "inject/moved.h"
+
+#include "moved_check.h"
 
 #define ROOM_BYTES 65536
 
@@ -231,20 +230,6 @@ static int make(const void *function, size_t nr, const void *to, struct moved *m
 	return moved_make(function, nr, (uint64_t)function, (uint64_t)to, 5, m, why);
 }
 
-static void check_steps(const struct moved *m, size_t need)
-{
-	assert_in_range(m->taken, need, need + 14);
-	assert_in_range(m->nr_steps, 2, MOVED_STEPS_MAX);
-	assert_int_equal(m->steps[0].from, 0);
-	assert_int_equal(m->steps[0].to, 0);
-	assert_int_equal(m->steps[m->nr_steps - 1].from, m->taken);
-	assert_int_equal(m->code[m->steps[m->nr_steps - 1].to], 0xe9);
-	for (size_t i = 1; i < m->nr_steps; i++) {
-		assert_true(m->steps[i].from > m->steps[i - 1].from);
-		assert_true(m->steps[i].to > m->steps[i - 1].to);
-	}
-}
-
 __attribute__((noinline)) static long run(const struct victim *v, long a, long b)
 {
 	long (*call)(long, long) = v->f;
@@ -364,112 +349,6 @@ static void test_any_bytes(void **state)
 
 		assert_int_equal(moved_make(nops, nr, 0x400000, 0x500000, 5, &m, &why), -ENOTSUP);
 		assert_string_equal(why, "it is too short");
-	}
-}
-
-/* ---- the allocators of this machine, from their files ---- */
-
-struct file {
-	uint8_t *bytes;
-	size_t nr;
-	const Elf64_Shdr *sections;
-	size_t sections_nr;
-};
-
-static bool open_file(const char *path, struct file *f)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY);
-	const Elf64_Ehdr *h;
-
-	if (fd < 0)
-		return false;
-	fstat(fd, &st);
-	f->nr = (size_t)st.st_size;
-	f->bytes = mmap(NULL, f->nr, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	assert_true(f->bytes != MAP_FAILED);
-	h = (const void *)f->bytes;
-	f->sections = (const void *)(f->bytes + h->e_shoff);
-	f->sections_nr = h->e_shnum;
-	return true;
-}
-
-static const uint8_t *code_at(const struct file *f, uint64_t addr)
-{
-	for (size_t i = 0; i < f->sections_nr; i++) {
-		const Elf64_Shdr *s = &f->sections[i];
-
-		if (s->sh_flags & SHF_EXECINSTR && addr >= s->sh_addr &&
-		    addr < s->sh_addr + s->sh_size)
-			return f->bytes + s->sh_offset + (addr - s->sh_addr);
-	}
-	return NULL;
-}
-
-/* Entries that cannot be moved, as "name: why"; how many there were. */
-static size_t check_file(const struct file *f, uint32_t type, char *refused, size_t room)
-{
-	size_t nr = 0;
-
-	for (size_t i = 0; i < f->sections_nr; i++) {
-		const Elf64_Shdr *s = &f->sections[i];
-		const Elf64_Sym *symbols = (const void *)(f->bytes + s->sh_offset);
-		const char *strings;
-
-		if (s->sh_type != type)
-			continue;
-		strings = (const char *)f->bytes + f->sections[s->sh_link].sh_offset;
-		for (size_t j = 0; j < s->sh_size / sizeof(*symbols); j++) {
-			const Elf64_Sym *y = &symbols[j];
-			const char *name = strings + y->st_name, *why = "";
-			const uint8_t *code = code_at(f, y->st_value);
-			struct moved m;
-
-			if (!inject_name_find(name) || ELF64_ST_TYPE(y->st_info) != STT_FUNC ||
-			    !y->st_value || !code)
-				continue;
-			nr++;
-			if (moved_make(code, y->st_size, y->st_value, y->st_value + (1 << 26), 5,
-				       &m, &why))
-				snprintf(refused + strlen(refused), room - strlen(refused),
-					 "%s: %s; ", name, why);
-			else
-				check_steps(&m, 5);
-		}
-	}
-	return nr;
-}
-
-static void test_allocators_of_this_machine(void **state)
-{
-	static const struct {
-		const char *path;
-		size_t at_least;
-	} files[] = {
-		{"/lib/x86_64-linux-gnu/libc.so.6", 12},
-		{"/lib/ld-musl-x86_64.so.1", 9},
-		{"/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", 27},
-		{"/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", 30},
-		{"/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", 80},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(files); i++) {
-		char refused[4096] = "";
-		struct file f;
-		size_t nr;
-
-		if (!open_file(files[i].path, &f)) {
-			print_message("%s is not here\n", files[i].path);
-			continue;
-		}
-		nr = check_file(&f, SHT_DYNSYM, refused, sizeof(refused));
-		print_message("%s: %zu entries; refused: %s\n", files[i].path, nr, refused);
-		assert_true(nr >= files[i].at_least);
-		if (*refused)
-			fail_msg("%s: %s", files[i].path, refused);
-		munmap(f.bytes, f.nr);
 	}
 }
 
@@ -643,7 +522,6 @@ int main(void)
 		cmocka_unit_test(test_refused_with_a_reason),
 		cmocka_unit_test(test_distance),
 		cmocka_unit_test(test_any_bytes),
-		cmocka_unit_test(test_allocators_of_this_machine),
 		cmocka_unit_test(test_this_allocator_goes_on),
 	};
 
