@@ -18,7 +18,8 @@ struct gate rec_gate __attribute__((aligned(4096)));
 struct places rec_places;
 
 _Static_assert(offsetof(struct gate, header) == offsetof(struct wire_gate, header) &&
-		       offsetof(struct gate, level1) == offsetof(struct wire_gate, level1),
+		       offsetof(struct gate, level1) == offsetof(struct wire_gate, level1) &&
+		       offsetof(struct gate, tables) == offsetof(struct wire_gate, tables),
 	       "as the injector writes it");
 _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, base) &&
 		       offsetof(struct places, nodes) == offsetof(struct wire_places, nodes) &&

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include "forked.h"
 #include "modules.h"
 #include "moving.h"
 #include "record.h"
@@ -131,7 +132,14 @@ HOOK uint64_t hook_frees_1(struct hook_call *c)
 /* Called by code that also frees what has been freed before; see struct wire_blob. */
 HOOK uint64_t hook_frees_quietly(struct hook_call *c)
 {
-	if (rec_gate.header && table_find(rec_gate.header, c->arg[0]))
+	bool known = false;
+	struct hook k;
+
+	if (hook_begin(&k, hook_call_sp(c))) {
+		known = table_find(k.h, c->arg[0]);
+		hook_end(&k);
+	}
+	if (known)
 		rec_freed((void *)c->arg[0]);
 	return call(c->real, c);
 }
@@ -256,7 +264,7 @@ HOOK uint64_t hook_locks(struct hook_call *c)
 	int flags = (int)c->arg[0];
 	uint64_t r;
 
-	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
+	if (!rec_gate.tables || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
 		return pass(c->real, c);
 	if (flags & MCL_FUTURE) {
 		c->arg[0] = MCL_FUTURE;
@@ -269,4 +277,16 @@ HOOK uint64_t hook_locks(struct hook_call *c)
 		return 0;
 	sys0(SYS_munlockall);
 	return call(c->real, c);
+}
+
+/* fork() and what does the same: the child returns from here, too. */
+HOOK uint64_t hook_forks(struct hook_call *c)
+{
+	struct forking f;
+	uint64_t r;
+
+	forking_begin(&f);
+	r = call(c->real, c);
+	forking_end(&f, (int)r == 0);
+	return r;
 }

@@ -60,5 +60,6 @@ uint64_t hook_closes_1(struct hook_call *c);
 uint64_t hook_locks(struct hook_call *c);
 uint64_t hook_finds_object(struct hook_call *c);
 uint64_t hook_iterates_1_2(struct hook_call *c); /* 0: the real one is still to be called */
+uint64_t hook_forks(struct hook_call *c);
 
 #endif

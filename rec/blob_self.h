@@ -67,6 +67,14 @@ static inline struct wire_thread *self_wire(void)
 	return blob_self_find()->wire;
 }
 
+/* Also while it is inside of a function of the allocator. */
+static inline struct wire_thread *self_any(void)
+{
+	const struct blob_self *s = blob_self_find();
+
+	return s->wire ? s->wire : s->hidden;
+}
+
 static inline struct record_index *self_index(const struct wire_thread *w)
 {
 	(void)w;

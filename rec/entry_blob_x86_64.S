@@ -8,34 +8,9 @@
  * exception may pass, only one that unwinders can be told of.
  */
 #include <cet.h>
-#include <sys/syscall.h>
 
+#include "entry_macros_x86_64.h"
 #include "wire/blob_offsets.h"
-
-	.macro	FUNCTION name
-	.globl	\name
-	.hidden	\name
-	.type	\name, @function
-	.p2align 5
-\name:
-	.cfi_startproc
-	_CET_ENDBR
-	.endm
-
-	.macro	END name
-	.cfi_endproc
-	.size	\name, . - \name
-	.endm
-
-	.macro	SAVE reg
-	push	\reg
-	.cfi_adjust_cfa_offset 8
-	.endm
-
-	.macro	RESTORE reg
-	pop	\reg
-	.cfi_adjust_cfa_offset -8
-	.endm
 
 	/* struct hook_call, whose last word is the return address; the thunk has put two into it */
 	.macro	KEEP_CALL
@@ -317,6 +292,12 @@
 	jmp	*%rax
 	END	blob_iterates_1_2
 
+	FUNCTION blob_system_calls
+	UNLESS_FORK 1f
+	jmp	blob_forks
+1:	jmp	*%r11
+	END	blob_system_calls
+
 	HOOK	allocates_1
 	HOOK	allocates_2
 	HOOK	allocates_12
@@ -333,6 +314,7 @@
 	HOOK	resizes_1_2
 	HOOK	closes_1
 	HOOK	locks
+	HOOK	forks
 	HOOK	finds_object
 
 	/*

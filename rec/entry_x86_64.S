@@ -10,19 +10,7 @@
  */
 #include <cet.h>
 
-	.macro	FUNCTION name
-	.globl	\name
-	.type	\name, @function
-	.p2align 5
-\name:
-	.cfi_startproc
-	_CET_ENDBR
-	.endm
-
-	.macro	END name
-	.cfi_endproc
-	.size	\name, . - \name
-	.endm
+#include "entry_macros_x86_64.h"
 
 	/*
 	 * Takes the place of a real function that no module has yet: a C program may load C++
@@ -40,29 +28,13 @@ rec_name_\name:
 rec_late_\name:
 	.cfi_startproc
 	_CET_ENDBR
-	push	%rdi
-	.cfi_adjust_cfa_offset 8
-	push	%rsi
-	.cfi_adjust_cfa_offset 8
-	push	%rdx
-	.cfi_adjust_cfa_offset 8
-	push	%rcx
-	.cfi_adjust_cfa_offset 8
-	sub	$8, %rsp
-	.cfi_adjust_cfa_offset 8
+	SAVE_ARGUMENTS
+	SAVE	%rax	/* for alignment */
 	lea	rec_name_\name(%rip), %rdi
-	mov	40(%rsp), %rsi	/* the caller */
+	mov	56(%rsp), %rsi	/* the caller */
 	call	rec_resolve_late
-	add	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	pop	%rcx
-	.cfi_adjust_cfa_offset -8
-	pop	%rdx
-	.cfi_adjust_cfa_offset -8
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rcx
+	RESTORE_ARGUMENTS
 	jmp	*%rax
 	.cfi_endproc
 	.size	rec_late_\name, . - rec_late_\name
@@ -84,19 +56,11 @@ rec_real_\name:
 rec_boot_\name:
 	.cfi_startproc
 	_CET_ENDBR
-	push	%rdi
-	.cfi_adjust_cfa_offset 8
-	push	%rsi
-	.cfi_adjust_cfa_offset 8
-	push	%rdx
-	.cfi_adjust_cfa_offset 8
+	SAVE_ARGUMENTS
+	SAVE	%rax	/* for alignment */
 	call	rec_start
-	pop	%rdx
-	.cfi_adjust_cfa_offset -8
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rcx
+	RESTORE_ARGUMENTS
 	jmp	*rec_real_\name(%rip)
 	.cfi_endproc
 	.size	rec_boot_\name, . - rec_boot_\name
@@ -105,11 +69,9 @@ rec_boot_\name:
 
 	/* size: register that holds the requested bytes; %rax after computing a product */
 	.macro	ALLOCATES_BODY name, size, then
-	push	\size
-	.cfi_adjust_cfa_offset 8
+	SAVE	\size
 	call	*rec_real_\name(%rip)
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rsi
 	mov	%rax, %rdi
 	mov	(%rsp), %rdx
 	lea	8(%rsp), %rcx
@@ -138,19 +100,13 @@ rec_boot_\name:
 	.macro	FREES_BODY name, then
 	test	%rdi, %rdi
 	je	2f
-	push	%rdi
-	.cfi_adjust_cfa_offset 8
-	push	%rsi
-	.cfi_adjust_cfa_offset 8
-	push	%rdx
-	.cfi_adjust_cfa_offset 8
+	SAVE	%rdi
+	SAVE	%rsi
+	SAVE	%rdx
 	call	\then
-	pop	%rdx
-	.cfi_adjust_cfa_offset -8
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rdx
+	RESTORE	%rsi
+	RESTORE	%rdi
 2:	jmp	*rec_real_\name(%rip)
 	.endm
 
@@ -193,11 +149,9 @@ rec_boot_\name:
 	.macro	EXITS name
 	REAL	\name
 	FUNCTION \name
-	push	%rdi
-	.cfi_adjust_cfa_offset 8
+	SAVE	%rdi
 	call	rec_before_exit
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rdi
 	jmp	*rec_real_\name(%rip)
 	END	\name
 	.endm
@@ -220,11 +174,9 @@ rec_boot_\name:
 	FUNCTION free
 	test	%rdi, %rdi
 	je	1f
-	push	%rdi
-	.cfi_adjust_cfa_offset 8
+	SAVE	%rdi
 	call	rec_freed
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%rdi
 	jmp	*rec_real_free(%rip)
 1:	ret
 	END	free
@@ -239,34 +191,33 @@ rec_boot_\name:
 	PLAIN	dlclose
 	PLAIN	iconv_close
 	PLAIN	mlockall
+	PLAIN	fork
+	PLAIN	_Fork
+
+	REAL	syscall
+	FUNCTION syscall
+	UNLESS_FORK 1f
+	jmp	hook_syscall
+1:	jmp	*rec_real_syscall(%rip)
+	END	syscall
 	EXITS	exit
 	EXITS	quick_exit
 
 	/* (main, argc, argv, init, fini, rtld_fini, stack_end): the last one stays on the stack */
 	REAL	__libc_start_main
 	FUNCTION __libc_start_main
-	push	%rsi
-	.cfi_adjust_cfa_offset 8
-	push	%rdx
-	.cfi_adjust_cfa_offset 8
-	push	%rcx
-	.cfi_adjust_cfa_offset 8
-	push	%r8
-	.cfi_adjust_cfa_offset 8
-	push	%r9
-	.cfi_adjust_cfa_offset 8
+	SAVE	%rsi
+	SAVE	%rdx
+	SAVE	%rcx
+	SAVE	%r8
+	SAVE	%r9
 	call	rec_main_for
 	mov	%rax, %rdi
-	pop	%r9
-	.cfi_adjust_cfa_offset -8
-	pop	%r8
-	.cfi_adjust_cfa_offset -8
-	pop	%rcx
-	.cfi_adjust_cfa_offset -8
-	pop	%rdx
-	.cfi_adjust_cfa_offset -8
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
+	RESTORE	%r9
+	RESTORE	%r8
+	RESTORE	%rcx
+	RESTORE	%rdx
+	RESTORE	%rsi
 	jmp	*rec_real___libc_start_main(%rip)
 	END	__libc_start_main
 

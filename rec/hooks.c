@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "forked.h"
 #include "moving.h"
 #include "record.h"
 #include "sys.h"
@@ -82,7 +83,7 @@ HOOK int hook_mlockall(int flags)
 	int (*real)(int) = REAL(mlockall, int (*)(int));
 	int r;
 
-	if (!rec_gate.header || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
+	if (!rec_gate.tables || !(flags & MCL_CURRENT) || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
 		return real(flags);
 	if (flags & MCL_FUTURE) {
 		r = real(flags & ~MCL_CURRENT);
@@ -93,4 +94,37 @@ HOOK int hook_mlockall(int flags)
 		return 0;
 	sys0(SYS_munlockall);
 	return real(flags); /* fails as it would have: the limit is on what is mapped */
+}
+
+HOOK int hook_fork(void)
+{
+	struct forking f;
+	int r;
+
+	forking_begin(&f);
+	r = REAL(fork, int (*)(void))();
+	forking_end(&f, r == 0);
+	return r;
+}
+
+HOOK int hook__Fork(void)
+{
+	struct forking f;
+	int r;
+
+	forking_begin(&f);
+	r = REAL(_Fork, int (*)(void))();
+	forking_end(&f, r == 0);
+	return r;
+}
+
+HOOK long hook_syscall(long number, long a, long b, long c, long d, long e)
+{
+	struct forking f;
+	long r;
+
+	forking_begin(&f);
+	r = REAL(syscall, long (*)(long, ...))(number, a, b, c, d, e);
+	forking_end(&f, r == 0);
+	return r;
 }

@@ -10,7 +10,7 @@
 	X(malloc) X(calloc) X(realloc) X(reallocarray) X(memalign) X(aligned_alloc) \
 	X(posix_memalign) X(valloc) X(pvalloc) X(free) X(cfree) X(free_sized) \
 	X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) \
-	X(exit) X(quick_exit) X(__libc_start_main) \
+	X(exit) X(quick_exit) X(__libc_start_main) X(fork) X(_Fork) X(syscall) \
 	X(_Znwm) X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) \
 	X(_ZnwmSt11align_val_t) X(_ZnamSt11align_val_t) \
 	X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(_ZnamSt11align_val_tRKSt9nothrow_t) \
@@ -49,6 +49,9 @@ int hook_posix_memalign(void **out, size_t align, size_t size, uint64_t pc, uint
 int hook_dlclose(void *handle);
 int hook_iconv_close(void *cd);
 int hook_mlockall(int flags);
+int hook_fork(void);
+int hook__Fork(void);
+long hook_syscall(long number, long a, long b, long c, long d, long e); /* one that forks */
 
 /* at_exit.c */
 void rec_before_exit(void);

@@ -7,12 +7,11 @@
 
 void rec_mark(const char *name)
 {
-	struct wire_header *h;
+	struct wire_header *h = rec_open();
 	struct wire_summing sums;
 
-	if (!rec_gate.header && !rec_wake())
+	if (!h || !rec_use_begin(h))
 		return;
-	h = rec_gate.header;
 	sums = (struct wire_summing){
 		.header = h,
 		.counts = rec_places.counts,
@@ -22,5 +21,6 @@ void rec_mark(const char *name)
 		.threads_cap = h->threads_cap,
 	};
 	wire_mark_make(h, rec_places.marks, h->marks_cap, &sums, name ? name : "", clock_now_ns(h));
+	rec_use_end();
 }
 TOLD_EXPORT(mark);

@@ -175,6 +175,8 @@ void modules_unloaded(struct wire_header *h)
 	uint32_t nr = __atomic_load_n(&h->modules_nr, __ATOMIC_ACQUIRE);
 	bool any = false;
 
+	if (!rec_use_begin(h))
+		return;
 	loaded_less();
 	for (uint32_t i = 0; i < nr && i < h->modules_cap; i++) {
 		struct wire_module *m = &rec_places.modules[i];
@@ -195,6 +197,7 @@ void modules_unloaded(struct wire_header *h)
 		if (__atomic_load_n(&unloading, __ATOMIC_SEQ_CST))
 			__atomic_fetch_or(&h->slow, WIRE_SLOW_UNLOAD, __ATOMIC_SEQ_CST);
 	}
+	rec_use_end();
 }
 
 void modules_forget(void)

@@ -18,6 +18,10 @@ bool hook_begin(struct hook *k, uint64_t sp)
 		w->hook_sp = sp;
 	w->busy++;
 	barrier();
+	if (rec_is_gone(h)) {
+		w->busy--;
+		return false;
+	}
 	logs = __atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_SNAPSHOT;
 	k->outer_logs = thread_private(w)->logs;
 	thread_private(w)->logs = logs;

@@ -3,11 +3,12 @@
  *
  * It makes no libc calls, takes no locks, starts no threads, keeps no descriptors and never touches
  * errno. Everything it knows lies in one shared mapping (src/wire/wire.h) and in a private mapping
- * per thread. A fork child finds the gate wiped by the kernel and only forwards.
+ * per thread. A fork child finds the gate wiped by the kernel and only forwards (forked.h).
  *
  *   entry_x86_64.S   the interposed functions: call the real one, then
  *   hooks.c            what each of them means: allocation, free
  *   moving.h           … and realloc
+ *   forked.h         what a child made in the middle of a hook goes on with
  *   modes.h            which blocks are entered when not all are
  *   record.h           the fast path: same stack as before? count, enter into the live table
  *   capture.c          the verified stack cache: unwinds what changed, checks what did not
@@ -105,7 +106,12 @@ struct thread {
 struct gate {
 	struct wire_header *header;
 	struct wire_level1 *level1; /* by addr >> 26 */
-	uint8_t pad[4096 - 16];
+	/*
+	 * For a hook under way, which has seen the gate open: the same, but still there in a child
+	 * that forked meanwhile (forked.h).
+	 */
+	struct wire_header *tables;
+	uint8_t pad[4096 - 24];
 };
 extern struct gate rec_gate;
 
@@ -135,6 +141,12 @@ static inline struct record_index *self_index(const struct wire_thread *w)
 {
 	(void)w;
 	return rec_self.index;
+}
+
+/* Wherever the thread is. */
+static inline struct wire_thread *self_any(void)
+{
+	return rec_self.wire;
 }
 
 static inline bool self_set(struct self self)
@@ -200,6 +212,15 @@ static inline uint32_t tree_child(struct wire_header *h, uint32_t parent, uint64
 /* session.c */
 void rec_start(void); /* resolves the real functions, opens the session; once */
 bool rec_wake(void);  /* gate closed: is there anything to do? true: it is open now */
+/* NULL: not recording. Asked once: the gate may be closed at any time, by a fork. */
+static inline struct wire_header *rec_open(void)
+{
+	struct wire_header *h = __atomic_load_n(&rec_gate.header, __ATOMIC_RELAXED);
+
+	if (likely(h) || !rec_wake())
+		return h;
+	return __atomic_load_n(&rec_gate.header, __ATOMIC_RELAXED);
+}
 
 /* thread.c */
 /* Zeroed memory of our own behind a struct wire_private; NULL: none. Never given back. */
@@ -209,6 +230,19 @@ static inline struct thread *thread_private(const struct wire_thread *w)
 {
 	return (struct thread *)w->private_part;
 }
+
+/*
+ * Has this process turned out to be a child that has no tables? To be asked when busy is set,
+ * before the tables are used: see forked.h.
+ */
+static inline bool rec_is_gone(const struct wire_header *h)
+{
+	return unlikely(__atomic_load_n(&h->slow, __ATOMIC_RELAXED) & WIRE_SLOW_GONE);
+}
+
+/* Around a use of the tables where no thread's busy says so. False: there are none. */
+bool rec_use_begin(const struct wire_header *h);
+void rec_use_end(void);
 
 /*
  * Whether a hook's changes are noted for a snapshot is decided once, after busy is set; between

@@ -122,14 +122,18 @@ static void without_stack(struct wire_header *h, uint64_t addr, size_t size)
 static void without_thread(struct wire_header *h, uint64_t addr, size_t size)
 {
 	uint32_t mode = mode_of(h) & WIRE_SLOW_PARTIAL;
-	uint64_t *slot = mode ? table_known(h, addr) : NULL;
+	uint64_t *slot;
 
+	if (!rec_use_begin(h))
+		return;
+	slot = mode ? table_known(h, addr) : NULL;
 	if (slot)
 		mode_clear_stale(h, addr, slot);
 	if (mode & WIRE_SLOW_SAMPLE)
 		table_drop(h, size);
 	if (!mode)
 		without_stack(h, addr, size);
+	rec_use_end();
 }
 
 /* A signal handler that allocates, while the hook it interrupted uses the thread's cache. */
@@ -169,11 +173,9 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 	uint32_t node, bits = 0;
 	enum mode_answer answer;
 
-	if (!rec_gate.header && !rec_wake())
+	h = rec_open();
+	if (!h || self_is_inside(sp))
 		return p;
-	if (self_is_inside(sp))
-		return p;
-	h = rec_gate.header;
 	w = self_wire();
 	if (!w && !(w = thread_get(h))) {
 		without_thread(h, addr, size);
@@ -186,6 +188,10 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 		return p;
 	}
 	enter(w, sp);
+	if (rec_is_gone(h)) {
+		leave(w);
+		return p;
+	}
 	decide(h, w);
 	answer = mode_decide(h, w, size, &bits);
 	if (answer == MODE_PASS) {
@@ -213,7 +219,7 @@ static COLD void *allocated_slow(void *p, size_t size, uint64_t pc, uint64_t sp,
 static __attribute__((noinline)) void *allocated_special(void *p, size_t size, uint64_t pc,
 							 uint64_t sp, uint64_t bp)
 {
-	struct wire_header *h = rec_gate.header;
+	struct wire_header *h = rec_gate.tables;
 	struct wire_thread *w = self_wire();
 	bool done = mode_passes_over(h, w, (uint64_t)p, size);
 
@@ -238,7 +244,7 @@ static COLD void *insert_and_leave(void *p, size_t size, uint32_t node)
 {
 	struct wire_thread *w = self_wire();
 
-	table_insert_slow(rec_gate.header, (uint64_t)p, size, node);
+	table_insert_slow(rec_gate.tables, (uint64_t)p, size, node);
 	w->last_block = (uint64_t)p;
 	leave(w);
 	return p;
@@ -271,7 +277,7 @@ static inline uint32_t count_in_record(struct wire_thread *w, struct wire_record
 static __attribute__((noinline)) void *allocated_walk(void *p, size_t size, uint64_t pc,
 						      uint64_t sp, uint64_t bp)
 {
-	struct wire_header *h = rec_gate.header;
+	struct wire_header *h = rec_gate.tables;
 	struct wire_thread *w = self_wire();
 	struct thread *t = thread_private(w);
 	uint32_t node;
@@ -316,10 +322,10 @@ static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
 		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	node = count_in_record(w, v, size);
 #ifdef REC_CHECK
-	rec_gate.header->record_hits++;
-	check_stack(rec_gate.header, *(const uint64_t *)(sp - 8), node);
+	rec_gate.tables->record_hits++;
+	check_stack(rec_gate.tables, *(const uint64_t *)(sp - 8), node);
 #endif
-	return enter_block(rec_gate.header, w, p, size, node);
+	return enter_block(rec_gate.tables, w, p, size, node);
 }
 
 static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
@@ -336,10 +342,10 @@ static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
 	}
 	node = count_in_record(w, site, size);
 #ifdef REC_CHECK
-	rec_gate.header->record_hits++;
-	check_stack(rec_gate.header, *(const uint64_t *)(sp - 8), node);
+	rec_gate.tables->record_hits++;
+	check_stack(rec_gate.tables, *(const uint64_t *)(sp - 8), node);
 #endif
-	return enter_block(rec_gate.header, w, p, size, node);
+	return enter_block(rec_gate.tables, w, p, size, node);
 }
 
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
@@ -392,6 +398,10 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 		bool done;
 
 		enter(w, sp);
+		if (rec_is_gone(h)) {
+			leave(w);
+			return p;
+		}
 		decide(h, w);
 		done = resize(h, w, (uint64_t)p, size) || (h->slow & WIRE_SLOW_PARTIAL);
 		leave_slow(w);
@@ -461,6 +471,10 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 		return;
 	}
 	enter(w, sp);
+	if (rec_is_gone(h)) {
+		leave(w);
+		return;
+	}
 	decide(h, w);
 	remove_slow(h, w, addr);
 	w->last_block = 0;
@@ -469,7 +483,7 @@ static COLD void freed_slow(uint64_t addr, uint64_t sp)
 
 static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
 {
-	struct wire_header *h = rec_gate.header;
+	struct wire_header *h = rec_gate.tables;
 	struct wire_thread *w = self_wire();
 	bool done = mode_passes_free(h, w, addr);
 

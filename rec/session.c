@@ -27,6 +27,8 @@
 #include "sys.h"
 #include "wire/allocator.h"
 
+#define HOOKS_PATIENCE 65536 /* as long as it takes to heal: see record.c */
+
 #ifndef MADV_DONTFORK
 #define MADV_DONTFORK 10
 #endif
@@ -103,6 +105,8 @@ HOOK void *rec_resolve_late(const char *name, uint64_t caller)
 		return rec_real_malloc;
 	if (text_starts(name, "_Zdl") || text_starts(name, "_Zda"))
 		return rec_real_free;
+	if (text_equal(name, "_Fork"))
+		return rec_real_fork;
 	return (void *)rec_missing;
 }
 
@@ -348,6 +352,7 @@ static void set_places(uint8_t *base)
 		.nodes_cap = h->nodes_cap,
 	};
 	rec_gate.level1 = (struct wire_level1 *)(base + h->level1_off);
+	rec_gate.tables = h;
 	for (uint32_t i = WIRE_NODE_UNKNOWN; i < WIRE_NODE_FIRST; i++)
 		rec_places.nodes[i].pc = i;
 	rec_places.nodes[WIRE_NODE_UNKNOWN].count = COUNT_OF_UNKNOWN;
@@ -483,9 +488,23 @@ static bool child_start(void)
 	return rec_gate.header != NULL;
 }
 
+/*
+ * Is the hook that the fork has interrupted still to end? One that a jump has left, as its thread's
+ * state says for a while, does not, and then the stack may have grown since: so, not for ever.
+ */
+static bool is_in_hook(void)
+{
+	static uint32_t asked;
+	const struct wire_thread *w = rec_gate.tables ? self_wire() : NULL;
+
+	return w && w->busy && arch_stack_pointer() < w->hook_sp && asked++ < HOOKS_PATIENCE;
+}
+
 bool rec_wake(void)
 {
 	if (__atomic_load_n(&started, __ATOMIC_ACQUIRE) != 2 || !config.wanted || !config.follow)
+		return false;
+	if (is_in_hook())
 		return false;
 	return child_start();
 }

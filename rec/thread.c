@@ -129,7 +129,7 @@ static struct thread *new_private(void)
 	return t;
 }
 
-struct wire_thread *thread_get(struct wire_header *h)
+static struct wire_thread *get(struct wire_header *h)
 {
 	int32_t tid = (int32_t)sys0(SYS_gettid);
 	struct wire_thread *w = self_inherit();
@@ -167,5 +167,19 @@ struct wire_thread *thread_get(struct wire_header *h)
 	w->private_part = (uint64_t)t;
 	w->busy = 0;
 	w->last_block = 0;
+	/* A handler's child may have begun a recording of its own meanwhile. */
+	if (rec_gate.tables != h)
+		return NULL;
 	return self_set((struct self){w, t->index}) ? w : NULL;
+}
+
+struct wire_thread *thread_get(struct wire_header *h)
+{
+	struct wire_thread *w;
+
+	if (!rec_use_begin(h))
+		return NULL;
+	w = get(h);
+	rec_use_end();
+	return w;
 }

@@ -237,6 +237,8 @@ static bool any_allocator(const struct entries *e)
 		case INJECT_LOCKS_1:
 		case INJECT_FINDS_OBJECT:
 		case INJECT_ITERATES_1_2:
+		case INJECT_FORKS:
+		case INJECT_SYSTEM_CALLS:
 			break;
 		default:
 			return true;

@@ -111,6 +111,7 @@ const struct inject_name inject_names[] = {
 
 	SAME(dlclose, LOADER) SAME(iconv_close, LOADER) SAME(mlockall, LOADER)
 	SAME(_dl_find_object, LOADER) SAME(dl_iterate_phdr, LOADER)
+	SAME(fork, LOADER) SAME(_Fork, LOADER) SAME(syscall, LOADER)
 };
 /* clang-format on */
 

@@ -47,6 +47,7 @@
 	\
 	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1) \
 	X(_dl_find_object, FINDS_OBJECT) X(dl_iterate_phdr, ITERATES_1_2) \
+	X(fork, FORKS) X(_Fork, FORKS) X(syscall, SYSTEM_CALLS) \
 	\
 	/* Only where resources are recorded, and by any name: pairs.h. */ \
 	X(acquires, ACQUIRES) X(releases, RELEASES)
@@ -69,6 +70,8 @@
 	X(RESIZES_1_2)   /* usable bytes now = f(block, bytes, …); the block stays where it is */ \
 	X(LOCKS_1)       /* 0 or error = f(flags); all memory is locked */ \
 	X(CLOSES_1)      /* 0 or error = f(handle); modules may be unloaded */ \
+	X(FORKS)         /* child, 0 in it, or error = f() */ \
+	X(SYSTEM_CALLS)  /* result or error = f(number, …); among others, a fork */ \
 	X(ACQUIRES)      /* any = f(…); where the handle is, the entry says */ \
 	X(RELEASES)      /* any = f(…), likewise */ \
 	X(FINDS_OBJECT)  /* 0 or error = f(address, where the answer goes) */ \

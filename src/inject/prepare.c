@@ -374,7 +374,7 @@ static int write_places(const struct preparation *p)
 		.pools = p->mapping + h->pools_off,
 		.nodes_cap = h->nodes_cap,
 	};
-	const struct wire_gate gate = {p->mapping, p->mapping + h->level1_off};
+	const struct wire_gate gate = {p->mapping, p->mapping + h->level1_off, p->mapping};
 	int r = write_at(p, blob->places, &places, sizeof(places));
 
 	return r ? r : write_at(p, blob->gate, &gate, sizeof(gate));

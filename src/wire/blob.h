@@ -38,7 +38,7 @@
 	X(fills_1_3) X(frees_1) \
 	X(reallocs_1_2) X(reallocs_1_23) X(reallocs_2_3) X(reallocs_2_34) \
 	X(reallocs_or_frees_1_2) X(reallocs_or_frees_2_3) X(replaces_1_23) X(resizes_1_2) \
-	X(closes_1) X(locks) \
+	X(closes_1) X(locks) X(forks) X(system_calls) \
 	X(acquires) X(releases) /* have in r10 what, see below */ \
 	X(finds_object) X(iterates_1_2) /* so that exceptions pass through new and acquires */
 /* clang-format on */
@@ -78,9 +78,9 @@ struct wire_places {
 	uint64_t nodes_cap;
 };
 
-/* One page: {header, level1}; a fork's child reads zeroes. */
+/* One page: {header, level1, header}; a fork's child reads zeroes. See struct gate of rec/rec.h. */
 struct wire_gate {
-	uint64_t header, level1;
+	uint64_t header, level1, tables;
 };
 
 /*

@@ -416,6 +416,7 @@ enum wire_slow {
 	WIRE_SLOW_OFF = 8,	/* blocks are not entered any more */
 	WIRE_SLOW_SAMPLE = 16,	/* only some are: see sample_bits */
 	WIRE_SLOW_FULL = 32,	/* all are, and each event goes into a ring, too */
+	WIRE_SLOW_GONE = 64,	/* never in a file: only in a stand-in for it, see rec/forked.h */
 	WIRE_SLOW_PARTIAL = WIRE_SLOW_OFF | WIRE_SLOW_SAMPLE,
 	WIRE_SLOW_MODES = WIRE_SLOW_PARTIAL | WIRE_SLOW_FULL,
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """seep attach and seep detach where a program makes it hard: each case is one that went wrong."""
-from lab import case, holds, refuses, run_all, same, victim
+from attach_lab import attach, detach
+from lab import case, check_sites, check_sums, holds, refuses, run_all, same, victim
 from untouched import differences, standing
 
 
@@ -57,6 +58,31 @@ def full(lab):
             lab.seep('detach', '-q', pid).must()
         same(f'what differs, {free} free', differences(before, standing(pid)), {})
         process.wait().must()
+
+
+def forks_in_handlers(way, *more):
+    @case(f'children of a handler in the middle of malloc: {" ".join((way, *more))}')
+    def run(lab):
+        process = lab.background(victim('handler-forks'), way, '150', *more, '--wait')
+        pid = process.truth()['pid']
+        before = standing(pid)
+        attach(lab, pid)
+        process.say('')
+        truth = process.truth()
+        same('children that ended badly', truth['ended_badly'], 0)
+        report = lab.report(lab.snap(pid, 'after', '--no-heaps'))
+        check_sites(truth, report)
+        check_sums(report.complete())
+        detach(lab, pid)
+        same('code', standing(pid)['code'], before['code'])
+        process.say('')
+        process.wait().must()
+
+
+forks_in_handlers('fork')
+forks_in_handlers('_Fork', 'onstack')
+forks_in_handlers('syscall')
+forks_in_handlers('clone', 'onstack')
 
 
 if __name__ == '__main__':

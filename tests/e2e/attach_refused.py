@@ -331,8 +331,9 @@ def twice(lab):
     source, program = lab.folder / 'forks.c', lab.folder / 'forks'
     source.write_text('#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n'
                       'int main(void) { char c; free(malloc(3)); puts("ready"); fflush(stdout); '
-                      'if (read(0, &c, 1) < 1) return 1; int child = fork(); '
-                      'if (!child) { while (read(0, &c, 1) > 0) free(malloc(9)); return 0; } '
+                      'if (read(0, &c, 1) < 1) return 1; int up[2]; pipe(up); '
+                      'int child = fork(); if (child) read(up[0], &c, 1); '
+                      'if (!child) { write(up[1], &c, 1); while (read(0, &c, 1) > 0) free(malloc(9)); return 0; } '
                       'printf("%d\\n", child); fflush(stdout); '
                       'while (read(0, &c, 1) > 0) free(malloc(9)); return 0; }\n')
     subprocess.run([need('gcc'), '-fno-builtin', '-w', source, '-o', program], check=True)

@@ -201,6 +201,25 @@ for one in (1800, 2000, 2200, 16000):
     low_forks(one)
 
 
+def forks_in_handlers(way, *options, more=()):
+    @case(f'children of a handler in the middle of malloc: {" ".join((way, *more, *options))}')
+    def run(lab):
+        result, path = lab.record(victim('handler-forks'), way, '150', *more,
+                                  options=[*options, '-q'])
+        truth = result.must().json_lines()[-1]
+        same('children that ended badly', truth['ended_badly'], 0)
+        report = lab.report(path)
+        check_sites(truth, report)
+        check_sums(report.complete())
+
+
+forks_in_handlers('fork')
+forks_in_handlers('_Fork', more=('onstack',))
+forks_in_handlers('syscall')
+forks_in_handlers('clone', more=('onstack',))
+forks_in_handlers('fork', '--follow')
+
+
 @case('mlockall answers as it does without the recorder, where the limit forbids it')
 def mlock_limit(lab):
     as_bare(lab, regress('mlock-limit'))
