@@ -170,7 +170,13 @@ static struct wire_thread *get(struct wire_header *h)
 	/* A handler's child may have begun a recording of its own meanwhile. */
 	if (rec_gate.tables != h)
 		return NULL;
-	return self_set((struct self){w, t->index}) ? w : NULL;
+	barrier();
+	if (!self_set((struct self){w, t->index}))
+		return NULL;
+	/* Again: a child that was forked before that was known has found an empty w. */
+	barrier();
+	w->private_part = (uint64_t)t;
+	return w;
 }
 
 struct wire_thread *thread_get(struct wire_header *h)
