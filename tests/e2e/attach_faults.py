@@ -75,7 +75,7 @@ JUMP_BYTES = 5
 
 
 def code_writes(lab, what, pid, *inject):
-    """Which writes of the thread that makes most were of code: the first and last, and how many."""
+    """Which writes of the thread that makes most were of jumps, and those that failed."""
     trace = lab.path('trace')
     lab.run(need('strace'), '-f', '-qq', '-o', trace, '-e', 'trace=pwrite64', *inject, SEEP, what,
             '-q', pid).must()
@@ -99,8 +99,12 @@ def by_ptrace(lab):
     ranges = {}
     for what in ('attach', 'detach'):
         numbers, _ = code_writes(lab, what, pid)
-        same('they are one after the other', numbers, list(range(numbers[0], numbers[-1] + 1)))
-        ranges[what] = f'{numbers[0]}..{numbers[-1]}', len(numbers)
+        # The first that come one after the other; later the recorder is told something in between.
+        first = last = numbers[0]
+        while last + 1 in numbers:
+            last += 1
+        holds('there are many', last > first + 5, numbers)
+        ranges[what] = f'{first}..{last}', last - first + 1
 
     def forbidden(what):
         which, number = ranges[what]
