@@ -73,17 +73,19 @@ static int restore(struct detaching *g)
 	/* Until nobody is inside, the recorder may meet more that want to be told of it. */
 	if (!r)
 		r = inside_read(g->calls->mem, g->addr, &g->blob);
+	if (!r)
+		r = told_take_back(g->calls->mem, &g->blob);
 	if (r < 0)
 		return r;
-	told_take_back(g->calls->mem, &g->blob);
 	g->d.left_nr = 0;
 	patch_restore(g->calls, &g->blob, false, &g->d.left_nr);
 	if (let_go(g->calls, &g->blob, g->end, &g->last))
 		return -EAGAIN;
 	if (patch_in_use(g->calls, &g->blob, &g->last))
 		return -EAGAIN;
-	/* No exception will pass through our frames any more. */
-	r = INSIDE_POKE(g->calls->mem, g->addr, unwinds, none);
+	/* Of what others still call, no exception will pass through our frames any more. */
+	if (g->d.left_nr)
+		r = INSIDE_POKE(g->calls->mem, g->addr, unwinds, none);
 	if (r < 0)
 		return r;
 	patch_restore(g->calls, &g->blob, true, &g->d.left_nr);

@@ -142,17 +142,19 @@ int told_tell(int mem, const struct wire_blob *b)
 	return r;
 }
 
-void told_take_back(int mem, const struct wire_blob *b)
+int told_take_back(int mem, const struct wire_blob *b)
 {
 	static const uint64_t none;
+	int r = 0;
 
-	for (uint32_t i = 0; i < b->told_nr; i++) {
+	for (uint32_t i = 0; i < b->told_nr && !r; i++) {
 		uint64_t value;
 
 		if (foreign_read(mem, b->told[i], &value, sizeof(value)) >= 0 &&
 		    value == b->functions)
-			inside_poke(mem, b->told[i], &none, sizeof(none));
+			r = inside_poke(mem, b->told[i], &none, sizeof(none));
 	}
+	return r;
 }
 
 unsigned int told_addresses(int mem, const struct wire_blob *b, uint64_t ret[TOLD_ADDRESSES_MAX])

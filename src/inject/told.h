@@ -15,8 +15,11 @@ struct wire_blob;
 void told_find(struct target *t, struct wire_blob *b);
 /* All stand still: stores the address. mem: of the process. 0 or negative errno. */
 int told_tell(int mem, const struct wire_blob *b);
-/* … and takes it back, wherever it stands still. b: as it is there now, and valid. */
-void told_take_back(int mem, const struct wire_blob *b);
+/*
+ * … and takes it back, wherever it stands still. b: as it is there now, and valid. Unless 0, the
+ * recorder has to stay.
+ */
+int told_take_back(int mem, const struct wire_blob *b);
 
 /* The functions, and their table. */
 #define TOLD_ADDRESSES_MAX 16

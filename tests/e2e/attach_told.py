@@ -143,6 +143,24 @@ def killed(lab):
     same('it ended by our signal', process.wait().status, -signal.SIGTERM)
 
 
+@case('a write of seep fails while it detaches: whoever is still told of the recorder still has it')
+def failing(lab):
+    strace, process = need('strace'), lab.background(victim('marks'), 'load')
+    pid = process.truth()['pid']
+    before, failed = running(pid), 0
+    for number in range(1, 20):
+        attach(lab, pid)
+        failed += 0 != lab.run(strace, '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pwrite64', '-e',
+                               f'inject=pwrite64:error=EIO:when={number}', SEEP, 'detach', '-q', pid).status
+        last = lab.seep('detach', pid)
+        holds('done, or nothing to do', last.status == 0 or 'not being recorded' in last.err, last)
+        same('nobody is told', set(words_of(pid)), {0})
+        same(f'what differs after {number}', differences(before, running(pid)), {})
+    holds('some have failed', failed > 1, failed)
+    os.kill(pid, signal.SIGTERM)
+    same('it ended by our signal', process.wait().status, -signal.SIGTERM)
+
+
 LIBRARY = ('#include <stdlib.h>\n#include <seep/seep.h>\nvoid go(int i);\n'
            'void go(int i) { seep_mark(i ? "late" : "unheard"); free(malloc(100 + i));\n'
            'seep_mark(i ? "later" : "heard"); }\n')
