@@ -75,10 +75,12 @@ static inline struct wire_thread *self_any(void)
 	return s->wire ? s->wire : s->hidden;
 }
 
-static inline struct record_index *self_index(const struct wire_thread *w)
+/* Both at once; the index means nothing where there is no wire. */
+static inline struct self self_now(void)
 {
-	(void)w;
-	return blob_self_find()->index;
+	const struct blob_self *s = blob_self_find();
+
+	return (struct self){.wire = s->wire, .index = s->index};
 }
 
 /* False: the table is full. */

@@ -136,11 +136,9 @@ static inline struct wire_thread *self_wire(void)
 	return rec_self.wire;
 }
 
-/* w: self_wire(), not NULL */
-static inline struct record_index *self_index(const struct wire_thread *w)
+static inline struct self self_now(void)
 {
-	(void)w;
-	return rec_self.index;
+	return rec_self;
 }
 
 /* Wherever the thread is. */

@@ -306,12 +306,13 @@ static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
 						       const struct wire_record *site, uint64_t sp,
 						       uint64_t bp)
 {
-	struct wire_thread *w = self_wire();
+	const struct self self = self_now();
+	struct wire_thread *w = self.wire;
 	struct record_set *set;
 	struct wire_record *v;
 	uint32_t tag, way, node;
 
-	set = record_find_set(self_index(w), site, sp, &tag);
+	set = record_find_set(self.index, site, sp, &tag);
 	if (unlikely(!arch_find_tag(set->tag, tag, &way)))
 		return allocated_walk(p, size, *(const uint64_t *)(sp - 8), sp, bp);
 	v = record_at(w, set->record[way]);
@@ -330,9 +331,8 @@ static __attribute__((noinline)) void *allocated_other(void *p, size_t size,
 
 static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
 						      struct wire_record *site, uint64_t sp,
-						      uint64_t bp)
+						      uint64_t bp, struct wire_thread *w)
 {
-	struct wire_thread *w = self_wire();
 	uint32_t node;
 
 	if (unlikely(record_bp_differs(site, bp) || !record_holds(site, sp))) {
@@ -351,7 +351,8 @@ static __attribute__((noinline)) void *allocated_same(void *p, size_t size,
 HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
 	struct wire_header *h = rec_gate.header;
-	struct wire_thread *w = self_wire();
+	const struct self self = self_now();
+	struct wire_thread *w = self.wire;
 	struct wire_record *r;
 
 	if (unlikely(!p))
@@ -361,12 +362,12 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	enter(w, sp);
 	if (unlikely(h->slow & ~(uint32_t)WIRE_SLOW_FREES))
 		return allocated_special(p, size, pc, sp, bp);
-	r = record_at(w, *record_site(self_index(w), pc, sp));
+	r = record_at(w, *record_site(self.index, pc, sp));
 	if (unlikely(r->pc != pc || r->sp != sp || r->epoch != h->epoch))
 		return allocated_walk(p, size, pc, sp, bp);
 	if (unlikely(r->flags & WIRE_RECORD_MANY))
 		return allocated_other(p, size, r, sp, bp);
-	return allocated_same(p, size, r, sp, bp);
+	return allocated_same(p, size, r, sp, bp, w);
 }
 
 /* As table_resize(); with events, what has changed is told. */
