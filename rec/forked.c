@@ -61,7 +61,6 @@ void forking_begin(struct forking *f)
 	if (!h)
 		return;
 	f->wire = self_any();
-	f->private_part = f->wire ? f->wire->private_part : 0;
 	f->tables_bytes = h->chunks_off + h->chunks_cap * WIRE_CHUNK_BYTES;
 	if (hook_is_under_way(f))
 		keep_copy(f);
@@ -124,10 +123,9 @@ static void stand_in_for_start(const struct forking *f)
 		f->gate.tables->slow = WIRE_SLOW_GONE;
 		list_mapped(f->gate.tables, HEAD_BYTES);
 	}
-	if (f->wire && map_at((const void *)first, end - first, MAP_FIXED_NOREPLACE)) {
-		f->wire->private_part = f->private_part;
+	/* Pages of tables for another page that is written to would cost as much again. */
+	if (f->wire && map_at((const void *)first, end - first, MAP_FIXED_NOREPLACE))
 		list_mapped((const void *)first, end - first);
-	}
 }
 
 static void in_child(const struct forking *f)

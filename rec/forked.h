@@ -26,7 +26,6 @@ struct forking {
 		struct wire_level1 *level1;
 	} gate;			  /* the parent's */
 	struct wire_thread *wire; /* this thread's, or NULL */
-	uint64_t private_part;
 	uint64_t tables_bytes;
 	uint8_t *copy; /* of header and state, if a hook is under way */
 	size_t copy_bytes;

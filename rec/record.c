@@ -546,7 +546,9 @@ HOOK void rec_freed(void *p)
 
 HOOK void rec_freed_wrapper(void *p)
 {
+	struct thread *t; /* NULL: gone meanwhile, see forked.h */
+
 	rec_freed(p);
-	if (rec_gate.header && self_wire())
-		thread_private(self_wire())->last_deleted = (uint64_t)p;
+	if (rec_gate.header && self_wire() && (t = thread_private(self_wire())))
+		t->last_deleted = (uint64_t)p;
 }
