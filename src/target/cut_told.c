@@ -116,7 +116,7 @@ static int by_addr(const void *a, const void *b)
 int cut_read_handles(const struct table *t, uint32_t kind, struct wire_block **ret, size_t *ret_nr,
 		     struct error *e)
 {
-	struct pool_rows p = {NULL};
+	struct pool_rows p = {.nr = 0};
 	struct wire_block *found;
 	size_t nr = 0;
 	int err = cut_read_pools(t, &p, e);
