@@ -4,6 +4,9 @@
 #include "modes.h"
 #include "record.h"
 
+/* As last_block: no hook has run since. No block is there. */
+#define NOTHING_SINCE 1u
+
 bool hook_begin(struct hook *k, uint64_t sp)
 {
 	struct wire_header *h = rec_gate.header;
@@ -50,7 +53,7 @@ struct moving moving_begin(const void *old, uint64_t sp)
 			event_end(m.h, k.w, WIRE_EVENT_REALLOC_FREE, (uint64_t)old,
 				  table_known(m.h, (uint64_t)old));
 		m.marked = table_mark_moving(m.h, (uint64_t)old, &m.slot);
-		k.w->last_block = 0;
+		k.w->last_block = NOTHING_SINCE;
 		hook_end(&k);
 	}
 	return m;
@@ -79,8 +82,11 @@ bool moving_end(const struct moving *m, const void *old, const void *p, size_t s
 	}
 	if (!p && !freed && events_wanted(h))
 		event_end(h, k.w, WIRE_EVENT_RESTORE, (uint64_t)old, m->marked ? m->slot : NULL);
-	/* Another thread's realloc may have freed it a moment ago, and still has its mark there. */
-	if (p && p != old) {
+	/*
+	 * Another thread's realloc may have freed it a moment ago, and still has its mark there.
+	 * Where no inner hook has run, what is in the table was freed behind our back.
+	 */
+	if (p && p != old && k.w->last_block != NOTHING_SINCE) {
 		slot = table_find(h, (uint64_t)p);
 		seen = slot && !(*slot & WIRE_SLOT_MOVING);
 	}
