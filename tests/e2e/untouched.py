@@ -10,9 +10,18 @@ def maps_of(pid):
     return [tuple(line.split(None, 2)) for line in lines]
 
 
+# glibc's free() reads it, once, when an arena shrinks (shrink_heap() in malloc/arena.c).
+OF_GLIBC = '/proc/sys/vm/overcommit_memory'
+
+
 def fds_of(pid):
-    folder = f'/proc/{pid}/fd'
-    return {fd: os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder)}
+    folder, found = f'/proc/{pid}/fd', {}
+    for fd in os.listdir(folder):
+        try:
+            found[fd] = os.readlink(f'{folder}/{fd}')
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return {fd: path for fd, path in found.items() if path != OF_GLIBC}
 
 
 def threads_of(pid):
