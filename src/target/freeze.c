@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "target/ahead.h"
 #include "target/proc.h"
 #include "target/registers.h"
 
@@ -311,14 +312,18 @@ static int await(struct freeze *f, struct frozen_thread *thread, uint64_t asked_
 /* Returns when. */
 static uint64_t interrupt(struct freeze *f, size_t from)
 {
-	uint64_t now = freeze_now_ns();
+	uint64_t now;
+	struct ahead ahead;
 
+	ahead_begin(&ahead);
+	now = freeze_now_ns();
 	if (!f->began_ns)
 		f->began_ns = now;
 	/* Those that stand still would stop once more when they go on. */
 	for (size_t i = from; i < f->nr; i++)
 		if (f->threads[i].state == FROZEN_SEIZED)
 			ptrace(PTRACE_INTERRUPT, f->threads[i].tid, NULL, NULL);
+	ahead_end(&ahead);
 	return now;
 }
 
@@ -488,6 +493,9 @@ static void forget_released(struct freeze *f)
 
 void freeze_go(struct freeze *f)
 {
+	struct ahead ahead;
+
+	ahead_begin(&ahead);
 	for (size_t i = 0; i < f->nr; i++) {
 		/* It cannot be let go when it was killed meanwhile: then its end is to be noted. */
 		if (f->threads[i].state == FROZEN_STOPPED &&
@@ -497,6 +505,7 @@ void freeze_go(struct freeze *f)
 	if (f->began_ns)
 		f->paused_ns += freeze_now_ns() - f->began_ns;
 	f->began_ns = 0;
+	ahead_end(&ahead);
 	for (size_t i = 0; i < f->nr; i++) {
 		if (f->threads[i].state == FROZEN_SEIZED || f->threads[i].state == FROZEN_KERNEL)
 			release_late(&f->threads[i]);
