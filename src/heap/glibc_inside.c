@@ -13,8 +13,8 @@
 
 /* In front of malloc in libc's code stand the static functions that it is made of. */
 #define CODE_BEFORE 0x6000u
-#define STACK_WORDS 48	/* of malloc's frames: looked at for a return into it, and for headers */
-#define LINKS_MAX 65536 /* of all lists that one thread goes along */
+#define STACK_WORDS 48 /* of malloc's frames: looked at for a return into it, and for headers */
+#define LINKS_MAX (1u << 20) /* of all lists that threads go along */
 
 /* Where malloc's functions are, from the exported ones among them. */
 static void find_code(struct glibc_state *s, struct glibc *g)
@@ -73,7 +73,7 @@ struct hand {
 	struct glibc_state *s;
 	const struct glibc *g;
 	int32_t tid;
-	unsigned int links; /* followed so far */
+	unsigned int *links; /* followed so far, by all */
 	heap_hand take;
 	void *context;
 };
@@ -97,7 +97,7 @@ static void take_header(struct hand *h, uint64_t chunk)
 		uint64_t addr = chunk + 2 * h->g->word, stored, next;
 
 		h->take(h->context, addr, h->tid);
-		if (h->links++ >= LINKS_MAX || !scatter_word(&h->s->memory, addr, &stored))
+		if ((*h->links)++ >= LINKS_MAX || !scatter_word(&h->s->memory, addr, &stored))
 			return;
 		next = glibc_reveal(h->g->links, addr, stored);
 		if (next == chunk)
@@ -125,6 +125,7 @@ static void look_at(struct hand *h, const struct target_thread *th)
 void glibc_in_hand(struct heaps *heaps, void *state, heap_hand take, void *context)
 {
 	struct glibc_state *s = state;
+	unsigned int links = 0;
 	size_t nr;
 	const struct target_thread *threads = target_threads(heaps_target(heaps), &nr);
 
@@ -133,7 +134,7 @@ void glibc_in_hand(struct heaps *heaps, void *state, heap_hand take, void *conte
 		const struct glibc *g = &s->libs[i];
 
 		for (size_t k = 0; k < nr; k++) {
-			struct hand h = {s, g, threads[k].tid, 0, take, context};
+			struct hand h = {s, g, threads[k].tid, &links, take, context};
 
 			/* A static program does not say where its malloc is. */
 			if (threads[k].has_registers &&
