@@ -168,11 +168,6 @@ int eventfile_add(struct eventfile_writer *w, const struct wire_event *events, s
 	return err;
 }
 
-size_t eventfile_waiting(const struct eventfile_writer *w)
-{
-	return w->nr;
-}
-
 /* Gives the disk back what a chunk took. Where the file system cannot, the file just grows. */
 static void punch(struct eventfile_writer *w, const struct event_entry *entry, uint64_t end)
 {

@@ -48,8 +48,6 @@ int eventfile_add(struct eventfile_writer *w, const struct wire_event *events, s
 		  struct error *e);
 /* Writes what there is; with a window also gives back what is outside it, now being now_ms. */
 int eventfile_flush(struct eventfile_writer *w, uint64_t now_ms, struct error *e);
-/* How many events wait to be written. */
-size_t eventfile_waiting(const struct eventfile_writer *w);
 /* Nodes from number `first` on; what was written of them before counts no more. */
 int eventfile_nodes(struct eventfile_writer *w, uint32_t first, const struct wire_node *nodes,
 		    size_t nr, struct error *e);

@@ -37,7 +37,7 @@ struct eventfile_private {
 	size_t window_len;
 	struct event_entry *chunks; /* of events, in the order of the file */
 	size_t nr, cap;
-	bool has_info, timed; /* times of chunks are known */
+	bool has_info;
 };
 
 static int refuse(struct error *e, const char *path, int err, const char *why)
@@ -356,7 +356,6 @@ static int load(struct eventfile *f, const char *path, struct error *e)
 	if (err)
 		return err;
 	f->complete = read_index(f, &entries, &nr);
-	p->timed = f->complete;
 	if (f->complete)
 		follow(f, entries, nr);
 	else
