@@ -159,9 +159,8 @@ static int prepare(const struct child *c)
 
 static void run_child(const struct child *c)
 {
-	int err;
-
 	char none;
+	int err;
 
 	if (c->wait >= 0 && read(c->wait, &none, 1) < 0)
 		_exit(126);
@@ -247,11 +246,16 @@ static void pipes_close(struct pipes *p)
 	}
 }
 
-/* A program that waits for it is traced until its exec is done. False: it is not held there. */
+/*
+ * A program that waits for it is traced until its exec is done. False: it is not held there, and if
+ * it could not be traced, it never will be: it must not go on.
+ */
 static bool hold_at_exec(struct pipes *p, int32_t pid)
 {
 	bool seized = ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXEC) == 0;
 
+	if (!seized)
+		kill(pid, SIGKILL);
 	pipe_end(&p->wait[1]);
 	return seized && catch_exec_follow(pid, pid, freeze_now_ns() + EXEC_LIMIT_NS) == pid;
 }

@@ -183,6 +183,17 @@ def killed_at_each_call(lab):
     same('writes', kills(lab, strace, 'pwrite64', plain) > 30, True)
 
 
+@case('seep run where nothing can be traced: the program does not run at all')
+def not_traced(lab):
+    strace = need('strace')
+    for _ in range(10):
+        done = lab.run(strace, '-qq', '-o', '/dev/null', '-e', 'trace=ptrace',
+                       '-e', 'inject=ptrace:error=EPERM',
+                       SEEP, 'run', '--', victim('started-static'))
+        refuses(done, TARGET, 'it cannot be traced', 'by ptrace')
+        same('what it says', done.out, '')
+
+
 def kills(lab, strace, call, plain):
     """How often it could be killed in this call."""
     for nr in range(1, 1000):
