@@ -171,8 +171,10 @@ static int record_events(struct mode_command *m)
 	struct eventfile_info info = {0};
 	struct error e = {0}, late = {0};
 	sigset_t ends, old;
-	int settled, status = EXIT_DONE;
+	int settled, status = events_record_check(m->output);
 
+	if (status != EXIT_DONE)
+		return status;
 	end_signals(&ends);
 	sigprocmask(SIG_BLOCK, &ends, &old);
 	if (before.kind == WIRE_MODE_FULL) /* somebody was killed while he did this */
@@ -183,7 +185,11 @@ static int record_events(struct mode_command *m)
 			cmd_note("%s (%d): every event goes to %s until Ctrl-C",
 				 process_name(&m->who), m->who.pid, m->output);
 		events_record_stay(r, &m->who, 0, &e);
-		mode_change(&m->table, before, &settled, &late);
+		if (mode_change(&m->table, before, &settled, &late) < 0) {
+			error_hint(&late, "its mode is full still: 'seep mode %d %s' ends that",
+				   m->who.pid, mode_text(before).text);
+			status = cmd_fail(&late);
+		}
 		if (!*e.message)
 			events_record_finish(r, &info, &e);
 	}

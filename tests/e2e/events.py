@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Mode full: every event is in the file, in the order in which things happened, or it is counted."""
 import csv
+import fcntl
 import io
 import json
 import os
 import pathlib
 import re
 import signal
+import struct
 import time
 
 from lab import (SEEP, Wrong, case, check_sites, holds, refuses, run_all, same, victim, wait_until)
 
 USAGE, TARGET, FILE = 2, 3, 4
+F_OFD_SETLK = 37
 FUNCTION = re.compile(r'(?: in |^)([A-Za-z_]\w*)(?: |$)')
 
 
@@ -119,6 +122,12 @@ class Full:
         out = self.lab.seep('mode', '--format', 'json', self.pid).must().out
         return json.loads(out)['totals']['now']
 
+    def table(self):
+        """The recorder's, as who started the process has it open."""
+        folder = f'/proc/{self.running.process.pid}/fd'
+        return next(f'{folder}/{n}' for n in os.listdir(folder)
+                    if os.readlink(f'{folder}/{n}').startswith('/memfd:seep-rec'))
+
     def begin(self):
         self.writer = self.lab.background(SEEP, 'mode', self.pid, 'full', '-o', self.path,
                                           *self.options)
@@ -165,6 +174,25 @@ def one_writer(lab):
     full('a0')
     full.end().must()
     same('events', Events(lab, full.path).whole().sites()['phase_0'][0], 100)
+
+
+@case('a file that nobody reads from, and a mode that cannot be put back: said, and not waited for')
+def cannot(lab):
+    full = Full(lab)
+    os.mkfifo(lab.path('pipe'))
+    refuses(lab.seep('mode', full.pid, 'full', '-o', lab.path('pipe')), FILE, 'cannot write')
+    same('mode', full.mode(), 'lite')
+    full.begin()
+    with open(full.table(), 'r+b') as table:
+        fcntl.fcntl(table, F_OFD_SETLK, struct.pack('hhqqi', fcntl.F_WRLCK, 0, 0, 1, 0))
+        done = full.end()
+    same('status', done.status, TARGET)
+    holds('it is said', 'does not come to an end' in done.err and
+          f"'seep mode {full.pid} lite' ends that" in done.err, done.err)
+    same('mode', full.mode(), 'full')
+    lab.seep('mode', full.pid, 'lite').must()
+    full('a0')
+    full.running.wait().must()
 
 
 @case('a window: only what happened of late is kept, and the disk gets back the rest')
