@@ -143,10 +143,11 @@ static int say(const struct attach *a, void *context)
 		return say_json(c, a);
 	warn_left_out(a);
 	if (!c->quiet)
-		cmd_note("%s (%d): recording since now; %zu functions of %s, %zu threads; it stood "
-			 "still for %s",
+		cmd_note("%s (%d): recording since now; %zu functions of %s, %zu thread%s; it "
+			 "stood still for %s",
 			 process_name(target_process(a->target)), c->pid, a->plan.nr_entries,
-			 a->entries->allocator, a->threads_nr, format_duration(a->pause_ns).text);
+			 a->entries->allocator, a->threads_nr, a->threads_nr == 1 ? "" : "s",
+			 format_duration(a->pause_ns).text);
 	return EXIT_DONE;
 }
 

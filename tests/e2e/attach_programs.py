@@ -179,6 +179,13 @@ def launched(lab):
     refuses(lab.seep('attach', pid), 3, 'already')
 
 
+@case('what is said of one thread')
+def one_thread(lab):
+    process = lab.background(victim('phases'))
+    said = lab.seep('attach', process.truth()['pid']).must().err
+    holds('one', re.search(r'\d functions of \S+( \S+)?, 1 thread; it stood still for ', said), said)
+
+
 @case('--for: it is recorded for so long, and is as it was; Ctrl-C ends it at once')
 def for_a_while(lab):
     process = lab.background(victim('attached'), '2')
