@@ -13,7 +13,7 @@ from clients import child_of
 from lab import (SEEP, VICTIMS, Skip, case, check_sites, holds, need, need_root, refuses, run_all, same, victim,
                  wait_until)
 from libraries import ALLOCATORS, library
-from untouched import differences, fds_of, maps_of, running
+from untouched import differences, fds_of, maps_of, running, standing
 
 EINTR = 4
 # These have a time limit and may end early, as after any stop: signal(7).
@@ -136,13 +136,24 @@ def waits(lab):
 
 @case('a forked child of a recorded process is not recorded, and can be cleared, too')
 def child(lab):
-    process = lab.background(victim('attached'), '1')
+    process = lab.background(victim('marks'), 'fork', '--begin', '--wait')
     pid = process.truth()['pid']
+    before = standing(pid)
     attach(lab, pid)
-    inside = maps_of(pid)
-    holds('the recorder is mapped', any('seep-rec' in m[2] for m in inside))
+    holds('the recorder is mapped', any('seep-rec' in m[2] for m in maps_of(pid)))
+    process.say('')
+    forked = process.truth()['pid']
+    refuses(lab.seep('mode', forked), 3, f'process {forked} is not being recorded', 'from now on')
+    holds('its code is changed all the same', standing(forked)['code'] != before['code'])
+    detach(lab, forked)
+    after = standing(forked)
+    same('code and descriptors', (after['code'], after['fds']), (before['code'], before['fds']))
+    process.say('')
+    same('who', process.truth()['at'], 'end')
+    holds('its parent goes on', lab.report(lab.snap(pid, 'end', '--no-heaps')).totals['total_blocks'] > 0)
     detach(lab, pid)
-    process.say('end')
+    same('code', standing(pid)['code'], before['code'])
+    process.say('')
     process.wait().must()
 
 
@@ -250,18 +261,33 @@ def kept(lab):
     holds('it is in the file', lab.report(lab.path('last.seep')).totals['total_blocks'] > 0)
 
 
+CLOSES = '''
+import os, sys
+print("here", flush=True)
+for line in sys.stdin:
+    os.closerange(3, 1 << 20)
+    print(len(os.listdir("/proc/self/fd")), flush=True)
+'''
+
+
 @case('a program that closes all descriptors while it is recorded')
 def closes_all(lab):
     need_root()
-    process = lab.background(victim('attached'), '2')
-    pid = process.truth()['pid']
+    process = lab.background(need('python3'), '-c', CLOSES)
+    same('moment', process.line(), 'here')
+    pid = process.process.pid
     attach(lab, pid)
     number = [fd for fd, link in fds_of(pid).items() if 'seep-rec' in link]
     same('one descriptor of the table', len(number), 1)
     holds('it is a high one', int(number[0]) >= 200, number)
-    lab.report(lab.snap(pid, 'one', '--no-heaps'))
+    process.say('close')
+    # Its standard ones, and that of the listing.
+    same('descriptors', process.line(), '4')
+    report = lab.report(lab.snap(pid, 'one', '--no-heaps'))
+    holds('what it allocates is recorded', report.totals['total_blocks'] > 0, report.totals)
     detach(lab, pid)
     same('no descriptor is left', [x for x in fds_of(pid).values() if 'seep-rec' in x], [])
+    same('mappings of the recorder', [m for m in maps_of(pid) if 'seep' in m[2]], [])
 
 
 HOLDS_ANOTHER = '''
