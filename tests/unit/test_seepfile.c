@@ -110,15 +110,22 @@ static char *data_file(const char *name)
 }
 
 /* Files of every version stay readable; what is in them is said here, not computed. */
-static void test_kept_version_1(void **state)
+static void read_kept(const char *name, struct snapshot *s, struct seepfile_damage *damage)
 {
-	char *path = data_file("v1.seep");
-	struct seepfile_damage damage;
-	struct snapshot s;
+	char *path = data_file(name);
 	struct error e;
 
+	assert_int_equal(seepfile_read(path, s, damage, &e), 0);
+	free(path);
+}
+
+static void test_kept_version_1(void **state)
+{
+	struct seepfile_damage damage;
+	struct snapshot s;
+
 	(void)state;
-	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	read_kept("v1.seep", &s, &damage);
 	assert_false(damage.damaged);
 	assert_int_equal(s.identity.pid, 4242);
 	assert_string_equal(strings_get(&s.strings, s.identity.exe), "/usr/bin/meter");
@@ -138,18 +145,15 @@ static void test_kept_version_1(void **state)
 	assert_true(s.losses.torn && s.losses.missing_stacks == UINT64_MAX);
 	assert_true(s.totals.total_bytes == s.totals.live_bytes * 100);
 	snapshot_release(&s);
-	free(path);
 }
 
 static void test_kept_version_1_cut(void **state)
 {
-	char *path = data_file("v1-cut.seep");
 	struct seepfile_damage damage;
 	struct snapshot s;
-	struct error e;
 
 	(void)state;
-	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	read_kept("v1-cut.seep", &s, &damage);
 	assert_string_equal(damage.what, "cut short, 7 of 11 chunks are left: all 3 threads, "
 					 "all 5 regions, all 20 blocks missing");
 	assert_int_equal(damage.chunks_good, 7);
@@ -157,19 +161,15 @@ static void test_kept_version_1_cut(void **state)
 	assert_int_equal(s.nr_stacks, 8);
 	assert_int_equal(s.nr_blocks, 0);
 	snapshot_release(&s);
-	free(path);
 }
 
-/* Version 1 with heaps, regions' use and blocks' states: the columns that came later. */
 static void test_kept_version_1_marks(void **state)
 {
-	char *path = data_file("v1-marks.seep");
 	struct seepfile_damage damage;
 	struct snapshot s;
-	struct error e;
 
 	(void)state;
-	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	read_kept("v1-marks.seep", &s, &damage);
 	assert_false(damage.damaged);
 	assert_int_equal(s.nr_marks, 3);
 	assert_string_equal(strings_get(&s.strings, s.marks[2].name), "mark_2");
@@ -186,18 +186,16 @@ static void test_kept_version_1_marks(void **state)
 	assert_int_equal(s.losses.lost_marks, 8);
 	assert_int_equal(s.losses.lost_tags, 9);
 	snapshot_release(&s);
-	free(path);
 }
 
+/* Version 1 with heaps, regions' use and blocks' states: the columns that came later. */
 static void test_kept_version_1_heaps(void **state)
 {
-	char *path = data_file("v1-heaps.seep");
 	struct seepfile_damage damage;
 	struct snapshot s;
-	struct error e;
 
 	(void)state;
-	assert_int_equal(seepfile_read(path, &s, &damage, &e), 0);
+	read_kept("v1-heaps.seep", &s, &damage);
 	assert_false(damage.damaged);
 	assert_true(s.has_heaps && s.has_region_use);
 	assert_string_equal(strings_get(&s.strings, s.method), "frozen clone");
@@ -220,7 +218,6 @@ static void test_kept_version_1_heaps(void **state)
 	assert_int_equal(s.blocks[3].state, BLOCK_FREE);
 	assert_int_equal(s.blocks[9].stack, NO_INDEX);
 	snapshot_release(&s);
-	free(path);
 }
 
 static double seconds(void)
