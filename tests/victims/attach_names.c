@@ -253,20 +253,6 @@ static NOINLINE void by_frees(void)
 	}
 }
 
-static bool read_line(char *line, size_t room)
-{
-	size_t len = 0;
-
-	while (len + 1 < room && read(STDIN_FILENO, &line[len], 1) == 1) {
-		if (line[len] == '\n') {
-			line[len] = '\0';
-			return true;
-		}
-		len++;
-	}
-	return false;
-}
-
 int main(void)
 {
 	struct truth_site *by_a = truth_at("by_allocates"), *by_r = truth_at("by_reallocates"),
@@ -281,7 +267,7 @@ int main(void)
 	draining = true;
 	by_frees();
 	truth_print("attach_names", "start");
-	while (read_line(line, sizeof(line))) {
+	while (truth_line(line, sizeof(line))) {
 		draining = !strcmp(line, "drain");
 		by_allocates(by_a);
 		by_posix(by_p);

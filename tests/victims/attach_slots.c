@@ -70,13 +70,9 @@ static void drop_all(void)
 
 static int command(void)
 {
-	static char line[16];
-	size_t len = 0;
+	char line[16];
 
-	while (len + 1 < sizeof(line) && read(STDIN_FILENO, &line[len], 1) == 1 &&
-	       line[len] != '\n')
-		len++;
-	return len ? line[0] : 'e';
+	return truth_line(line, sizeof(line)) ? line[0] : 'e';
 }
 
 int main(void)

@@ -164,21 +164,6 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Not by stdio, which allocates. */
-static bool read_line(char *line, size_t room)
-{
-	size_t len = 0;
-
-	while (len + 1 < room && read(STDIN_FILENO, &line[len], 1) == 1) {
-		if (line[len] == '\n') {
-			line[len] = '\0';
-			return true;
-		}
-		len++;
-	}
-	return false;
-}
-
 static void fence(bool all)
 {
 	char line[16];
@@ -188,7 +173,7 @@ static void fence(bool all)
 	pthread_barrier_wait(&barrier);
 	truth_print("attached", all ? "drain" : "fence");
 	stop = false;
-	if (!read_line(line, sizeof(line)))
+	if (!truth_line(line, sizeof(line)))
 		_exit(3);
 	pthread_barrier_wait(&barrier);
 }
@@ -210,7 +195,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < thread_count; i++)
 		pthread_create(&threads[i], NULL, work, i == 0 && argc > 2 ? argv[2] : NULL);
 	truth_print("attached", "start");
-	while (read_line(line, sizeof(line)) && strcmp(line, "end") != 0)
+	while (truth_line(line, sizeof(line)) && strcmp(line, "end") != 0)
 		fence(!strcmp(line, "drain"));
 	over = true;
 	for (int i = 0; i < thread_count; i++)

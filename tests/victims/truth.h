@@ -186,6 +186,21 @@ static TRUTH_UNUSED void truth_wait(int argc, char **argv)
 	}
 }
 
+/* Reads a command, without its newline and without stdio; 0: there is none, or no room for it. */
+static TRUTH_UNUSED int truth_line(char *line, size_t room)
+{
+	size_t len = 0;
+
+	while (len + 1 < room && read(STDIN_FILENO, &line[len], 1) == 1) {
+		if (line[len] == '\n') {
+			line[len] = '\0';
+			return 1;
+		}
+		len++;
+	}
+	return 0;
+}
+
 /* The exit status that fits. */
 static TRUTH_UNUSED int truth_status(void)
 {
