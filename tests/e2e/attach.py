@@ -119,12 +119,8 @@ def exact(lab, pid, process, allowed=()):
     return second
 
 
-@case('threads that go on: exact between fences, and nothing is live once all is freed')
-def threads(lab):
-    process, pid = start(lab, '8', 'churn')
-    before = running(pid)
-    attach(lab, pid)
-    exact(lab, pid, process)
+def drained(lab, process, pid, before):
+    """Nothing is live once all is freed, and after a detach it is as it was."""
     fence(process, 'drain')
     report = look(lab, pid, 'drain')
     same('live blocks', report.totals['live_blocks'], 0)
@@ -132,6 +128,15 @@ def threads(lab):
     detach(lab, pid)
     same('what differs', differences(before, running(pid)), {})
     end(process)
+
+
+@case('threads that go on: exact between fences, and nothing is live once all is freed')
+def threads(lab):
+    process, pid = start(lab, '8', 'churn')
+    before = running(pid)
+    attach(lab, pid)
+    exact(lab, pid, process)
+    drained(lab, process, pid, before)
 
 
 @case(f'threads that go on: {CYCLES} times attached and detached, and as it was')

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from attach import attach, check_between, detach, end, exact, fence, go_on, look
+from attach import attach, check_between, detach, drained, exact, fence, go_on, look
 from lab import SOURCE, Skip, case, holds, need, run_all, same, victim
 from untouched import differences, running
 
@@ -52,13 +52,7 @@ def whole_life(lab, process, pid, check=exact):
         raise Skip(result.err.strip())
     said = result.must().err
     check(lab, pid, process)
-    fence(process, 'drain')
-    report = look(lab, pid, 'drain')
-    same('live blocks', report.totals['live_blocks'], 0)
-    go_on(process)
-    detach(lab, pid)
-    same('what differs', differences(before, running(pid)), {})
-    end(process)
+    drained(lab, process, pid, before)
     return said
 
 

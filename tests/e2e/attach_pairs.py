@@ -195,6 +195,16 @@ def sqlite(lab):
     process.wait().must()
 
 
+def recorded(lab, program):
+    """A python3 program that is attached to before it does what it does; and what was recorded then."""
+    process = lab.background(sys.executable, '-c', program)
+    same('it', process.line(), 'ready')
+    attach(lab, process.process.pid, '--fds')
+    process.say('')
+    same('it', process.line(), 'done')
+    return process, look(lab, process.process.pid, 'one')
+
+
 CHILDREN = '''
 import ctypes, os, subprocess, sys
 syscall = ctypes.CDLL(None).syscall
@@ -225,13 +235,7 @@ sys.stdin.readline()
 
 @case('children have descriptors of their own; what goes by the recorder is told')
 def unseen(lab):
-    process = lab.background(sys.executable, '-c', CHILDREN)
-    same('it', process.line(), 'ready')
-    pid = process.process.pid
-    attach(lab, pid, '--fds')
-    process.say('')
-    same('it', process.line(), 'done')
-    report = look(lab, pid, 'one')
+    process, report = recorded(lab, CHILDREN)
     kind, = report.data['resources']
     # For each child: what is in and out of it, and a pipe for errors.
     same('ever', kind['total_blocks'], 20 * 5 + 6)
@@ -239,7 +243,7 @@ def unseen(lab):
     same('held', kind['live_blocks'], 6)
     same('by the kernel', report.data['snapshot']['descriptors'],
          {'open': 3 + 6 + 1, 'unseen': 3 + 1, 'gone': 0})
-    detach(lab, pid)
+    detach(lab, process.process.pid)
     process.say('')
     process.wait().must()
 
@@ -258,13 +262,7 @@ sys.stdin.readline()
 
 @case('a descriptor that is closed by a way that is not recorded is not held, and told')
 def gone(lab):
-    process = lab.background(sys.executable, '-c', GONE)
-    same('it', process.line(), 'ready')
-    pid = process.process.pid
-    attach(lab, pid, '--fds')
-    process.say('')
-    same('it', process.line(), 'done')
-    report = look(lab, pid, 'one')
+    process, report = recorded(lab, GONE)
     kind, = report.data['resources']
     same('ever, held', (kind['total_blocks'], kind['live_blocks']), (6, 4))
     same('by the kernel', report.data['snapshot']['descriptors'],
