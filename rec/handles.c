@@ -7,7 +7,7 @@
 
 static struct wire_pool_row *kinds[HANDLE_KINDS_MAX];
 static uint64_t sequence;
-static uint32_t highest; /* of numbers that are acquired one by one, as descriptors are */
+static uint32_t highest[HANDLE_KINDS_MAX]; /* of numbers */
 
 uint64_t handles_now(void)
 {
@@ -80,8 +80,8 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 		rows_drop(k->h, 0);
 		return;
 	}
-	if (handle <= UINT32_MAX && handle > __atomic_load_n(&highest, __ATOMIC_RELAXED))
-		__atomic_store_n(&highest, (uint32_t)handle, __ATOMIC_RELAXED);
+	if (handle <= UINT32_MAX && handle > __atomic_load_n(&highest[kind], __ATOMIC_RELAXED))
+		__atomic_store_n(&highest[kind], (uint32_t)handle, __ATOMIC_RELAXED);
 	t->last_handle = handle;
 	t->last_handle_kind = kind;
 	t->last_handle_number = number;
@@ -99,7 +99,7 @@ bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle)
 
 void handles_released(const struct hook *k, uint32_t kind, uint32_t first, uint32_t last)
 {
-	uint32_t most = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+	uint32_t most = __atomic_load_n(&highest[kind], __ATOMIC_RELAXED);
 
 	for (uint64_t i = first; i <= last && i <= most; i++)
 		handle_released(k, kind, i);

@@ -20,7 +20,7 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 		     const struct arch_caller *caller);
 /* False: it is not known. */
 bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle);
-/* All of these numbers; no more than there are below the highest ever seen are looked for. */
+/* All of these numbers; none above the highest of the kind ever seen is looked for. */
 void handles_released(const struct hook *k, uint32_t kind, uint32_t first, uint32_t last);
 
 #endif

@@ -121,6 +121,15 @@ def passes(lab):
     end(process)
 
 
+@case('a range of descriptors is closed at once, however high the numbers of other kinds are')
+def ranges(lab):
+    process, pid = start(lab, '1')
+    attach(lab, pid, '--fds', '--pair', 'open=ticket_get@int:close=ticket_put')
+    fence(process, 'range')
+    detach(lab, pid)
+    end(process)
+
+
 @case('what it says: sections of their own, in report, diff and snap')
 def says(lab):
     process, pid = start(lab, '1')

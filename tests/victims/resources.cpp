@@ -5,8 +5,8 @@
  * resources [THREADS]
  *
  * Reads commands, one a line: "fence" (all threads stop; prints the truth; the next line lets them
- * go on), "end". Besides, a thread waits in accept() all the time, is cancelled there, and
- * replaced.
+ * go on), "range" (closes whatever there is far above), "end". Besides, a thread waits in accept()
+ * all the time, is cancelled there, and replaced.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -91,6 +91,19 @@ NOINLINE int number_get(int fail)
 NOINLINE void number_put(int n)
 {
 	truth_check(n > 7, "a number has changed");
+}
+
+/* Numbers that no descriptor ever has. */
+NOINLINE int ticket_get(void)
+{
+	static int next = 0x7ffffff0;
+
+	return __atomic_add_fetch(&next, 1, __ATOMIC_RELAXED);
+}
+
+NOINLINE void ticket_put(int n)
+{
+	truth_check(n > 0x7ffffff0, "a ticket has changed");
 }
 }
 
@@ -274,6 +287,19 @@ static int make_listener(void)
 	return fd;
 }
 
+/* There are none so high: it is quick, whatever other numbers are held. */
+static void close_all_above(unsigned int first)
+{
+	struct timespec a, b;
+	int ticket = ticket_get();
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	close_range(first, ~0u, 0);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	truth_check(b.tv_sec - a.tv_sec < 2, "close_range took long");
+	ticket_put(ticket);
+}
+
 static void fence(const char *at)
 {
 	stop = true;
@@ -314,6 +340,9 @@ int main(int argc, char **argv)
 			cancel(waiter);
 			waiter = start_waiter(listener);
 			truth_print("resources", "cancel");
+		} else if (!strcmp(line, "range\n")) {
+			close_all_above(1u << 20);
+			truth_print("resources", "range");
 		}
 	}
 	over = true;
