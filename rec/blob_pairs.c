@@ -168,7 +168,7 @@ static void release_range(const struct hook *k, const struct pair_call *c)
 {
 	uint32_t first = (uint32_t)argument(c), last = (uint32_t)c->arg[place_of(c)];
 
-	if (c->arg[place_of(c) + 1]) /* flags: nothing is closed now, or not ours */
+	if ((uint32_t)c->arg[place_of(c) + 1]) /* flags: nothing is closed now, or not ours */
 		return;
 	handles_released(k, kind_of(c), first, last);
 }
