@@ -16,7 +16,7 @@ struct run_event_file {
 	int32_t pid;
 	uint32_t image;
 	char *path;
-	struct table table;
+	struct table table;	      /* its header NULL: it could not be opened */
 	struct events_record *record; /* NULL: it failed, and that was told */
 };
 
@@ -86,16 +86,16 @@ static void begin(struct run_events *r, const struct launched *p)
 	struct events_record_options o = {.window_ns = r->window_ns, .from_start = true};
 	struct error e = {0};
 
-	if (table_open_fd(p->table.fd, &f->table, &e) < 0) {
-		r->status = cmd_fail(&e);
-		free(f);
-		return;
-	}
-	f->pid = f->table.pid = p->pid;
+	f->pid = p->pid;
 	f->image = p->image;
 	f->path = p->is_first ? mem_strdup(r->path) : mem_printf("%s.%d", r->path, p->pid);
 	o.path = f->path;
 	ARRAY_PUSH(r->files, r->nr, r->cap, f);
+	if (table_open_fd(p->table.fd, &f->table, &e) < 0) {
+		r->status = cmd_fail(&e);
+		return;
+	}
+	f->table.pid = p->pid;
 	if (events_record_open(&f->table, &p->info, &o, &f->record, &e) < 0)
 		give_up(r, f, &e);
 }

@@ -394,6 +394,15 @@ def children(lab):
     Events(lab, f"{path}.{child['pid']}").whole().exact(child)
 
 
+@case('children for which there are no descriptors left: each is told of once')
+def few_descriptors(lab):
+    several = 'for i in 1 2 3 4; do sleep 0.3 & done; wait'
+    for limit in range(14, 22):
+        done = lab.run('sh', '-c', f'ulimit -n {limit}; exec "$@"', 'sh', SEEP, 'run', '--follow',
+                       '--events', lab.path('few'), '--', 'sh', '-c', several)
+        holds(f'{limit} descriptors: few lines', len(done.err.splitlines()) <= 12, done.err[:500])
+
+
 @case('listing: filters, limits, CSV')
 def listing(lab):
     full = Full(lab)
