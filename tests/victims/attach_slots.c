@@ -2,9 +2,10 @@
  * Calls the allocator of attach_slots_lib_x86_64.c: through its own slots, by a pointer that it
  * keeps (NO_POINTER: by one to a function of that library), and through functions of that library.
  *
- *   some    100 blocks by malloc; of those 30 freed by free, 5 by the pointer, 10 within the
- * library reuse   12 blocks by malloc, which get addresses of those that were freed within the
- * library drop    frees what is left by free end
+ * - some: 100 blocks by malloc; of those 30 freed by free, 5 by the pointer, 10 within the library
+ * - reuse: 12 blocks by malloc, which get addresses of those that were freed within the library
+ * - drop: frees what is left by free
+ * - end
  */
 #include <stdlib.h>
 
