@@ -225,6 +225,7 @@ HOOK uint64_t hook_replaces_1_23(struct hook_call *c)
 HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
 {
 	struct blob_self *s;
+	bool out = false; /* taken out of the table: this caller's stack is better */
 	struct hook k;
 	uint64_t usable;
 
@@ -236,9 +237,11 @@ HOOK uint64_t hook_resizes_1_2(struct hook_call *c)
 	if (usable < c->arg[1])
 		return usable;
 	if (hook_begin(&k, hook_call_sp(c))) {
-		table_resize(k.h, c->arg[0], c->arg[1]);
+		out = table_find(k.h, c->arg[0]) && !record_resize(k.h, k.w, c->arg[0], c->arg[1]);
 		hook_end(&k);
 	}
+	if (out)
+		note(c, c->arg[0], c->arg[1]);
 	return usable;
 }
 

@@ -370,8 +370,7 @@ HOOK void *rec_allocated(void *p, size_t size, uint64_t pc, uint64_t sp, uint64_
 	return allocated_same(p, size, r, sp, bp, w);
 }
 
-/* As table_resize(); with events, what has changed is told. */
-static bool resize(struct wire_header *h, struct wire_thread *w, uint64_t addr, size_t size)
+bool record_resize(struct wire_header *h, struct wire_thread *w, uint64_t addr, size_t size)
 {
 	const uint64_t *slot = events_wanted(h) ? table_find(h, addr) : NULL;
 	uint64_t before = slot ? *slot : 0, old = slot ? table_size(before, addr) : size;
@@ -404,7 +403,7 @@ HOOK void *rec_allocated_wrapper(void *p, size_t size, uint64_t pc, uint64_t sp,
 			return p;
 		}
 		decide(h, w);
-		done = resize(h, w, (uint64_t)p, size) || (h->slow & WIRE_SLOW_PARTIAL);
+		done = record_resize(h, w, (uint64_t)p, size) || (h->slow & WIRE_SLOW_PARTIAL);
 		leave_slow(w);
 		if (done)
 			return p;

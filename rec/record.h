@@ -174,6 +174,9 @@ struct hook {
 bool hook_begin(struct hook *k, uint64_t sp); /* false: not recording */
 void hook_end(struct hook *k);
 
+/* As table_resize(); with events, what has changed is told. */
+bool record_resize(struct wire_header *h, struct wire_thread *w, uint64_t addr, size_t size);
+
 #ifdef REC_CHECK
 /* Compares the stack just recorded with libgcc's unwinder, frame by frame. */
 void check_stack(struct wire_header *h, uint64_t pc, uint32_t node);

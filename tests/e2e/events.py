@@ -11,9 +11,12 @@ import signal
 import struct
 import time
 
-from lab import (SEEP, Wrong, case, check_sites, holds, refuses, run_all, same, victim, wait_until)
+from attach_lab import attach, detach
+from lab import (SEEP, Skip, Wrong, case, check_sites, holds, refuses, run_all, same, victim,
+                 wait_until)
 
 USAGE, TARGET, FILE = 2, 3, 4
+JEMALLOC = '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2'
 F_OFD_SETLK = 37
 FUNCTION = re.compile(r'(?: in |^)([A-Za-z_]\w*)(?: |$)')
 
@@ -137,6 +140,28 @@ class Full:
     def end(self, how=signal.SIGINT):
         self.writer.process.send_signal(how)
         return self.writer.wait()
+
+
+@case('an allocator that resizes blocks in place, with a recorder that has come later')
+def resized(lab):
+    if not os.path.exists(JEMALLOC):
+        raise Skip(f'{JEMALLOC} is not installed')
+    process = lab.background(victim('attach-names'), env={'LD_PRELOAD': JEMALLOC})
+    path = lab.path('events')
+    pid = process.truth()['pid']
+    attach(lab, pid)
+    writer = lab.background(SEEP, 'mode', pid, 'full', '-o', path)
+    writer.until('full', lambda: 'every event goes to' in writer.errors())
+    process.say('one')
+    process.truth()
+    writer.process.send_signal(signal.SIGINT)
+    writer.wait().must()
+    events = Events(lab, path).whole()
+    events.replay()
+    holds('some were resized', any(e['event'] == 'void' for e in events.rows), events.totals)
+    detach(lab, pid)
+    process.say('drain')
+    same('failures inside the victim', process.truth()['failures'], 0)
 
 
 @case('seep mode full: what happens meanwhile, and nothing else; then the mode is what it was')
