@@ -15,7 +15,6 @@
 #define WORDS_MAX (1u << 18)   /* of a Bloom filter: 2 MiB */
 #define BUCKETS_MAX (1u << 20) /* 4 MiB */
 #define CHAIN_MAX 100000       /* symbols in one bucket */
-#define NAME_MAX_BYTES 64      /* longest name asked for */
 #define CHAIN_PIECE 16
 
 uint64_t exports_rebase(const struct target_module *m, uint64_t value)
@@ -106,7 +105,7 @@ void exports_release(struct exports *x)
 /* Is symbol i this one, and defined? */
 static bool matches(struct exports *x, uint32_t i, const char *name, struct export *ret)
 {
-	char text[NAME_MAX_BYTES];
+	char text[EXPORTS_NAME_BYTES];
 	size_t len = strlen(name) + 1;
 	unsigned int type;
 	Elf64_Sym s;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define EXPORTS_NAME_BYTES 256 /* of the longest name that is found, with its NUL */
+
 struct target;
 struct target_module;
 

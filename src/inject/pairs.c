@@ -21,7 +21,6 @@
 
 #define VERSIONS_MAX 4
 #define NAME_LEAST 4 /* shorter ones are looked for among exports only */
-#define NAME_MOST 255
 #define PLACE(n) ((uint32_t)(n) << WIRE_PAIR_PLACE_SHIFT)
 
 /* ---- what the user typed ---- */
@@ -72,7 +71,7 @@ static bool add_function(struct pairs *p, const char *text, size_t len, bool ope
 	struct pair_function f = {.opens = opens};
 
 	name = slash ? slash + 1 : text;
-	if (end <= name || end - name > NAME_MOST || (slash && slash == text) ||
+	if (end <= name || end - name >= EXPORTS_NAME_BYTES || (slash && slash == text) ||
 	    memchr(name, '/', (size_t)(text + len - name)) || memchr(text, '=', len))
 		return false;
 	f.name = mem_strndup(name, (size_t)(end - name));

@@ -20,7 +20,6 @@
 #define RELOCATIONS_MAX (UINT64_C(8) << 20) /* of one module */
 #define PIECE_RELOCATIONS 1024
 #define PAGE UINT64_C(4096)
-#define NAME_MAX_BYTES 64
 
 /* The page of the process that was read last: what is asked for lies close together. */
 struct page {
@@ -186,7 +185,7 @@ static bool names_entry(struct finder *f, const Elf64_Rela *r, char *name, size_
 
 static void look_at_unbound(struct finder *f, const Elf64_Rela *r, uint32_t index, struct slot s)
 {
-	char name[NAME_MAX_BYTES];
+	char name[EXPORTS_NAME_BYTES];
 	uint64_t addr;
 
 	if (s.value < f->m->start || s.value >= f->m->end || !names_entry(f, r, name, &s.entry) ||
@@ -329,7 +328,7 @@ static void collect_names(struct finder *f)
 		struct named n = {.name = f->all->items[i].name};
 
 		n.bytes = strlen(n.name) + 1;
-		if (n.bytes <= NAME_MAX_BYTES && find_entry(f, f->all->items[i].addr, &n.entry))
+		if (n.bytes <= EXPORTS_NAME_BYTES && find_entry(f, f->all->items[i].addr, &n.entry))
 			f->named[f->nr_named++] = n;
 	}
 }

@@ -124,10 +124,15 @@ static void test_kinds(void **state)
 	pairs_release(&p);
 }
 
+/* As C++ has them. */
+#define TEN "Ns6detail1"
+#define LONG_NAME "_Z" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "Ev"
+
 static const char source[] =
 	"#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
 	"static __attribute__((noinline, used)) void *pool_get(void) { return malloc(4); }\n"
 	"__attribute__((noinline)) void pool_put(void *p) { free(p); }\n"
+	"__attribute__((noinline)) void *" LONG_NAME "(void) { return malloc(5); }\n"
 	"__attribute__((noinline)) void *getdelim_(void) { return malloc(4); }\n"
 	"int fclose(FILE *f) { return fflush(f); }\n"
 	"int main(void)\n{\n	char c;\n	pool_put(pool_get());\n"
@@ -235,6 +240,26 @@ static void test_refused(void **state)
 	inject_run_stop(&run);
 }
 
+/* In a program without symbol table, so that only its exports have it. */
+static void test_long_name(void **state)
+{
+	static const char *const texts[] = {"open=" LONG_NAME ":close=pool_put"};
+	struct inject_run run;
+	struct entries found;
+	struct target *t;
+	struct pairs p;
+	struct error e;
+
+	(void)state;
+	start("gcc -O1 -rdynamic -s pool.c -o pool", &run, &t);
+	assert_int_equal(look_for(t, texts, 1, &p, &found, &e), 0);
+	assert_int_equal(find(&found, LONG_NAME)->function, INJECT_acquires);
+	entries_release(&found);
+	pairs_release(&p);
+	target_close(t);
+	inject_run_stop(&run);
+}
+
 /* Where an exception could not pass through. */
 static void test_static(void **state)
 {
@@ -259,9 +284,9 @@ static void test_static(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),  cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_find),   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_static),
+		cmocka_unit_test(test_parse),	  cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_find),	  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_long_name), cmocka_unit_test(test_static),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
