@@ -347,7 +347,7 @@ static int add_slots(struct plan *p, const struct entries *all, const struct slo
 			p->entries[nr++] = n;
 	}
 	p->nr_entries = nr;
-	if (nr + p->nr_slots > WIRE_PATCHES_MAX)
+	if (nr + p->nr_slots > WIRE_PATCHES_MAX || slots->nr > SLOTS_MAX)
 		return error_set(e, -E2BIG, EXIT_TARGET,
 				 "its modules call the allocator by too many slots");
 	return 0;

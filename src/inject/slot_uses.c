@@ -44,6 +44,13 @@ static void count(struct slot_use *u, const uint8_t *distance, size_t len, uint6
 		u->stub = addr - BEFORE_BYTES;
 }
 
+static int compare_address(const void *address, const void *use)
+{
+	uint64_t a = *(const uint64_t *)address, b = ((const struct slot_use *)use)->addr;
+
+	return (a > b) - (a < b);
+}
+
 /* code: len bytes from addr on. */
 static void search(const uint8_t *code, size_t len, uint64_t addr, struct slot_use *uses, size_t nr)
 {
@@ -51,26 +58,30 @@ static void search(const uint8_t *code, size_t len, uint64_t addr, struct slot_u
 
 	for (size_t i = BEFORE_BYTES; i + DISTANCE_BYTES <= len; i++) {
 		int32_t distance;
+		struct slot_use *u;
 		uint64_t target;
 
 		memcpy(&distance, code + i, sizeof(distance));
 		target = addr + i + DISTANCE_BYTES + (uint64_t)(int64_t)distance;
-		for (size_t u = 0; target - low <= span && u < nr; u++)
-			if (uses[u].addr == target)
-				count(&uses[u], code + i, len - i, addr + i);
+		if (target - low > span)
+			continue;
+		u = bsearch(&target, uses, nr, sizeof(*uses), compare_address);
+		if (u)
+			count(u, code + i, len - i, addr + i);
 	}
 }
 
 static void search_range(struct target *t, uint64_t start, uint64_t end, struct slot_use *uses,
-			 size_t nr)
+			 size_t nr, uint64_t *left)
 {
 	const size_t overlap = BEFORE_BYTES + DISTANCE_BYTES - 1;
 	uint8_t *piece = mem_alloc(PIECE_BYTES);
 
 	for (uint64_t at = start; at < end;) {
 		size_t want = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
-		size_t got = target_read(t, at, piece, want);
+		size_t got = want <= *left ? target_read(t, at, piece, want) : 0;
 
+		*left -= got;
 		search(piece, got, at, uses, nr);
 		if (got < want) {
 			for (size_t i = 0; i < nr; i++)
@@ -85,7 +96,7 @@ static void search_range(struct target *t, uint64_t start, uint64_t end, struct 
 }
 
 void slot_uses_count(struct target *t, const struct target_module *m, struct slot_use *uses,
-		     size_t nr)
+		     size_t nr, uint64_t *left)
 {
 	const struct maps *maps = target_maps(t);
 
@@ -93,6 +104,6 @@ void slot_uses_count(struct target *t, const struct target_module *m, struct slo
 		const struct map *map = &maps->items[i];
 
 		if (map->prot & MAP_EXEC && map->start >= m->start && map->end <= m->end)
-			search_range(t, map->start, map->end, uses, nr);
+			search_range(t, map->start, map->end, uses, nr, left);
 	}
 }

@@ -21,11 +21,11 @@ struct slot_use {
 #define SLOT_STUB_BYTES 8
 
 /*
- * Counts into uses[], nr of them, ascending by address. References relative to rip are found,
- * whatever the instruction; what looks like one and is none counts, too. Code that cannot be read
- * is one other use of each.
+ * Counts into uses[], nr of them, ascending by address, each once. References relative to rip are
+ * found, whatever the instruction; what looks like one and is none counts, too. Code that cannot be
+ * read is one other use of each, and so is what is more than *left bytes, which are counted down.
  */
 void slot_uses_count(struct target *t, const struct target_module *m, struct slot_use *uses,
-		     size_t nr);
+		     size_t nr, uint64_t *left);
 
 #endif

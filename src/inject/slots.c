@@ -17,7 +17,8 @@
 #include "target/target.h"
 
 #define DYNAMIC_MAX 512
-#define RELOCATIONS_MAX (UINT64_C(8) << 20) /* of one module */
+#define RELOCATIONS_MAX (UINT64_C(16) << 20) /* of a process */
+#define CODE_BYTES_MAX (UINT64_C(4) << 30)   /* the same */
 #define PIECE_RELOCATIONS 1024
 #define PAGE UINT64_C(4096)
 
@@ -44,7 +45,9 @@ struct finder {
 	const struct target_module *m; /* the one that is looked at */
 	size_t module;		       /* its index */
 	struct tables tables;
-	size_t first; /* of its slots */
+	size_t first;	    /* of its slots */
+	size_t bindings_nr; /* that were looked for */
+	uint64_t relocations_left, code_left;
 	/* Whose uses are looked at before they count: words that data relocations fill. */
 	struct slot *doubtful;
 	size_t nr_doubtful, cap_doubtful;
@@ -136,13 +139,21 @@ static bool read_slot(struct finder *f, const Elf64_Rela *r, uint64_t *ret_addr,
 	return true;
 }
 
+/* Of s[first], … s[nr - 1]. */
+static bool has_addr(const struct slot *s, size_t first, size_t nr, uint64_t addr)
+{
+	for (size_t i = first; i < nr; i++)
+		if (s[i].addr == addr)
+			return true;
+	return false;
+}
+
 static void add_slot(struct finder *f, struct slot s)
 {
 	struct slots *ret = f->ret;
 
-	for (size_t i = f->first; i < ret->nr; i++)
-		if (ret->items[i].addr == s.addr)
-			return;
+	if (ret->nr > SLOTS_MAX || has_addr(ret->items, f->first, ret->nr, s.addr))
+		return;
 	ARRAY_PUSH(ret->items, ret->nr, ret->cap, s);
 	ret->of[s.entry].nr++;
 }
@@ -191,7 +202,8 @@ static void look_at_unbound(struct finder *f, const Elf64_Rela *r, uint32_t inde
 	if (s.value < f->m->start || s.value >= f->m->end || !names_entry(f, r, name, &s.entry) ||
 	    !is_stub(f, s.value, index))
 		return;
-	addr = bindings_find(&f->bindings, f->module, name);
+	/* A linker makes one slot of a name. */
+	addr = f->bindings_nr++ < f->nr_named ? bindings_find(&f->bindings, f->module, name) : 0;
 	if (!addr)
 		f->ret->of[s.entry].unbound_nr++;
 	else if (find_entry(f, addr, &s.entry))
@@ -212,6 +224,14 @@ static void look_at_function(struct finder *f, const Elf64_Rela *r, uint32_t ind
 
 /* ---- data ---- */
 
+static void add_doubtful(struct finder *f, struct slot s)
+{
+	if (f->nr_doubtful == SLOTS_MAX)
+		f->ret->of[s.entry].pointers_nr++;
+	else if (!has_addr(f->doubtful, 0, f->nr_doubtful, s.addr))
+		ARRAY_PUSH(f->doubtful, f->nr_doubtful, f->cap_doubtful, s);
+}
+
 static void look_at_data(struct finder *f, const Elf64_Rela *r, uint32_t index)
 {
 	struct slot s = {.is_stub = false};
@@ -220,7 +240,7 @@ static void look_at_data(struct finder *f, const Elf64_Rela *r, uint32_t index)
 	switch (ELF64_R_TYPE(r->r_info)) {
 	case R_X86_64_GLOB_DAT:
 		if (read_slot(f, r, &s.addr, &s.value) && find_entry(f, s.value, &s.entry))
-			ARRAY_PUSH(f->doubtful, f->nr_doubtful, f->cap_doubtful, s);
+			add_doubtful(f, s);
 		break;
 	case R_X86_64_64:
 		if (read_slot(f, r, &s.addr, &s.value) && find_entry(f, s.value, &s.entry))
@@ -267,7 +287,7 @@ static void settle_doubtful(struct finder *f)
 		qsort(f->doubtful, f->nr_doubtful, sizeof(*f->doubtful), compare_slots);
 	for (size_t i = 0; i < f->nr_doubtful; i++)
 		uses[i].addr = f->doubtful[i].addr;
-	slot_uses_count(f->t, f->m, uses, f->nr_doubtful);
+	slot_uses_count(f->t, f->m, uses, f->nr_doubtful, &f->code_left);
 	for (size_t i = 0; i < f->nr_doubtful; i++)
 		settle(f, &f->doubtful[i], &uses[i]);
 	free(uses);
@@ -282,8 +302,9 @@ static void each_relocation(struct finder *f, uint64_t at, uint64_t bytes,
 	Elf64_Rela piece[PIECE_RELOCATIONS];
 	uint64_t nr = bytes / sizeof(*piece), done = 0;
 
-	if (!at || nr > RELOCATIONS_MAX)
+	if (!at || nr > f->relocations_left)
 		return;
+	f->relocations_left -= nr;
 	while (done < nr) {
 		uint64_t want = nr - done < PIECE_RELOCATIONS ? nr - done : PIECE_RELOCATIONS;
 		size_t got = target_read(f->t, at + done * sizeof(*piece), piece,
@@ -313,6 +334,7 @@ static void count_module(struct finder *f)
 static void look_at_module(struct finder *f)
 {
 	f->first = f->ret->nr;
+	f->bindings_nr = 0;
 	f->slots.nr = f->symbols.nr = f->names.nr = 0;
 	read_tables(f);
 	each_relocation(f, f->tables.plt, f->tables.plt_bytes, look_at_function);
@@ -345,6 +367,8 @@ void slots_find(struct target *t, const struct entries *all, const uint8_t *take
 	f->all = all;
 	f->taken = taken;
 	f->ret = ret;
+	f->relocations_left = RELOCATIONS_MAX;
+	f->code_left = CODE_BYTES_MAX;
 	collect_names(f);
 	bindings_open(&f->bindings, t, all->r_debug);
 	for (f->module = 0; f->module < nr; f->module++) {

@@ -19,8 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/blob.h"
+
 struct entries;
 struct target;
+
+/* More than can be changed: then nothing is. */
+#define SLOTS_MAX WIRE_PATCHES_MAX
 
 struct slot {
 	uint64_t addr; /* of the word, or the stub: a multiple of 8 */
@@ -38,7 +43,7 @@ struct slots_of {
 };
 
 struct slots {
-	struct slot *items; /* each once, by module */
+	struct slot *items; /* each once, by module; SLOTS_MAX + 1: there are more */
 	size_t nr, cap;
 	struct slots_of *of; /* by index of the entry; NULL: none were looked for */
 };
@@ -48,7 +53,10 @@ struct slots {
 		.items = NULL                                                                      \
 	}
 
-/* Of all entries whose `taken` is ENTRY_BY_SLOTS. What cannot be read has no slots. */
+/*
+ * Of all entries whose `taken` is ENTRY_BY_SLOTS. What cannot be read has no slots, nor has what
+ * would take too long: a process is free to say that it has any number of relocations.
+ */
 void slots_find(struct target *t, const struct entries *all, const uint8_t *taken,
 		struct slots *ret);
 void slots_release(struct slots *s);
