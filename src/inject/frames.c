@@ -14,7 +14,8 @@
 #define SECTIONS_MAX 4096
 #define SECTION_BYTES_MAX (256u << 20)
 #define PHDRS_MAX 64
-#define HEADER_BYTES 8 /* of the table, before its rows */
+#define LEB_BYTES_MAX 10 /* of 64 bits; each record reads those of another one again */
+#define HEADER_BYTES 8	 /* of the table, before its rows */
 
 #define ENCODING_PC_RELATIVE 0x10
 #define ENCODING_FORMAT 0x0f
@@ -103,8 +104,10 @@ static uint64_t take(struct cursor *c, size_t len)
 
 static void skip_leb(struct cursor *c)
 {
-	while (!c->bad && take(c, 1) & 0x80)
-		;
+	size_t nr = 1;
+
+	for (; !c->bad && take(c, 1) & 0x80; nr++)
+		c->bad = nr == LEB_BYTES_MAX;
 }
 
 /* A pointer; only what compilers write for code. */
