@@ -165,6 +165,7 @@ static struct wire_thread *get(struct wire_header *h)
 	t->stack_low = t->stack_high = 0;
 	t->logs = false;
 	w->private_part = (uint64_t)t;
+	events_heal(h, w); /* its last owner may have ended in a handler that interrupted a hook */
 	w->busy = 0;
 	w->last_block = 0;
 	/* A handler's child may have begun a recording of its own meanwhile. */
