@@ -30,6 +30,16 @@
 	mov	%rsp, %rdi
 	.endm
 
+	/* A call's arguments, as KEEP_CALL has put them into memory */
+	.macro	ARGUMENTS_AT base
+	mov	(\base), %rdi
+	mov	8(\base), %rsi
+	mov	16(\base), %rdx
+	mov	24(\base), %rcx
+	mov	32(\base), %r8
+	mov	40(\base), %r9
+	.endm
+
 	/*
 	 * A compiler that sees both the allocator and who calls it (gcc -fipa-ra) keeps things in
 	 * registers that this function leaves alone, whatever the ABI says. So all but the result
@@ -139,12 +149,7 @@
 	.cfi_adjust_cfa_offset 8
 	mov	%rsi, %rax
 	mov	%rdi, %r10
-	mov	(%r10), %rdi
-	mov	8(%r10), %rsi
-	mov	16(%r10), %rdx
-	mov	24(%r10), %rcx
-	mov	32(%r10), %r8
-	mov	40(%r10), %r9
+	ARGUMENTS_AT %r10
 	call	*%rax
 	RETURNED blob_out_return
 	add	$8, %rsp
@@ -251,12 +256,7 @@
 	CALL_HOOK new_begin
 	test	%rax, %rax
 	je	2f
-	mov	(%rsp), %rdi
-	mov	8(%rsp), %rsi
-	mov	16(%rsp), %rdx
-	mov	24(%rsp), %rcx
-	mov	32(%rsp), %r8
-	mov	40(%rsp), %r9
+	ARGUMENTS_AT %rsp
 	call	*%rax
 	RETURNED blob_new_return
 	mov	%rax, 72(%rsp)	/* fill */
