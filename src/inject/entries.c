@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "inject/apart.h"
 #include "inject/exports.h"
 #include "inject/link_order.h"
 #include "inject/module_names.h"
@@ -276,6 +277,7 @@ int entries_find(struct target *t, struct entries *ret, struct error *e)
 		entries_release(&found);
 		return explain_nothing(t, stripped, e);
 	}
+	apart_find(t, &found);
 	*ret = found;
 	return 0;
 }

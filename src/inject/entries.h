@@ -41,6 +41,8 @@ struct entry {
 	 * is, and this one only what else it is called.
 	 */
 	bool is_alias_of_earlier;
+	/* Of malloc and free: it never calls another of these; see apart.h. */
+	bool is_apart;
 	/* Of functions of pairs. */
 	bool is_needed; /* without it the user would not have what was asked for */
 	uint32_t what;	/* see WIRE_PAIR_KIND in wire/blob.h */

@@ -1,5 +1,5 @@
 /*
- * Moving the first instructions of a function; see moved.h. The only file that includes Zydis.
+ * Moving the first instructions of a function; see moved.h.
  *
  * Instruction by instruction: what refers to nothing is copied; a displacement from the instruction
  * pointer is corrected; jumps get their long form; a call becomes a push of the address behind it
@@ -11,18 +11,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
+#include "inject/insn.h"
 
 #define JUMP_BYTES 5	  /* e9 rel32 */
 #define CALL_PUSH_BYTES 6 /* ff 35 disp32 */
-
-/* An instruction, and where it stands. */
-struct insn {
-	ZydisDecodedInstruction z;
-	const uint8_t *bytes;
-	uint64_t addr;
-	size_t len;
-};
 
 struct mover {
 	struct moved *m;
@@ -34,45 +26,11 @@ struct mover {
 	bool ended;	/* the last instruction does not go on to the next */
 };
 
-static bool decode(const uint8_t *bytes, size_t nr, uint64_t addr, struct insn *ret)
-{
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-	static ZydisDecoder decoder;
-	static bool ready;
-
-	if (!ready) {
-		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-		ready = true;
-	}
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, nr, &ret->z, operands)))
-		return false;
-	ret->bytes = bytes;
-	ret->addr = addr;
-	ret->len = ret->z.length;
-	return true;
-}
-
 static int refuse(struct mover *v, const char *why)
 {
 	v->why = why;
 	v->err = -ENOTSUP;
 	return v->err;
-}
-
-static bool refers_to_rip(const struct insn *i)
-{
-	return (i->z.attributes & ZYDIS_ATTRIB_HAS_MODRM) && i->z.raw.modrm.mod == 0 &&
-	       i->z.raw.modrm.rm == 5 && i->z.raw.disp.size == 32;
-}
-
-static bool is_relative_branch(const struct insn *i)
-{
-	return i->z.raw.imm[0].is_relative;
-}
-
-static uint64_t branch_target(const struct insn *i)
-{
-	return i->addr + i->len + (uint64_t)i->z.raw.imm[0].value.s;
 }
 
 static int put(struct mover *v, const void *bytes, size_t nr)
@@ -115,9 +73,9 @@ static int put_jump(struct mover *v, uint64_t target)
 static int copy(struct mover *v, const struct insn *i)
 {
 	size_t at = i->z.raw.disp.offset;
-	uint64_t target = i->addr + i->len + (uint64_t)i->z.raw.disp.value;
+	uint64_t target = insn_operand(i);
 
-	if (!refers_to_rip(i))
+	if (!insn_refers_to_rip(i))
 		return put(v, i->bytes, i->len);
 	if (i->z.attributes & ZYDIS_ATTRIB_HAS_ADDRESSSIZE)
 		return refuse(v, "one of its first instructions refers to 32-bit addresses");
@@ -134,7 +92,7 @@ static int move_short_branch(struct mover *v, const struct insn *i)
 
 	if (put(v, i->bytes, i->z.raw.imm[0].offset) || put(v, around, sizeof(around)))
 		return v->err;
-	return put_jump(v, branch_target(i));
+	return put_jump(v, insn_branch_target(i));
 }
 
 /* jcc of either length: 7x rel8, 0f 8x rel32. */
@@ -146,7 +104,7 @@ static int move_condition(struct mover *v, const struct insn *i)
 		return move_short_branch(v, i);
 	if (put_byte(v, 0x0f) || put_byte(v, 0x80 | condition))
 		return v->err;
-	return put_distance(v, branch_target(i), 0);
+	return put_distance(v, insn_branch_target(i), 0);
 }
 
 /* The address behind the call, pushed from a word at the end of the code, which is put there later.
@@ -184,8 +142,8 @@ static int move_call(struct mover *v, const struct insn *i, size_t need)
 	if (i->addr + i->len < v->at + need)
 		return refuse(v, "a call is among its first bytes");
 	v->ended = true; /* the callee returns behind it, to the function itself */
-	if (is_relative_branch(i))
-		return push_return(v) ? v->err : put_jump(v, branch_target(i));
+	if (insn_is_relative_branch(i))
+		return push_return(v) ? v->err : put_jump(v, insn_branch_target(i));
 	if (i->z.opcode == 0xff && i->z.raw.modrm.reg == 2)
 		return move_indirect_call(v, i);
 	return refuse(v, "a far call is among its first bytes");
@@ -194,8 +152,8 @@ static int move_call(struct mover *v, const struct insn *i, size_t need)
 static int move_jump(struct mover *v, const struct insn *i)
 {
 	v->ended = true;
-	if (is_relative_branch(i))
-		return put_jump(v, branch_target(i));
+	if (insn_is_relative_branch(i))
+		return put_jump(v, insn_branch_target(i));
 	if (i->z.opcode == 0xff && i->z.raw.modrm.reg == 4)
 		return copy(v, i);
 	return refuse(v, "a far jump is among its first bytes");
@@ -204,12 +162,12 @@ static int move_jump(struct mover *v, const struct insn *i)
 static int move(struct mover *v, const struct insn *i, size_t need)
 {
 	/* AMD's processors cut such a branch to 16 bits, Intel's do not. */
-	if (is_relative_branch(i) && (i->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) &&
+	if (insn_is_relative_branch(i) && (i->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) &&
 	    !i->z.raw.rex.W)
 		return refuse(v, "a 16-bit jump is among its first bytes");
 	switch (i->z.meta.category) {
 	case ZYDIS_CATEGORY_COND_BR:
-		if (!is_relative_branch(i))
+		if (!insn_is_relative_branch(i))
 			break;
 		return i->z.mnemonic == ZYDIS_MNEMONIC_XBEGIN
 			       ? refuse(v, "a transaction begins in its first bytes")
@@ -231,7 +189,7 @@ static int move(struct mover *v, const struct insn *i, size_t need)
 	default:
 		if (i->z.mnemonic == ZYDIS_MNEMONIC_UD2)
 			v->ended = true;
-		if (!is_relative_branch(i))
+		if (!insn_is_relative_branch(i))
 			return copy(v, i);
 	}
 	return refuse(v, "one of its first instructions is of an unknown kind");
@@ -257,7 +215,7 @@ static int take(struct mover *v, const uint8_t *bytes, size_t nr, size_t need)
 
 		if (v->ended)
 			return refuse(v, "it is too short");
-		if (at >= nr || !decode(bytes + at, nr - at, v->at + at, &i))
+		if (at >= nr || !insn_decode(bytes + at, nr - at, v->at + at, &i))
 			return refuse(v, at >= nr ? "it is too short"
 						  : "its first bytes are no known instructions");
 		if (add_step(v, at) || move(v, &i, need))
@@ -294,13 +252,13 @@ static bool is_jumped_into(const struct mover *v, const uint8_t *bytes, size_t n
 	struct insn i;
 
 	for (size_t at = 0; at < nr; at += i.len) {
-		if (!decode(bytes + at, nr - at, v->at + at, &i)) {
+		if (!insn_decode(bytes + at, nr - at, v->at + at, &i)) {
 			i.len = 1;
 			continue;
 		}
-		if (!is_relative_branch(&i))
+		if (!insn_is_relative_branch(&i))
 			continue;
-		target = branch_target(&i);
+		target = insn_branch_target(&i);
 		if (target > v->at && target < v->at + v->m->taken)
 			return true;
 		/* From what is moved itself it would be a call to the hook. */

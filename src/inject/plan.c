@@ -86,7 +86,7 @@ static bool is_plain(const struct entries *all, const struct entry *e)
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(all->allocator, plain[i]))
 			return true;
-	return false;
+	return e->is_apart;
 }
 
 /* The function that returns NULL where this one throws; INJECT_FUNCTIONS_NR: it does not throw. */

@@ -25,6 +25,7 @@
 #include "target/target.h"
 
 #include "entries_check.h"
+#include "entries_view.h"
 #include "inject_lab.h"
 
 static struct inject_lab lab;
@@ -32,34 +33,6 @@ static struct inject_lab lab;
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define LIBRARIES "/usr/lib/x86_64-linux-gnu/"
 #define C_NAMES "malloc calloc realloc free memalign aligned_alloc posix_memalign"
-
-/* A process looked at. */
-struct view {
-	struct inject_run run;
-	struct target *target;
-	struct entries entries;
-	struct error error;
-	int result;
-};
-
-static bool view_open(struct view *v, const char *command)
-{
-	const struct target_options live = {.wish = TARGET_WISH_LIVE};
-
-	*v = (struct view){.entries = ENTRIES_INIT};
-	if (!inject_run_start(&lab, command, &v->run))
-		return false;
-	assert_int_equal(target_open_pid(v->run.pid, &live, &v->target, &v->error), 0);
-	v->result = entries_find(v->target, &v->entries, &v->error);
-	return true;
-}
-
-static void view_close(struct view *v)
-{
-	entries_release(&v->entries);
-	target_close(v->target);
-	inject_run_stop(&v->run);
-}
 
 static const struct entry *entry_at(const struct entries *e, uint64_t addr)
 {
@@ -140,8 +113,9 @@ static void test_glibc(void **state)
 	struct view v;
 
 	(void)state;
-	assert_true(view_open(&v, "./sayer " C_NAMES " valloc pvalloc reallocarray dlclose "
-				  "iconv_close _dl_find_object"));
+	assert_true(view_open(&v, &lab,
+			      "./sayer " C_NAMES " valloc pvalloc reallocarray dlclose "
+			      "iconv_close _dl_find_object"));
 	check_names(&v, C_NAMES " valloc pvalloc reallocarray dlclose iconv_close");
 	check_allocator(&v, "glibc");
 	check_list(&v.entries);
@@ -178,7 +152,7 @@ static void test_preloaded_allocators(void **state)
 
 		command = mem_printf("env LD_PRELOAD=%s ./sayer %s", path, all[i].names);
 		if (access(path, R_OK) == 0) {
-			assert_true(view_open(&v, command));
+			assert_true(view_open(&v, &lab, command));
 			check_names(&v, all[i].names);
 			check_allocator(&v, all[i].allocator);
 			check_list(&v.entries);
@@ -202,7 +176,7 @@ static void check_static(const char *compile, const char *allocator)
 		print_message("cannot: %s\n", compile);
 		return;
 	}
-	assert_true(view_open(&v, "./static"));
+	assert_true(view_open(&v, &lab, "./static"));
 	check_names(&v, "malloc calloc realloc free");
 	check_allocator(&v, allocator);
 	check_list(&v.entries);
@@ -226,7 +200,7 @@ static void test_musl(void **state)
 	(void)state;
 	if (!is_there("musl-gcc") || !inject_lab_sh(&lab, "musl-gcc -fno-builtin sayer.c -o musl"))
 		skip();
-	assert_true(view_open(&v, "./musl " C_NAMES " valloc dlclose"));
+	assert_true(view_open(&v, &lab, "./musl " C_NAMES " valloc dlclose"));
 	check_names(&v, C_NAMES " valloc dlclose");
 	check_allocator(&v, "musl");
 	assert_true(v.entries.has_loader);
@@ -240,7 +214,7 @@ static void test_static_and_stripped(void **state)
 	(void)state;
 	if (!inject_lab_sh(&lab, "gcc -static -s static.c -o stripped"))
 		skip();
-	assert_true(view_open(&v, "./stripped"));
+	assert_true(view_open(&v, &lab, "./stripped"));
 	assert_int_equal(v.result, -ENOENT);
 	assert_non_null(strstr(v.error.message, "its program is static and stripped"));
 	assert_non_null(strstr(v.error.hint, "symbol table"));
@@ -254,7 +228,7 @@ static void test_other_word_size(void **state)
 	(void)state;
 	if (!inject_lab_sh(&lab, "gcc -m32 static.c -o narrow 2>/dev/null"))
 		skip();
-	assert_true(view_open(&v, "./narrow"));
+	assert_true(view_open(&v, &lab, "./narrow"));
 	assert_int_equal(v.result, -ENOTSUP);
 	assert_non_null(strstr(v.error.message, "is no 64-bit x86 program"));
 	view_close(&v);
@@ -272,7 +246,7 @@ static void test_linked_in(void **state)
 	    !inject_lab_sh(&lab, "gcc -fno-builtin -rdynamic sayer.c -o linked " LIBRARIES
 				 "libjemalloc_pic.a -lm -ldl -lpthread -lstdc++"))
 		skip();
-	assert_true(view_open(&v, "./linked " C_NAMES));
+	assert_true(view_open(&v, &lab, "./linked " C_NAMES));
 	check_names(&v, C_NAMES);
 	check_allocator(&v, "jemalloc");
 	assert_string_equal(v.entries.allocator_module, "");
@@ -305,7 +279,7 @@ static void test_prefixed_and_false_friends(void **state)
 	inject_lab_write(&lab, "prefixed.c", prefixed);
 	assert_true(inject_lab_sh(&lab, "gcc -O1 -w -fno-builtin -rdynamic sayer.c prefixed.c "
 					"-o prefixed -ldl"));
-	assert_true(view_open(&v, "./prefixed malloc free"));
+	assert_true(view_open(&v, &lab, "./prefixed malloc free"));
 	check_names(&v, "malloc free");
 	check_allocator(&v, "glibc");
 	assert_true(has_name(&v.entries, "je_malloc") && has_name(&v.entries, "je_mallocx") &&
@@ -325,7 +299,7 @@ static void test_prefixed_and_false_friends(void **state)
 	view_close(&v);
 	/* Stripped, they cannot be known; libc's still can. */
 	assert_true(inject_lab_sh(&lab, "strip prefixed"));
-	assert_true(view_open(&v, "./prefixed malloc free"));
+	assert_true(view_open(&v, &lab, "./prefixed malloc free"));
 	check_names(&v, "malloc free");
 	assert_false(has_name(&v.entries, "je_malloc"));
 	view_close(&v);
@@ -348,7 +322,7 @@ static void test_own_malloc(void **state)
 	(void)state;
 	inject_lab_write(&lab, "own.c", own_malloc);
 	assert_true(inject_lab_sh(&lab, "gcc -O1 -fno-builtin sayer.c own.c -o own -ldl"));
-	assert_true(view_open(&v, "./own malloc calloc realloc free"));
+	assert_true(view_open(&v, &lab, "./own malloc calloc realloc free"));
 	check_names(&v, "malloc calloc realloc free");
 	check_allocator(&v, "unknown");
 	assert_string_equal(v.entries.allocator_module, "");
@@ -371,7 +345,7 @@ static void test_hidden_in_library(void **state)
 				  "gcc -O1 -fno-builtin -fPIC -fvisibility=hidden -shared "
 				  "own.c user.c -o libown.so && gcc -fno-builtin sayer.c -o "
 				  "with-own ./libown.so -ldl -Wl,--no-as-needed ./libown.so"));
-	assert_true(view_open(&v, "./with-own malloc free"));
+	assert_true(view_open(&v, &lab, "./with-own malloc free"));
 	check_names(&v, "malloc free");
 	check_allocator(&v, "glibc");
 	assert_non_null(entry_at(&v.entries, inject_run_address(&v.run, "hidden")));
@@ -393,7 +367,7 @@ static void test_second_namespace(void **state)
 	(void)state;
 	inject_lab_write(&lab, "two.c", source);
 	assert_true(inject_lab_sh(&lab, "gcc two.c -o two -ldl"));
-	assert_true(view_open(&v, "./two"));
+	assert_true(view_open(&v, &lab, "./two"));
 	check_names(&v, "malloc");
 	check_allocator(&v, "glibc");
 	assert_true(inject_run_address(&v.run, "other") != 0);
@@ -441,7 +415,7 @@ static void test_function_chosen_at_start(void **state)
 	if (!inject_lab_sh(&lab, "gcc -O1 -w -fno-builtin -rdynamic sayer.c own.c chosen.c -o "
 				 "chosen -ldl"))
 		skip();
-	assert_true(view_open(&v, "./chosen malloc free"));
+	assert_true(view_open(&v, &lab, "./chosen malloc free"));
 	check_names(&v, "malloc free");
 	assert_false(has_name(&v.entries, "free_sized"));
 	assert_int_equal(v.entries.nr_skipped, 1);
@@ -482,7 +456,7 @@ static void test_many_modules(void **state)
 	assert_true(inject_lab_sh(&lab, "gcc many.c -o many -ldl && gcc -shared -fPIC own.c -o "
 					"small.so && for i in $(seq 0 49); do cp small.so "
 					"libsmall$i.so; done"));
-	assert_true(view_open(&v, "./many"));
+	assert_true(view_open(&v, &lab, "./many"));
 	assert_true(inject_run_address(&v.run, "loaded") >= 50);
 	entries_release(&v.entries);
 	before = cpu_ms();
