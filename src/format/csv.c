@@ -1,5 +1,7 @@
-/* --format csv: RFC 4180, one header row, one row per listing row, the stack as
- * one of the columns. */
+/*
+ * --format csv: RFC 4180, one header row, one row per listing row, the stack as one of the columns.
+ * Rows of other resources follow those of memory; then a last column says which a row is of.
+ */
 #include <inttypes.h>
 
 #include "base/str.h"
@@ -65,31 +67,48 @@ static void add_stack(struct str *out, const struct lines *lines)
 	str_release(&text);
 }
 
-int format_csv(struct out *o, const struct view *v, const struct format_options *options,
-	       struct error *e)
+static void add_heads(struct str *out, const struct view *v)
 {
-	const struct listing *l = v->listing;
+	str_add(out, "rank,");
+	if (v->listing->before)
+		str_add(out, "delta_bytes,delta_blocks,bytes_per_s,live_bytes_before,"
+			     "live_blocks_before,");
+	str_add(out, "live_bytes,live_blocks,total_bytes,total_blocks,temporary_blocks,stacks,"
+		     "function,file,line,module,offset,build_id,inlined_in,stack,live_samples");
+	str_add(out, v->nr_resources ? ",kind\r\n" : "\r\n");
+}
+
+/* kind NULL: there is one only, and no column for it. */
+static void add_rows(struct out *o, const struct listing *l, const char *kind)
+{
 	struct lines lines;
 
-	(void)options;
-	(void)e;
 	lines_init(&lines);
-	str_add(&o->text, "rank,");
-	if (l->before)
-		str_add(&o->text, "delta_bytes,delta_blocks,bytes_per_s,live_bytes_before,"
-				  "live_blocks_before,");
-	str_add(&o->text,
-		"live_bytes,live_blocks,total_bytes,total_blocks,temporary_blocks,stacks,"
-		"function,file,line,module,offset,build_id,inlined_in,stack,live_samples\r\n");
 	for (size_t r = 0; r < l->nr_shown; r++) {
 		listing_lines(l, l->rows[r].first, &lines);
 		str_printf(&o->text, "%zu,", r + 1);
 		add_numbers(&o->text, l, &l->rows[r]);
 		add_site(&o->text, &lines);
 		add_stack(&o->text, &lines);
-		str_printf(&o->text, ",%" PRIu64 "\r\n", l->rows[r].after.live_samples);
+		str_printf(&o->text, ",%" PRIu64, l->rows[r].after.live_samples);
+		if (kind) {
+			str_add_char(&o->text, ',');
+			csv_add_field(&o->text, kind);
+		}
+		str_add(&o->text, "\r\n");
 		out_step(o);
 	}
 	lines_release(&lines);
+}
+
+int format_csv(struct out *o, const struct view *v, const struct format_options *options,
+	       struct error *e)
+{
+	(void)options;
+	(void)e;
+	add_heads(&o->text, v);
+	add_rows(o, v->listing, v->nr_resources ? "memory" : NULL);
+	for (size_t k = 0; k < v->nr_resources; k++)
+		add_rows(o, &v->resources[k], v->kinds[k]);
 	return 0;
 }
