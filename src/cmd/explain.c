@@ -257,51 +257,6 @@ struct listing_options explain_listing(const struct explain *x, enum listing_sor
 	};
 }
 
-/* The listings of a view that are not of memory, and the snapshots that they are made of. */
-struct resources {
-	const char **kinds;
-	size_t nr;
-	struct listing *listings;
-	struct snapshot *before, *after;
-};
-
-static void make_resources(const struct explain_input *before, const struct explain_input *after,
-			   const struct listing_options *memory, struct resources *ret)
-{
-	const struct snapshot *old = before ? &before->snapshot : NULL;
-	struct listing_options options = *memory;
-
-	options.suppressions = NULL;
-	if (options.sort != SORT_TOTAL_BYTES)
-		options.sort = SORT_BLOCKS;
-	options.min_bytes = 0;
-	options.grown_only = false;
-	ret->kinds = resources_kinds(old, &after->snapshot, &ret->nr);
-	ret->listings = mem_alloc_array(ret->nr, sizeof(*ret->listings));
-	ret->before = mem_alloc_array(ret->nr, sizeof(*ret->before));
-	ret->after = mem_alloc_array(ret->nr, sizeof(*ret->after));
-	for (size_t i = 0; i < ret->nr; i++) {
-		if (old)
-			resources_of(old, ret->kinds[i], &ret->before[i]);
-		resources_of(&after->snapshot, ret->kinds[i], &ret->after[i]);
-		listing_make(&ret->listings[i], old ? &ret->before[i] : NULL, &ret->after[i],
-			     &options);
-	}
-}
-
-static void release_resources(struct resources *r)
-{
-	for (size_t i = 0; i < r->nr; i++) {
-		listing_release(&r->listings[i]);
-		resources_release(&r->before[i]);
-		resources_release(&r->after[i]);
-	}
-	free(r->listings);
-	free(r->before);
-	free(r->after);
-	free(r->kinds);
-}
-
 int explain_write(const struct explain *x, const struct explain_input *before,
 		  const struct explain_input *after, enum listing_sort sort, const char *forced,
 		  uint64_t *ret_grown_bytes)
@@ -309,7 +264,7 @@ int explain_write(const struct explain *x, const struct explain_input *before,
 	const struct format *format = &formats[x->format];
 	struct suppressions suppressions = x->suppressions;
 	struct listing_options options = explain_listing(x, sort);
-	struct resources resources;
+	struct resource_listings resources;
 	struct listing listing;
 	struct view v = {
 		.listing = &listing,
@@ -330,7 +285,8 @@ int explain_write(const struct explain *x, const struct explain_input *before,
 						   : LIMIT_TEXT;
 	options.suppressions = suppressions.nr ? &suppressions : NULL;
 	listing_make(&listing, before ? &before->snapshot : NULL, &after->snapshot, &options);
-	make_resources(before, after, &options, &resources);
+	resource_listings_make(&resources, before ? &before->snapshot : NULL, &after->snapshot,
+			       &options);
 	v.resources = resources.listings;
 	v.kinds = resources.kinds;
 	v.nr_resources = resources.nr;
@@ -338,7 +294,7 @@ int explain_write(const struct explain *x, const struct explain_input *before,
 		*ret_grown_bytes = listing.totals.grown_bytes;
 	status = write_view(x, &v);
 	listing_release(&listing);
-	release_resources(&resources);
+	resource_listings_release(&resources);
 	free(v.why_nameless);
 	return status;
 }

@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "base/str.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "cmd/again.h"
 #include "cmd/cmd.h"
@@ -20,6 +19,7 @@
 #include "cmd/symbolize.h"
 #include "cmd/take.h"
 #include "file/seepfile.h"
+#include "format/words.h"
 #include "model/heapview.h"
 #include "model/resources.h"
 #include "model/snapshot.h"
@@ -134,11 +134,11 @@ static void say_resources(const struct snapshot *shot)
 	size_t nr;
 	const char **kinds = resources_kinds(NULL, shot, &nr);
 
-	for (size_t i = 0; i < nr && kinds[i][0] == '['; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		struct snapshot one;
 		struct str kind = STR_INIT;
 
-		text_printable(&kind, kinds[i] + 1, strcspn(kinds[i], "]") - 1);
+		words_kind(&kind, kinds[i]);
 		resources_of(shot, kinds[i], &one);
 		cmd_note("%s: %s held", kind.data, format_count(one.totals.live_blocks).text);
 		resources_release(&one);

@@ -244,6 +244,9 @@ const struct table tables[TABLE_NR] = {
 			      &blank_mark),
 	[TABLE_GENERATIONS] = TABLE(FOURCC('G', 'E', 'N', 'S'), "generations", 1u << 27,
 				    generations, generation_columns, NULL),
+	[TABLE_RESOURCE_GENERATIONS] =
+		TABLE(FOURCC('R', 'G', 'E', 'N'), "generations of resources", 1u << 27,
+		      resource_generations, generation_columns, NULL),
 	[TABLE_HEAPS] = TABLE(FOURCC('H', 'E', 'A', 'P'), "heaps", 1u << 24, heaps, heap_columns,
 			      &blank_heap),
 	[TABLE_THREADS] = TABLE(FOURCC('T', 'H', 'R', 'D'), "threads", 1u << 22, threads,
@@ -343,6 +346,7 @@ static const struct column meta_columns[] = {
 	LATER(83, VARINT, struct meta, table_rows[TABLE_MARKS], 0),
 	LATER(84, VARINT, struct meta, table_rows[TABLE_GENERATIONS], 0),
 	LATER(85, VARINT, struct meta, table_rows[TABLE_RESOURCES], 0),
+	LATER(86, VARINT, struct meta, table_rows[TABLE_RESOURCE_GENERATIONS], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};

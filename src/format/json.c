@@ -294,7 +294,7 @@ static void add_resources(struct json *j, struct out *o, const struct view *v, s
 		json_open(j, NULL, '{');
 		json_text(j, "kind", v->kinds[k]);
 		json_count(j, "live_blocks", l->after->totals.live_blocks);
-		json_count(j, "total_blocks", l->after->totals.total_blocks);
+		add_ever(j, l, "total_blocks", l->after->totals.total_blocks);
 		if (l->before)
 			json_count(j, "live_blocks_before", l->before->totals.live_blocks);
 		json_open(j, "rows", '[');

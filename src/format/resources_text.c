@@ -6,7 +6,6 @@
 
 #include "base/str.h"
 #include "base/term.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "format/format.h"
 #include "format/headline.h"
@@ -19,23 +18,12 @@
 
 #define DESCRIPTORS "[file descriptors]" /* WIRE_KIND_DESCRIPTORS, as a tag */
 
-/* "[sqlite3_open]" is shown without its brackets. */
-static void add_kind(struct str *out, const char *kind)
-{
-	size_t len = strlen(kind);
-
-	if (len >= 2 && kind[0] == '[')
-		text_printable(out, kind + 1, len - 2);
-	else
-		text_printable(out, kind, len);
-}
-
 /* What the kernel knows besides: all there are, in the end. */
 static void add_descriptors(struct str *out, const struct snapshot *s)
 {
 	const struct descriptors *d = &s->descriptors;
 
-	if (!d->open && !d->gone)
+	if ((!d->open && !d->gone) || s->survivors)
 		return;
 	str_printf(out,
 		   "%s open in all, %s of them from before recording began or by ways that "
@@ -53,41 +41,53 @@ static void add_headline(struct str *out, const char *kind, const struct listing
 	const struct totals *t = &l->after->totals;
 
 	str_printf(out, "\n%s", p->bold);
-	add_kind(out, kind);
+	words_kind(out, kind);
 	str_printf(out, ": %s held", format_count(t->live_blocks).text);
 	if (l->before)
 		str_printf(
 			out, ", %s",
 			format_count_delta(delta_of(l->before->totals.live_blocks, t->live_blocks))
 				.text);
-	str_printf(out, "; ever acquired: %s%s\n", format_count(t->total_blocks).text, p->reset);
+	if (!l->after->survivors)
+		str_printf(out, "; ever acquired: %s", format_count(t->total_blocks).text);
+	str_printf(out, "%s\n", p->reset);
 	if (!strcmp(kind, DESCRIPTORS))
 		add_descriptors(out, l->after);
 }
 
+/* Without the last one, which is the row's face. */
+static void add_heads(struct table *table, bool diff, bool ever, const char *style)
+{
+	table_init(table, &"rrrrl"[!diff + !ever]);
+	table_add(table, "#", style);
+	if (diff)
+		table_add(table, "change", style);
+	table_add(table, "held", style);
+	if (ever)
+		table_add(table, "ever", style);
+}
+
 static void add_table(struct str *out, const struct listing *l, const struct format_options *o)
 {
-	static const char *const heads[] = {"#", "change", "held", "ever"};
+	bool diff = l->before != NULL, ever = !l->after->survivors;
 	struct str cell = STR_INIT;
 	struct table table;
 	struct lines lines;
 
 	lines_init(&lines);
-	table_init(&table, l->before ? "rrrrl" : "rrrl");
-	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-		if (i != 1 || l->before)
-			table_add(&table, heads[i], o->palette->dim);
+	add_heads(&table, diff, ever, o->palette->dim);
 	table_add(&table, listing_noun(l->options.group, 1), o->palette->dim);
 	for (size_t r = 0; r < l->nr_shown; r++) {
 		const struct listing_row *row = &l->rows[r];
 
 		table_add(&table, format_count(r + 1).text, NULL);
-		if (l->before)
+		if (diff)
 			table_add(&table,
 				  format_count_delta(change_blocks(&row->before, &row->after)).text,
 				  NULL);
 		table_add(&table, format_count(row->after.live_blocks).text, NULL);
-		table_add(&table, format_count(row->after.total_blocks).text, NULL);
+		if (ever)
+			table_add(&table, format_count(row->after.total_blocks).text, NULL);
 		str_clear(&cell);
 		listing_lines(l, row->first, &lines);
 		words_face(&cell, l->options.group, &lines, o->full);
@@ -113,8 +113,13 @@ static void add_stacks(struct str *out, const struct listing *l, size_t r,
 		listing_lines(l, row->first + i, &lines);
 		str_printf(out, "\n%s#%zu%s  %s held", o->palette->bold, r + 1, o->palette->reset,
 			   format_count(c->after.live_blocks).text);
-		str_printf(out, ", %s ever acquired here\n",
-			   format_count(c->after.total_blocks).text);
+		if (l->before)
+			str_printf(out, ", %s",
+				   format_count_delta(change_blocks(&c->before, &c->after)).text);
+		if (!l->after->survivors)
+			str_printf(out, ", %s ever acquired here",
+				   format_count(c->after.total_blocks).text);
+		str_add_char(out, '\n');
 		stack_text(out, &lines, o);
 	}
 	lines_release(&lines);

@@ -28,6 +28,16 @@ static void add_printable(struct str *out, const char *text)
 	text_printable(out, text, strlen(text));
 }
 
+void words_kind(struct str *out, const char *kind)
+{
+	size_t len = strlen(kind);
+
+	if (len >= 2 && kind[0] == '[')
+		text_printable(out, kind + 1, len - 2);
+	else
+		text_printable(out, kind, len);
+}
+
 void words_build_id(struct str *out, const struct line *line)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -22,6 +22,8 @@ void words_module(struct str *out, const struct line *line, bool whole);
 void words_site(struct str *out, const struct lines *lines, const struct site *site, bool whole);
 /* What stands for a row grouped so: its site, module or function. */
 void words_face(struct str *out, enum listing_group group, const struct lines *lines, bool whole);
+/* "[sqlite3_open]", as a snapshot has it, without its brackets. */
+void words_kind(struct str *out, const char *kind);
 /* Lower-case hex. */
 void words_build_id(struct str *out, const struct line *line);
 

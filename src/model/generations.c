@@ -89,26 +89,40 @@ static void set_instant(struct snapshot *s, size_t mark)
 	str_release(&text);
 }
 
-/* Only blocks of generations [first, end). */
-static void keep(struct snapshot *s, uint64_t first, uint64_t end)
+/* Of stacks, only what was born in generations [first, end). */
+static void keep_in(struct stack *stacks, size_t nr, const struct generation_row *rows,
+		    size_t nr_rows, uint64_t first, uint64_t end)
 {
-	for (size_t i = 0; i < s->nr_stacks; i++) {
-		struct stack *k = &s->stacks[i];
-
-		k->total_blocks = k->total_bytes = k->temporary_blocks = 0;
-		k->live_blocks = k->live_bytes = k->live_samples = k->total_samples = 0;
-	}
-	for (size_t i = 0; i < s->nr_generations; i++) {
-		const struct generation_row *g = &s->generations[i];
+	for (size_t i = 0; i < nr; i++)
+		stacks[i] = (struct stack){.node = stacks[i].node, .id = stacks[i].id};
+	for (size_t i = 0; i < nr_rows; i++) {
+		const struct generation_row *g = &rows[i];
 
 		if (g->generation < first || g->generation >= end)
 			continue;
-		s->stacks[g->stack].live_blocks += g->live_blocks;
-		s->stacks[g->stack].live_bytes += g->live_bytes;
-		s->stacks[g->stack].live_samples += g->live_samples;
+		stacks[g->stack].live_blocks += g->live_blocks;
+		stacks[g->stack].live_bytes += g->live_bytes;
+		stacks[g->stack].live_samples += g->live_samples;
 	}
-	/* Of resources it is not known when they were acquired. */
-	s->nr_resources = 0;
+}
+
+bool generations_of_resources(const struct snapshot *s)
+{
+	bool any = s->nr_resource_generations != 0;
+
+	for (size_t i = 0; i < s->nr_resources && !any; i++)
+		if (s->resources[i].live_blocks)
+			return false;
+	return true;
+}
+
+static void keep(struct snapshot *s, uint64_t first, uint64_t end)
+{
+	keep_in(s->stacks, s->nr_stacks, s->generations, s->nr_generations, first, end);
+	if (!generations_of_resources(s))
+		s->nr_resources = 0;
+	keep_in(s->resources, s->nr_resources, s->resource_generations, s->nr_resource_generations,
+		first, end);
 	snapshot_sum(s);
 }
 

@@ -32,6 +32,12 @@ int generations_find_mark(const struct snapshot *s, const char *text, size_t *re
  */
 void generations_only_until(struct snapshot *s, size_t mark);
 
+/*
+ * Is it known when handles of resources were acquired? Files of earlier versions do not say; what
+ * is made of these has no resources.
+ */
+bool generations_of_resources(const struct snapshot *s);
+
 /* Makes of it what is there of this generation alone. */
 void generations_only(struct snapshot *s, size_t generation);
 

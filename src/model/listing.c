@@ -208,11 +208,12 @@ static bool kept(struct listing *l, const struct listing_row *row)
 {
 	int64_t bytes = listing_bytes(l, &row->before, &row->after);
 	uint64_t size = bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes;
+	int64_t growth = l->options.handles ? listing_blocks(l, &row->before, &row->after) : bytes;
 
 	/* Stacks of a site may cancel out: no change, and nothing that was left out. */
 	if (!worth_a_row(l, &row->before, &row->after))
 		return false;
-	if (size < l->options.min_bytes || (l->options.grown_only && bytes <= 0)) {
+	if (size < l->options.min_bytes || (l->options.grown_only && growth <= 0)) {
 		l->totals.small_rows++;
 		return false;
 	}

@@ -39,7 +39,8 @@ struct listing_options {
 	uint64_t limit;	    /* rows to show; 0: all */
 	uint64_t min_bytes; /* rows that changed by less (report: hold less) are left out */
 	bool grown_only;
-	const struct filter *filter;	   /* NULL: everything */
+	bool handles;		     /* rows have blocks and no bytes: these say what has grown */
+	const struct filter *filter; /* NULL: everything */
 	struct suppressions *suppressions; /* NULL: none; its counts are filled */
 	struct wrapper_names wrappers;
 };

@@ -265,7 +265,8 @@ static void load_blocks(struct loading *l)
 	if (in->with_blocks)
 		qsort(s->blocks, s->nr_blocks, sizeof(*s->blocks), by_addr);
 	s->has_blocks = in->with_blocks;
-	load_generations_finish(g, s);
+	s->generations = load_generations_finish(g, &s->nr_generations);
+	s->cap_generations = s->nr_generations;
 	free(covered);
 }
 
@@ -286,6 +287,7 @@ static bool is_descriptor(const struct load_input *in, const struct wire_block *
 static void load_handles(struct loading *l)
 {
 	const struct load_input *in = l->in;
+	struct load_generations *g = load_generations_new(in);
 	struct snapshot *s = l->s;
 
 	s->descriptors.unseen = s->descriptors.open = in->unseen_descriptors;
@@ -302,7 +304,10 @@ static void load_handles(struct loading *l)
 			s->descriptors.open++;
 		}
 		s->resources[resource].live_blocks++;
+		load_generations_add(g, resource, b, WIRE_WEIGHT_ONE, 0);
 	}
+	s->resource_generations = load_generations_finish(g, &s->nr_resource_generations);
+	s->cap_resource_generations = s->nr_resource_generations;
 }
 
 /* Stacks that are not whole, counted by what ends them at their outer end. */

@@ -96,19 +96,22 @@ static int by_stack(const void *a, const void *b)
 	return (x->generation > y->generation) - (x->generation < y->generation);
 }
 
-void load_generations_finish(struct load_generations *g, struct snapshot *s)
+struct generation_row *load_generations_finish(struct load_generations *g, size_t *ret_nr)
 {
+	struct generation_row *rows;
+
+	*ret_nr = 0;
 	if (!g)
-		return;
+		return NULL;
 	if (g->nr)
 		qsort(g->rows, g->nr, sizeof(*g->rows), by_stack);
 	for (size_t i = 0; i < g->nr; i++)
 		g->rows[i].live_blocks = load_whole_blocks(g->rows[i].live_blocks);
-	s->generations = g->rows;
-	s->nr_generations = g->nr;
-	s->cap_generations = g->cap;
+	rows = g->rows;
+	*ret_nr = g->nr;
 	map_release(&g->index);
 	free(g);
+	return rows;
 }
 
 /* ---- pools ---- */

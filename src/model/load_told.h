@@ -7,6 +7,7 @@
 
 #include "wire/sample.h"
 
+struct generation_row;
 struct load_input;
 struct snapshot;
 struct wire_block;
@@ -35,6 +36,7 @@ struct load_generations *load_generations_new(const struct load_input *in); /* N
 /* weight (wire/sample.h) and bytes: what the block stands for. */
 void load_generations_add(struct load_generations *g, uint32_t stack, const struct wire_block *b,
 			  uint64_t weight, uint64_t bytes);
-void load_generations_finish(struct load_generations *g, struct snapshot *s); /* frees g */
+/* Ascending by stack, then generation; belongs to the caller. Frees g. */
+struct generation_row *load_generations_finish(struct load_generations *g, size_t *ret_nr);
 
 #endif

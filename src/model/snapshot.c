@@ -36,6 +36,7 @@ void snapshot_release(struct snapshot *s)
 	free(s->blocks);
 	free(s->marks);
 	free(s->generations);
+	free(s->resource_generations);
 	free(s->threads);
 	free(s->regions);
 	free(s->heaps);

@@ -272,6 +272,9 @@ struct snapshot {
 	size_t nr_marks, cap_marks;
 	struct generation_row *generations; /* ascending by stack, then generation */
 	size_t nr_generations, cap_generations;
+	/* The same of resources: `stack` is one of those. None, in files of earlier versions. */
+	struct generation_row *resource_generations;
+	size_t nr_resource_generations, cap_resource_generations;
 	struct block *blocks;
 	size_t nr_blocks, cap_blocks;
 	struct thread_info *threads;

@@ -285,20 +285,27 @@ static int check_region(const struct snapshot *s, size_t i, struct error *e)
 	return 0;
 }
 
+static int check_generation(const struct snapshot *s, const char *what, size_t i,
+			    const struct generation_row *g, const char *of, size_t nr_of,
+			    struct error *e)
+{
+	int err = check_index(what, i, of, g->stack, nr_of, e);
+
+	return err ? err : check_index(what, i, "generation", g->generation, s->nr_marks + 1, e);
+}
+
 static int check_marks(const struct snapshot *s, struct error *e)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < s->nr_marks && !err; i++)
 		err = check_text(s, "mark", i, s->marks[i].name, e);
-	for (size_t i = 0; i < s->nr_generations && !err; i++) {
-		const struct generation_row *g = &s->generations[i];
-
-		err = check_index("generation", i, "stack", g->stack, s->nr_stacks, e);
-		if (!err)
-			err = check_index("generation", i, "generation", g->generation,
-					  s->nr_marks + 1, e);
-	}
+	for (size_t i = 0; i < s->nr_generations && !err; i++)
+		err = check_generation(s, "generation", i, &s->generations[i], "stack",
+				       s->nr_stacks, e);
+	for (size_t i = 0; i < s->nr_resource_generations && !err; i++)
+		err = check_generation(s, "generation of resources", i, &s->resource_generations[i],
+				       "resource", s->nr_resources, e);
 	return err;
 }
 

@@ -8,7 +8,9 @@
 #include "driver.h"
 #include "file/seepfile.h"
 #include "format/format.h"
+#include "model/generations.h"
 #include "model/listing.h"
+#include "model/resources.h"
 
 static void show(const struct snapshot *before, const struct snapshot *after,
 		 const struct format *format, enum listing_group group)
@@ -20,8 +22,9 @@ static void show(const struct snapshot *before, const struct snapshot *after,
 		.full = true,
 		.version = "0",
 	};
+	struct resource_listings resources;
 	struct listing listing;
-	const struct view view = {
+	struct view view = {
 		.listing = &listing,
 		.before_name = "before",
 		.after_name = "after",
@@ -30,12 +33,17 @@ static void show(const struct snapshot *before, const struct snapshot *after,
 	struct out out;
 
 	listing_make(&listing, before, after, &options);
+	resource_listings_make(&resources, before, after, &options);
+	view.resources = resources.listings;
+	view.kinds = resources.kinds;
+	view.nr_resources = resources.nr;
 	out_init(&out, NULL, NULL);
 	if (format->write(&out, &view, &how, &e) < 0)
 		FUZZ_MUST(e.message[0]);
 	else
 		FUZZ_MUST(out.text.len > 0 && strlen(out.text.data) == out.text.len);
 	out_release(&out);
+	resource_listings_release(&resources);
 	listing_release(&listing);
 }
 
@@ -53,6 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		show(NULL, &s, format, group);
 		show(&s, &meter, format, group);
 		show(&meter, &s, format, group);
+	}
+	/* Of each mark, too. */
+	for (size_t g = 0; g <= s.nr_marks && g < 3; g++) {
+		generations_only(&s, g);
+		show(NULL, &s, &formats[0], GROUP_SITE);
 	}
 	snapshot_release(&meter);
 	snapshot_release(&s);

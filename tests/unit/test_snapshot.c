@@ -57,6 +57,12 @@ static void test_sums(void **state)
 	snapshot_release(&s);
 }
 
+static void add_resource_generation(struct snapshot *s, uint32_t resource, uint32_t generation)
+{
+	ARRAY_PUSH(s->resource_generations, s->nr_resource_generations, s->cap_resource_generations,
+		   ((struct generation_row){.stack = resource, .generation = generation}));
+}
+
 /* Breaks one promise; returns false when there are no more. */
 static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 {
@@ -135,6 +141,10 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		      "generation 5 refers to generation 4, but there are 4");
 		BREAK(62, s->resources[1].node = (uint32_t)s->nr_nodes,
 		      "resource 1 refers to node");
+		BREAK(63, add_resource_generation(s, 3, 0),
+		      "generation of resources 0 refers to resource 3");
+		BREAK(64, add_resource_generation(s, 2, 4),
+		      "generation of resources 0 refers to generation 4");
 	default:
 		return false;
 	}
@@ -159,7 +169,7 @@ static void test_broken_promises(void **state)
 		snapshot_release(&s);
 	}
 	snapshot_release(&s);
-	assert_int_equal(nr, 63);
+	assert_int_equal(nr, 65);
 }
 
 static void test_last_symbol_is_in_range(void **state)

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""What is recorded by seep attach --pair and --fds, by marks, in tables for programs and over time."""
+import csv
+import io
+import json
+
+from attach_lab import attach, detach
+from lab import case, holds, refuses, run_all, same, victim
+
+KINDS = ('[file descriptors]', '[ticket_get]')
+SITES = {'[file descriptors]': 'by_dup', '[ticket_get]': 'by_ticket', 'memory': 'by_malloc'}
+PAIR = ('--fds', '--pair', 'open=ticket_get@int:close=ticket_put')
+
+
+def start(lab, *options):
+    process = lab.background(victim('handles'))
+    pid = process.truth()['pid']
+    attach(lab, pid, *(options or PAIR))
+    return process, pid
+
+
+def tell(process, *commands):
+    """The truth after the last of these."""
+    for command in commands:
+        process.say(command)
+        truth = process.truth()
+        same('failures inside the victim', truth['failures'], 0)
+    return truth
+
+
+def marked(lab, name='marked'):
+    """Three generations of which something stays; their truth, and a snapshot."""
+    process, pid = start(lab)
+    for mark, commands in (('one', ['get 5']), ('two', ['get 7', 'put 0 2']),
+                           (None, ['get 3', 'put 1 4', 'put 0 1'])):
+        truth = tell(process, *commands)
+        if mark:
+            lab.seep('mark', '-q', pid, mark).must()
+            tell(process, 'mark')
+    path = lab.snap(pid, name, '--no-heaps')
+    detach(lab, pid)
+    process.say('end')
+    process.wait().must()
+    return truth['generations'], path
+
+
+def table(lab, *arguments):
+    """Rows of the csv, as a program reads it."""
+    return list(csv.DictReader(io.StringIO(lab.seep(*arguments, '--format', 'csv').must().out)))
+
+
+@case('report --generations: of each kind, what is still held of what was acquired, exactly')
+def generations(lab):
+    truth, path = marked(lab)
+    data = json.loads(lab.seep('report', '--generations', '--group-by', 'function', '--format',
+                               'json', path).must().out)
+    true = [(g, t['held']) for g, t in enumerate(truth)]
+    for kind in KINDS:
+        rows = [r for r in data['resources'] if r['kind'] == kind]
+        same(f'generations of {kind}',
+             [(r['generation'], r['live_blocks']) for r in rows if not r['site']], true)
+        same(f'sites of {kind}',
+             [(r['generation'], r['site'], r['live_blocks']) for r in rows if r['site']],
+             [(g, SITES[kind], held) for g, held in true])
+    same('their marks', [r['since'] for r in data['resources'] if not r['site']],
+         ['the beginning', 'one', 'two'] * 2)
+    same('memory beside it', [(r['generation'], r['live_blocks'], r['live_bytes'])
+                              for r in data['rows'] if not r['site']],
+         [(g, held, held * 100) for g, held in true])
+    # One table, where there can be no more.
+    rows = [(r['kind'], int(r['generation']), int(r['live_blocks']))
+            for r in table(lab, 'report', '--generations', path) if not r['site']]
+    same('as csv', rows, [(kind, *t) for kind in ('memory', *KINDS) for t in true])
+
+
+@case('report --generations: for people, a table of each kind, and what stays each time')
+def generations_text(lab):
+    path = marked(lab)[1]
+    text = lab.seep('report', '--generations', path).must().out
+    for kind, site in (('file descriptors', 'by_dup'), ('ticket_get', 'by_ticket')):
+        holds('it has a table', f'\n{kind}: what is still held of what was acquired after each '
+                                'mark\n' in text, text)
+        holds('what stays is named', f'every generation of {kind} after the first mark' in text and
+              f'in {site}' in text, text)
+
+
+@case('diff --from and --to: of each kind, what was acquired in between and is held, exactly')
+def between(lab):
+    truth, path = marked(lab)
+    held = [t['held'] for t in truth]
+    marks = ('one', 'two', None)
+    for first in range(-1, 2):
+        for last in range(first + 1, 3):
+            options = ['--from', marks[first]] if first >= 0 else []
+            options += ['--to', marks[last]] if marks[last] else []
+            if not options:
+                continue
+            data = json.loads(lab.seep('diff', '--group-by', 'function', '--format', 'json',
+                                       *options, path).must().out)
+            same('kinds', sorted(k['kind'] for k in data['resources']), sorted(KINDS))
+            for kind in data['resources']:
+                same(f'{kind["kind"]} {options}',
+                     (kind['live_blocks'], kind['live_blocks_before'], kind['total_blocks']),
+                     (sum(held[:last + 1]), sum(held[:first + 1]), None))
+                same('its rows', [(r['name'], r['delta_blocks']) for r in kind['rows']],
+                     [(SITES[kind['kind']], sum(held[first + 1:last + 1]))])
+            rows = table(lab, 'diff', '--group-by', 'function', *options, path)
+            same('as csv', {r['kind']: (r['function'], int(r['delta_blocks'])) for r in rows},
+                 {kind: (site, sum(held[first + 1:last + 1])) for kind, site in SITES.items()})
+    text = lab.seep('diff', '--from', 'one', '--to', 'two', path).must().out
+    holds('for people', f'ticket_get: {sum(held[:2])} held, +{held[1]}\n' in text, text)
+    holds('what is not known is not said', 'ever' not in text, text)
+    refuses(lab.seep('diff', '--from', 'three', path), 2, "there is no mark 'three'")
+
+
+@case('csv: rows of each kind behind those of memory, told apart by a column')
+def as_csv(lab):
+    process, pid = start(lab)
+    tell(process, 'get 5')
+    old = lab.snap(pid, 'old', '--no-heaps')
+    truth = tell(process, 'get 4', 'put 0 2')['generations'][0]
+    new = lab.snap(pid, 'new', '--no-heaps')
+    process.say('end')
+    rows = table(lab, 'report', '--group-by', 'function', new)
+    same('report', [(r['kind'], r['rank'], r['function'], int(r['live_blocks']),
+                     int(r['total_blocks']), int(r['live_bytes'])) for r in rows],
+         [(kind, '1', SITES[kind], truth['held'], truth['made'], size * truth['held'])
+          for kind, size in (('memory', 100), (KINDS[0], 0), (KINDS[1], 0))])
+    rows = table(lab, 'diff', '--group-by', 'function', old, new)
+    same('diff', [(r['kind'], r['function'], int(r['delta_blocks'])) for r in rows],
+         [(kind, SITES[kind], truth['held'] - 5) for kind in ('memory', *KINDS)])
+    rows = table(lab, 'diff', '--grown-only', new, old)
+    same('what shrank is left out of all', rows, [])
+
+
+@case('csv: where nothing but memory is recorded there is no such column')
+def memory_alone(lab):
+    process, pid = start(lab, '--quiet')
+    tell(process, 'get 5')
+    path = lab.snap(pid, 'one', '--no-heaps')
+    process.say('end')
+    row, = table(lab, 'report', path)
+    same('its last column', list(row)[-1], 'live_samples')
+    data = json.loads(lab.seep('report', '--format', 'json', path).must().out)
+    same('resources', data['resources'], [])
+
+
+run_all()
