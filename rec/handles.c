@@ -5,9 +5,9 @@
 #include "pool_rows.h"
 #include "record.h"
 
-static struct wire_pool_row *kinds[HANDLE_KINDS_MAX];
+static struct wire_pool_row *kinds[WIRE_KINDS_MAX];
 static uint64_t sequence;
-static uint32_t highest[HANDLE_KINDS_MAX]; /* of numbers */
+static uint32_t highest[WIRE_KINDS_MAX]; /* of numbers */
 
 uint64_t handles_now(void)
 {
@@ -24,8 +24,11 @@ static struct wire_pool_row *kind_row(struct wire_header *h, uint32_t kind)
 		return r;
 	rows_write(h, r, key, kind + 1ull, 0, rows_new_generation(h));
 	if (__atomic_compare_exchange_n(&kinds[kind], &other, r, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_ACQUIRE))
+					__ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&h->kinds[kind].pool, (uint64_t)(r - rec_places.pools) + 1,
+				 __ATOMIC_RELEASE);
 		return r;
+	}
 	rows_change(h, &r->key, 0);
 	return other;
 }
@@ -45,11 +48,13 @@ static struct wire_pool_row *find(struct wire_header *h, const struct wire_pool_
 	return rows_find_block(h, key, (uint64_t)(pool - rec_places.pools));
 }
 
-static void end(const struct hook *k, struct wire_pool_row *pool, struct wire_pool_row *r)
+static void end(const struct hook *k, uint32_t kind, struct wire_pool_row *pool,
+		struct wire_pool_row *r)
 {
 	rows_change(k->h, &r->key, 0);
 	__atomic_fetch_sub(&pool->size, 1, __ATOMIC_RELAXED);
 	record_free_counted(k->h, k->w);
+	__atomic_fetch_add(&k->h->kinds[kind].released, 1, __ATOMIC_RELAXED);
 }
 
 void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t began,
@@ -68,13 +73,15 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 		return;
 	/* Its end went by unseen: libc itself closes by other ways. */
 	if (r)
-		end(k, pool, r);
+		end(k, kind, pool, r);
 	if (mode_of(k->h) & WIRE_SLOW_OFF)
 		return;
 	node = tree_child(k->h, rows_stack(k, caller), WIRE_PC_TAG_KIND | kind);
 	number = __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED);
-	if (node != WIRE_NODE_UNKNOWN)
+	if (node != WIRE_NODE_UNKNOWN) {
 		record_count(k->h, node, 0);
+		__atomic_fetch_add(&k->h->kinds[kind].acquired, 1, __ATOMIC_RELAXED);
+	}
 	if (!pool || node == WIRE_NODE_UNKNOWN ||
 	    !rows_enter(k, pool, place_of(handle), number, node)) {
 		rows_drop(k->h, 0);
@@ -93,7 +100,7 @@ bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle)
 
 	if (!pool || !(r = find(k->h, pool, handle)))
 		return false;
-	end(k, pool, r);
+	end(k, kind, pool, r);
 	return true;
 }
 

@@ -11,11 +11,9 @@
 
 struct hook;
 
-#define HANDLE_KINDS_MAX 64
-
 /* Grows with every handle: what an inner call has noted is told from what was there before. */
 uint64_t handles_now(void);
-/* began: handles_now() when the call began that has returned it; kind < HANDLE_KINDS_MAX. */
+/* began: handles_now() when the call began that has returned it; kind < WIRE_KINDS_MAX. */
 void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t began,
 		     const struct arch_caller *caller);
 /* False: it is not known. */

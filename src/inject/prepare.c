@@ -317,6 +317,7 @@ static int write_kinds(const struct preparation *p)
 		if (pwrite(p->table.fd, &tag, sizeof(tag), at) != (ssize_t)sizeof(tag))
 			return -EIO;
 		h->tags_nr++;
+		h->kinds_nr++;
 	}
 	if (!pairs || !pairs->nr_kinds)
 		return 0;

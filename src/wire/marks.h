@@ -57,7 +57,7 @@ static inline uint32_t wire_clock_mark(struct wire_header *h)
 	return (uint32_t)(bits >> WIRE_SLOT_TIME_SHIFT);
 }
 
-/* What was allocated and freed so far. */
+/* What was allocated and freed so far; of memory alone. */
 struct wire_sums {
 	uint64_t blocks, bytes, frees;
 };
@@ -90,6 +90,18 @@ static inline uint32_t wire_flushes(const struct wire_summing *s, uint32_t threa
 	return sum;
 }
 
+/* Handles are counted like blocks, and are none. */
+static inline void wire_sum_handles(const struct wire_header *h, struct wire_sums *sums)
+{
+	for (uint32_t i = 0; i < h->kinds_nr && i < WIRE_KINDS_MAX; i++) {
+		uint64_t acquired = __atomic_load_n(&h->kinds[i].acquired, __ATOMIC_RELAXED);
+		uint64_t released = __atomic_load_n(&h->kinds[i].released, __ATOMIC_RELAXED);
+
+		sums->blocks -= acquired < sums->blocks ? acquired : sums->blocks;
+		sums->frees -= released < sums->frees ? released : sums->frees;
+	}
+}
+
 static inline void wire_sum_once(const struct wire_summing *s, uint32_t threads,
 				 struct wire_sums *ret)
 {
@@ -111,6 +123,7 @@ static inline void wire_sum_once(const struct wire_summing *s, uint32_t threads,
 			sums.bytes += __atomic_load_n(&w->records[k].bytes, __ATOMIC_RELAXED);
 		}
 	}
+	wire_sum_handles(s->header, &sums);
 	*ret = sums;
 }
 

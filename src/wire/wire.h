@@ -41,7 +41,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -355,6 +355,16 @@ struct wire_level1 {
 	uint64_t frontier; /* slots at and above it take the slow path */
 };
 
+/*
+ * A kind of resources, whose name is the tag of the same number. As blocks the handles are counted
+ * among those of memory; here by themselves.
+ */
+#define WIRE_KINDS_MAX 64
+struct wire_kind {
+	uint64_t acquired, released; /* as blocks and frees: what found no room included */
+	uint64_t pool; /* number of the row of its pool + 1; 0: none was acquired yet */
+};
+
 enum wire_undo_kind {
 	WIRE_UNDO_SLOT = 0,    /* key: file offset of the slot; value: what it held */
 	WIRE_UNDO_COUNT = 1,   /* key: node; value: requested bytes of one more block */
@@ -534,6 +544,10 @@ struct wire_header {
 	uint64_t captures, record_hits; /* statistics, not exact; filled by the check build */
 	char allocator[32];		/* "glibc", "jemalloc" … */
 	char status_error[128];
+
+	/* resources; how many kinds there are is written by who attaches */
+	_Alignas(64) uint32_t kinds_nr;
+	struct wire_kind kinds[WIRE_KINDS_MAX];
 
 	/* chunk i shadows addresses from chunk_base[i]; bit 0 set: dense; 0: unused */
 	_Alignas(4096) uint64_t chunk_base[WIRE_CHUNKS_MAX];

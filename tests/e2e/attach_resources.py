@@ -73,6 +73,16 @@ def generations(lab):
     same('as csv', rows, [(kind, *t) for kind in ('memory', *KINDS) for t in true])
 
 
+@case('report --generations: what was allocated and freed of memory, without the handles')
+def traffic(lab):
+    path = marked(lab)[1]
+    heads = [r for r in json.loads(lab.seep('report', '--generations', '--format', 'json', path)
+                                   .must().out)['rows'] if not r['site']]
+    same('allocated and freed', [(r['allocated_blocks'], r['allocated_bytes'], r['freed_blocks'])
+                                 for r in heads],
+         [(5, 500, 0), (7, 700, 2), (None, None, None)])
+
+
 @case('report --generations: for people, a table of each kind, and what stays each time')
 def generations_text(lab):
     path = marked(lab)[1]
