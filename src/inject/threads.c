@@ -24,6 +24,8 @@
  */
 #define FRAME_WORDS 18 /* in front of the segments: r8 to r15, then those that follow */
 enum { FRAME_BP = 10, FRAME_SP = 15, FRAME_PC, FRAME_FLAGS };
+/* In front of these, struct ucontext has the alternate stack: start, flags, bytes. */
+#define FRAME_STACK_WORDS 3
 #define SEGMENTS UINT64_C(0x002b000000000033)
 #define SEGMENTS_WITHOUT_SS UINT64_C(0x33)
 #define FLAGS_ALWAYS UINT64_C(0x202) /* of code that runs: interrupts are on */
@@ -130,14 +132,26 @@ static void look_for_call(struct looking *k, const uint64_t *registers, size_t n
 
 /* ---- stacks ---- */
 
+/*
+ * Is it a frame on an alternate stack that the stack pointer is not on? The handler has ended then,
+ * or is another thread's. In Go such stacks lie behind those of goroutines, in one mapping.
+ */
+static bool is_elsewhere(const uint64_t stack[FRAME_STACK_WORDS], uint64_t addr, uint64_t from)
+{
+	uint64_t start = stack[0], bytes = stack[2];
+
+	return addr - start < bytes && from - start >= bytes;
+}
+
 /* The frame of a handler may have its segments at addr. */
 static void look_at_frame(struct looking *k, uint64_t addr, uint64_t from, uint64_t end)
 {
-	uint64_t words[FRAME_WORDS], pc, sp;
+	uint64_t frame[FRAME_STACK_WORDS + FRAME_WORDS], pc, sp;
+	const uint64_t *words = frame + FRAME_STACK_WORDS;
 
-	if (pread(k->l->mem, words, sizeof(words), (off_t)(addr - sizeof(words))) !=
-		    (ssize_t)sizeof(words) ||
-	    (words[FRAME_FLAGS] & FLAGS_ALWAYS) != FLAGS_ALWAYS)
+	if (pread(k->l->mem, frame, sizeof(frame), (off_t)(addr - sizeof(frame))) !=
+		    (ssize_t)sizeof(frame) ||
+	    (words[FRAME_FLAGS] & FLAGS_ALWAYS) != FLAGS_ALWAYS || is_elsewhere(frame, addr, from))
 		return;
 	pc = words[FRAME_PC];
 	sp = words[FRAME_SP];

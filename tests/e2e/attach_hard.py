@@ -2,7 +2,7 @@
 """seep attach and seep detach where a program makes it hard: each case is one that went wrong."""
 from attach_lab import attach, detach
 from lab import case, check_sites, check_sums, holds, refuses, run_all, same, victim
-from untouched import differences, standing
+from untouched import differences, running, standing
 
 
 def begin(lab, name, *arguments, **options):
@@ -33,6 +33,19 @@ def handlers(lab):
     process, pid = begin(lab, 'attach-handlers')
     cycle(lab, pid, 15)
     holds('handlers were run', int(process.wait().must().out) > 10)
+
+
+@case('a handler that has ended, and whose frame is still there, behind the stack')
+def altstack(lab):
+    process, pid = begin(lab, 'attach-altstack')
+    before = running(pid)
+    attach(lab, pid)
+    process.say('')
+    same('moment', process.line(), 'caught')
+    detach(lab, pid)
+    same('what differs', differences(before, running(pid)), {})
+    process.say('')
+    process.wait().must()
 
 
 @case('an allocator whose callers know which registers it leaves alone')
