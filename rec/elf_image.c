@@ -12,6 +12,8 @@ extern struct r_debug _r_debug __attribute__((weak));
 extern void *__libc_stack_end __attribute__((weak));
 extern char **__environ __attribute__((weak));
 
+char **elf_given_environment;
+
 char **elf_environment(void)
 {
 	void **p;
@@ -20,7 +22,7 @@ char **elf_environment(void)
 		p = __libc_stack_end;
 		return (char **)(p + 1 + *(long *)p + 1); /* argc, argv, NULL */
 	}
-	return &__environ ? __environ : NULL;
+	return &__environ ? __environ : elf_given_environment;
 }
 
 /* The auxiliary vector lies behind the environment on the initial stack. */

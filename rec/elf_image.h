@@ -34,6 +34,8 @@ uint8_t elf_image_build_id(const struct elf_image *image, uint8_t *out, size_t c
 uint64_t elf_symbol(struct link_map *lm, const char *name);
 /* The environment that the program was started with, NULL: not found. */
 char **elf_environment(void);
+/* The same, from whoever was told; for programs without a C library (Go's), which has it. */
+extern char **elf_given_environment;
 /* An address in the last page of the main thread's stack, 0: not known. */
 uint64_t elf_stack_top(void);
 

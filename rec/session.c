@@ -70,13 +70,16 @@ static bool is_ours(struct link_map *lm)
 	       (uint64_t)&rec_gate < image.end;
 }
 
+/* after: ourselves; NULL: nothing can be found, and what nobody has is late. */
 static void resolve_all(struct link_map *after)
 {
+	struct link_map *next = after ? after->l_next : NULL;
+
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		const struct function *f = &functions[i];
 		uint64_t at = 0;
 
-		for (struct link_map *lm = after->l_next; lm && !at; lm = lm->l_next)
+		for (struct link_map *lm = next; lm && !at; lm = lm->l_next)
 			at = elf_symbol(lm, f->name);
 		*f->real = at ? (void *)at : f->late;
 	}
@@ -450,8 +453,6 @@ HOOK void rec_start(void)
 	first = ours = elf_link_maps();
 	while (ours && !is_ours(ours))
 		ours = ours->l_next;
-	if (!ours)
-		__builtin_trap(); /* not loaded by any dynamic loader: nothing could be called */
 	resolve_all(ours);
 	clock_find();
 	rec_allocator_addr = (uint64_t)rec_real_malloc;
@@ -509,8 +510,15 @@ bool rec_wake(void)
 	return child_start();
 }
 
-/* Nobody may have called malloc yet; the program's own first call should not pay for the start. */
-__attribute__((constructor)) static void at_load(void)
+/*
+ * Nobody may have called malloc yet; the program's own first call should not pay for the start.
+ * glibc's loader tells constructors what main() will be told; musl's does not, and is its own C
+ * library.
+ */
+__attribute__((constructor)) static void at_load(int argc, char **argv, char **environment)
 {
+	(void)argc;
+	(void)argv;
+	elf_given_environment = environment;
 	rec_start();
 }

@@ -161,29 +161,34 @@ static uint64_t offset_of(const struct file *f, const Elf64_Ehdr *eh, uint64_t a
 	return 0;
 }
 
-static bool needs_asan(const struct file *f, const Elf64_Ehdr *eh, const Elf64_Phdr *dynamic)
+/* What a program wants its loader to load. */
+static void probe_needs(const struct file *f, const Elf64_Ehdr *eh, const Elf64_Phdr *dynamic,
+			struct elf_probe *p)
 {
 	static const char name[] = "libasan.so";
 	uint64_t nr = dynamic->p_filesz / sizeof(Elf64_Dyn), names = 0;
 	char found[sizeof(name)] = "";
+	bool any = false;
 	Elf64_Dyn dyn;
 
 	/* First the table of names, then who is named. */
 	for (int pass = 0; pass < 2; pass++) {
 		for (uint64_t i = 0; i < nr && i < DYNAMIC_MAX; i++) {
-			if (read_at(f, dynamic->p_offset + i * sizeof(dyn), &dyn, sizeof(dyn)) <=
-				    0 ||
-			    dyn.d_tag == DT_NULL)
+			if (read_at(f, dynamic->p_offset + i * sizeof(dyn), &dyn, sizeof(dyn)) <= 0)
+				return;
+			if (dyn.d_tag == DT_NULL) {
+				p->needs_nothing = !any;
 				break;
+			}
+			any |= dyn.d_tag == DT_NEEDED;
 			if (!pass && dyn.d_tag == DT_STRTAB)
 				names = offset_of(f, eh, dyn.d_un.d_ptr);
 			if (pass && names && dyn.d_tag == DT_NEEDED &&
 			    read_at(f, names + dyn.d_un.d_val, found, sizeof(name) - 1) > 0 &&
 			    !memcmp(found, name, sizeof(name) - 1))
-				return true;
+				p->needs_asan = true;
 		}
 	}
-	return false;
 }
 
 /* The program headers one by one; r > 0 as long as all is well. */
@@ -214,7 +219,8 @@ static int probe_segments(const struct file *f, const Elf64_Ehdr *eh, struct elf
 		named = true;
 	}
 	p->kind = named ? ELF_KIND_DYNAMIC : ELF_KIND_STATIC;
-	p->needs_asan = named && needs_asan(f, eh, &dynamic);
+	if (named)
+		probe_needs(f, eh, &dynamic, p);
 	if (!loads)
 		p->kind = ELF_KIND_NO_PROGRAM;
 	if (!loads || named || eh->e_type == ET_EXEC)

@@ -25,8 +25,9 @@ enum elf_kind {
 
 struct elf_probe {
 	enum elf_kind kind;
-	char machine[32]; /* FOREIGN: "32-bit x86", "64-bit ARM" … */
-	bool needs_asan;  /* DYNAMIC: wants AddressSanitizer's library to be the very first */
+	char machine[32];   /* FOREIGN: "32-bit x86", "64-bit ARM" … */
+	bool needs_asan;    /* DYNAMIC: wants AddressSanitizer's library to be the very first */
+	bool needs_nothing; /* DYNAMIC: no library at all, the C library neither */
 	char interpreter[ELF_INTERPRETER_MAX];
 };
 

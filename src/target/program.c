@@ -178,6 +178,15 @@ static int refuse_foreign(const char *image, const char *machine, struct error *
 	return -ENOEXEC;
 }
 
+/* Whatever is preloaded would find nothing to stand in front of. */
+static int refuse_lonely(const char *image, struct error *e)
+{
+	cannot("record", image, "it uses no library, so not the C library's malloc either", e);
+	error_hint(e, "a Go program without C code is like that: what Go allocates by itself is "
+		      "not seen");
+	return -ENOEXEC;
+}
+
 static int check_kind(const char *image, const struct elf_probe *p, struct error *e)
 {
 	switch (p->kind) {
@@ -189,7 +198,7 @@ static int check_kind(const char *image, const struct elf_probe *p, struct error
 			return -ENOEXEC;
 		}
 		if (!access(p->interpreter, F_OK))
-			return 0;
+			return p->needs_nothing ? refuse_lonely(image, e) : 0;
 		error_set(e, -ENOENT, EXIT_TARGET, "cannot run '%s': its loader '%s' is missing",
 			  image, p->interpreter);
 		error_hint(e, "it was built for another system; install that loader's package");

@@ -124,6 +124,26 @@ static void tells_the_kinds_of_elf(void **state)
 	assert_int_equal(kind_of(&p), ELF_KIND_NO_PROGRAM);
 }
 
+static void knows_who_uses_no_library(void **state)
+{
+	struct image p = program();
+
+	(void)state;
+	assert_true(probe(&p, sizeof(p)).needs_nothing);
+	p.dyn[0].d_tag = DT_NEEDED;
+	assert_false(probe(&p, sizeof(p)).needs_nothing);
+	/* One that does not end says nothing, nor does one that cannot be read. */
+	p = program();
+	p.dyn[1].d_tag = DT_FLAGS_1;
+	assert_false(probe(&p, sizeof(p)).needs_nothing);
+	p = program();
+	p.dynamic.p_offset = sizeof(p);
+	assert_false(probe(&p, sizeof(p)).needs_nothing);
+	p = program();
+	p.interp.p_type = PT_NULL;
+	assert_false(probe(&p, sizeof(p)).needs_nothing);
+}
+
 static void names_foreign_machines(void **state)
 {
 	struct image p = program();
@@ -258,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_itself),
 		cmocka_unit_test(tells_the_kinds_of_elf),
+		cmocka_unit_test(knows_who_uses_no_library),
 		cmocka_unit_test(names_foreign_machines),
 		cmocka_unit_test(reads_script_lines_as_the_kernel_does),
 		cmocka_unit_test(tells_text_from_data),
