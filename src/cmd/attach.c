@@ -128,7 +128,7 @@ static void warn_left_out(const struct attach *a)
 	const struct preflight *p = a->preflight;
 
 	for (size_t i = 0; i < p->nr_notes; i++)
-		if (p->notes[i].code == PREFLIGHT_SLOTS)
+		if (p->notes[i].code == PREFLIGHT_SLOTS || p->notes[i].code == PREFLIGHT_GO)
 			cmd_warn("%s", p->notes[i].text);
 	for (size_t i = 0; i < a->plan.nr_skipped; i++)
 		cmd_warn("%s is not recorded: %s", a->plan.skipped[i].entry->name,

@@ -211,22 +211,25 @@ static bool has_loader(struct target *t)
 
 static int explain_nothing(struct target *t, bool stripped, struct error *e)
 {
-	int32_t pid = target_process(t)->pid;
+	const struct target_module *m = target_main_module(t);
+	bool is_go = m && m->flags & TARGET_MODULE_GO;
+	const char *why = "it has no malloc that is known";
 
-	if (stripped) {
-		error_set(e, -ENOENT, EXIT_TARGET,
-			  "cannot find the allocator of process %d: its program is static and "
-			  "stripped",
-			  pid);
-		error_hint(e, "run a build that keeps its symbol table, or one that is linked "
-			      "dynamically");
-	} else {
-		error_set(e, -ENOENT, EXIT_TARGET,
-			  "cannot find the allocator of process %d: it has no malloc that is known",
-			  pid);
+	if (stripped)
+		why = is_go ? "its program is written in Go, static and stripped"
+			    : "its program is static and stripped";
+	else if (is_go)
+		why = "its program is written in Go, and has no malloc of C's";
+	error_set(e, -ENOENT, EXIT_TARGET, "cannot find the allocator of process %d: %s",
+		  target_process(t)->pid, why);
+	if (stripped)
+		error_hint(e,
+			   "run a build that keeps its symbol table, or one that is linked "
+			   "dynamically%s",
+			   is_go ? "; what Go allocates by itself is not seen in any" : "");
+	else
 		error_hint(e, "seep knows malloc of C libraries and programs, jemalloc, tcmalloc "
 			      "and mimalloc; what Go or a virtual machine has of its own is none");
-	}
 	return -ENOENT;
 }
 

@@ -278,6 +278,16 @@ static void check_wine(struct preflight *p)
 			       "recorded, HeapAlloc is not");
 }
 
+static void check_go(struct preflight *p)
+{
+	const struct target_module *m = target_main_module(p->target);
+
+	if (m && m->flags & TARGET_MODULE_GO)
+		preflight_note(p, PREFLIGHT_GO, "",
+			       "its program is written in Go: what C code in it allocates is "
+			       "recorded, what Go allocates by itself is not");
+}
+
 /* Opens it for reading, which needs the same right as tracing it. */
 static void open_target(struct preflight *p, int32_t pid)
 {
@@ -324,6 +334,7 @@ static void look(int32_t pid, struct preflight *ret)
 	check_translated(ret, pid);
 	check_recorded(ret, pid);
 	check_wine(ret);
+	check_go(ret);
 	/* What it was patched by is known then, and the reason is that. */
 	if (!preflight_has(ret, PREFLIGHT_RECORDED))
 		check_entries(ret);

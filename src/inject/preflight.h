@@ -47,6 +47,7 @@ enum preflight_code {
 	PREFLIGHT_SLOTS,    /* … but calls of it from elsewhere can be seen: see slots.h */
 	PREFLIGHT_CONFINED, /* a security module may forbid what is to be done */
 	PREFLIGHT_WINE,
+	PREFLIGHT_GO,
 };
 
 struct preflight_item {

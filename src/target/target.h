@@ -77,6 +77,7 @@ enum target_module_flags {
 	TARGET_MODULE_MAIN = 1 << 0,	/* the program itself */
 	TARGET_MODULE_DELETED = 1 << 1, /* its file has no name any more */
 	TARGET_MODULE_LOADER = 1 << 2,	/* ld.so */
+	TARGET_MODULE_GO = 1 << 3,	/* made by Go's linker, or with its help */
 };
 
 /* An ELF file that is mapped, or "[vdso]". */

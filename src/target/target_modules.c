@@ -11,8 +11,9 @@
 #include "base/mem.h"
 #include "target/target_private.h"
 
-#define HEADERS_MAX 256	   /* program headers looked at */
-#define NOTES_MAX 65536	   /* bytes of notes looked at */
+#define HEADERS_MAX 256 /* program headers looked at */
+#define NOTES_MAX 65536 /* bytes of notes looked at */
+#define NT_GO_BUILD_ID 4
 #define PAGE_BYTES 4096ull /* segments are rounded to at least this */
 
 /* Of either word size. */
@@ -131,7 +132,8 @@ static bool place(const struct target *t, const struct map *first, const struct 
 	return true;
 }
 
-static void find_build_id(struct target *t, const struct segment *s, struct target_module *m)
+/* Its build-id, and Go's (cmd/internal/buildid/note.go of Go: "Go", type 4). */
+static void read_notes(struct target *t, const struct segment *s, struct target_module *m)
 {
 	size_t len = s->filesz < NOTES_MAX ? (size_t)s->filesz : NOTES_MAX;
 	uint8_t *notes = mem_alloc(len);
@@ -148,12 +150,14 @@ static void find_build_id(struct target *t, const struct segment *s, struct targ
 		desc = name + ((h.n_namesz + 3u) & ~3u);
 		if (desc + h.n_descsz > len)
 			break;
-		if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 &&
+		if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 && m->build_id_len == 0 &&
 		    memcmp(notes + name, "GNU", 4) == 0 && h.n_descsz <= TARGET_BUILD_ID_MAX) {
 			memcpy(m->build_id, notes + desc, h.n_descsz);
 			m->build_id_len = (uint8_t)h.n_descsz;
-			break;
 		}
+		if (h.n_type == NT_GO_BUILD_ID && h.n_namesz == 4 &&
+		    memcmp(notes + name, "Go\0", 4) == 0)
+			m->flags |= TARGET_MODULE_GO;
 		at = desc + ((h.n_descsz + 3u) & ~3u);
 	}
 	free(notes);
@@ -188,8 +192,8 @@ static void add_module(struct target *t, const struct map *first, const struct i
 			m.dynamic = m.bias + s->vaddr;
 		else if (s->type == PT_TLS)
 			m.tls_bytes = s->memsz;
-		else if (s->type == PT_NOTE && m.build_id_len == 0)
-			find_build_id(t, s, &m);
+		else if (s->type == PT_NOTE)
+			read_notes(t, s, &m);
 	}
 	if (first->deleted)
 		m.flags |= TARGET_MODULE_DELETED;

@@ -252,6 +252,26 @@ def bare(lab):
     refuses(lab.seep('run', '--', victim('bare')), TARGET, 'its C library is not known', 'musl')
 
 
+@case('a program as Go makes them, without a C library: refused by name, and never broken')
+def lonely(lab):
+    for name, is_go, why, hint in (
+            ('lonely', 'written in Go', 'it uses no library', 'a Go program'),
+            ('lonely-static', 'written in Go', 'written in Go', 'Go or a virtual machine'),
+            ('lonely-stripped', 'written in Go, static and stripped', 'written in Go', 'symbol table')):
+        if not victim(name).exists():
+            raise Skip('it is not built here')
+        process = begin(lab, program=victim(name))
+        pid = process.process.pid
+        refuses(untouched(pid, lambda: lab.seep('attach', pid)), TARGET, is_go)
+        process.say('')
+        same('its end', process.wait().status, 7)
+        refuses(lab.seep('run', '--', victim(name)), TARGET, f"cannot record '{victim(name)}': .*{why}", hint)
+        # The recorder is preloaded into what a recorded program becomes, whatever that is.
+        for options in ([], ['-f']):
+            done = lab.seep('run', *options, '--', 'sh', '-c', f'exec {victim(name)} </dev/null')
+            same(f'{name} {options}', (done.status, done.out), (7, 'ready\n'))
+
+
 @case('no process, a zombie, a kernel thread, seep itself')
 def nobody_there(lab):
     refuses(lab.seep('attach', 2**22 + 1), TARGET, 'no such process')
