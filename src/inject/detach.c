@@ -106,16 +106,20 @@ static bool is_late(const struct detaching *g)
 	return g->made && freeze_pause_ns(&g->hold->freeze) - g->clearing_ns > budget_ns;
 }
 
-/* 0; -EINPROGRESS: next time; or negative errno. */
-static int call(struct detaching *g, uint64_t nr, uint64_t a, uint64_t b)
+/* What is noted as done must be done, however late it has become since. */
+static int call_noted(struct detaching *g, uint64_t nr, uint64_t a, uint64_t b)
 {
 	int64_t r;
 
-	if (is_late(g))
-		return -EINPROGRESS;
 	g->made++;
 	r = calls_make(g->calls, nr, a, b, 0, 0, 0, 0);
 	return r < 0 ? (int)r : 0;
+}
+
+/* 0; -EINPROGRESS: next time; or negative errno. */
+static int call(struct detaching *g, uint64_t nr, uint64_t a, uint64_t b)
+{
+	return is_late(g) ? -EINPROGRESS : call_noted(g, nr, a, b);
 }
 
 static bool read_private(const struct detaching *g, uint64_t at, struct wire_private *ret)
@@ -151,7 +155,7 @@ static int unmap_privates(struct detaching *g)
 			end = pages_end(at, p.bytes);
 		r = INSIDE_POKE(g->calls->mem, g->addr, privates, at);
 		if (!r)
-			r = call(g, SYS_munmap, start, end - start);
+			r = call_noted(g, SYS_munmap, start, end - start);
 	}
 	return r;
 }
@@ -179,7 +183,7 @@ static int close_table(struct detaching *g)
 	if (g->table < 0)
 		g->table = foreign_open(g->hold->dir, number);
 	r = INSIDE_POKE(g->calls->mem, g->addr, table_fd, none);
-	return r ? r : call(g, SYS_close, (uint64_t)number, 0);
+	return r ? r : call_noted(g, SYS_close, (uint64_t)number, 0);
 }
 
 /* By the mapping itself: nobody has noted it. */
@@ -226,7 +230,7 @@ static int unmap_mapped(struct detaching *g)
 		if (g->addr < m.start || g->addr >= m.end)
 			r = INSIDE_POKE(g->calls->mem, g->addr, mapped[i], none);
 		if (!r)
-			r = call(g, SYS_munmap, m.start, m.end - m.start);
+			r = call_noted(g, SYS_munmap, m.start, m.end - m.start);
 	}
 	return r;
 }

@@ -74,8 +74,8 @@ for name in ('attach', 'detach'):
 JUMP_BYTES = 5
 
 
-def code_writes(lab, what, pid, *inject):
-    """Which writes of the thread that makes most were of jumps, and those that failed."""
+def writes(lab, what, pid, *inject):
+    """Those of the thread that makes most."""
     trace = lab.path('trace')
     lab.run(need('strace'), '-f', '-qq', '-o', trace, '-e', 'trace=pwrite64', *inject, SEEP, what,
             '-q', pid).must()
@@ -84,7 +84,12 @@ def code_writes(lab, what, pid, *inject):
         tid, call = line.split(None, 1)
         if 'pwrite64(' in call:
             by_thread.setdefault(tid, []).append(call)
-    calls = max(by_thread.values(), key=len)
+    return max(by_thread.values(), key=len)
+
+
+def code_writes(lab, what, pid, *inject):
+    """Which of them were of jumps, and those that failed."""
+    calls = writes(lab, what, pid, *inject)
     numbers = [i for i, call in enumerate(calls, 1) if re.search(rf'", {JUMP_BYTES}, \d', call)]
     failed = [call for call in calls if 'INJECTED' in call]
     return numbers, failed

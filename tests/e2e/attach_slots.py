@@ -5,6 +5,7 @@ import re
 import struct
 
 from attach import every_way
+from attach_faults import writes
 from attach_lab import attach, detach
 from lab import VICTIMS, case, check_sums, holds, need, run_all, same, victim
 from untouched import differences, maps_of, standing
@@ -110,6 +111,20 @@ for _how in HOW:
         said = every_way(lab, [victim('attached'), '3', 'churn'],
                          ['partial_functions', 'lost_frees'], env={'LD_PRELOAD': library})
         holds('it is told', WHY[how] in said, said)
+
+
+@case('a write of detach takes longer than the process may stand still')
+def slow_write(lab):
+    # It has memory of ours in several places, which is given back piece by piece.
+    process, pid = begin(lab, 'trapped', 'lazy')
+    before = standing(pid)
+    attach(lab, pid)
+    for number in range(1, len(writes(lab, 'detach', pid)) + 1):
+        attach(lab, pid)
+        writes(lab, 'detach', pid, '-e', f'inject=pwrite64:delay_exit=20000:when={number}')
+        same(f'what differs, write {number} being slow', differences(before, standing(pid)), {})
+    process.say('end')
+    process.wait().must()
 
 
 @case('the plan says it, and changes nothing')
