@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include "bytes.h"
 #include "forked.h"
 #include "modules.h"
 #include "moving.h"
@@ -89,6 +90,19 @@ HOOK uint64_t hook_allocates_12(struct hook_call *c)
 HOOK uint64_t hook_allocates_23(struct hook_call *c)
 {
 	return allocates(c, c->real, product(c->arg[1], c->arg[2]));
+}
+
+HOOK uint64_t hook_allocates_string(struct hook_call *c)
+{
+	struct blob_self *s;
+	uint64_t p;
+
+	if (!(s = hook_enter(c)))
+		return pass(c->real, c);
+	self_enter_real(s, hook_call_sp(c));
+	p = call(c->real, c);
+	self_leave_real(s);
+	return note(c, p, p ? text_length((const char *)p) + 1 : 0);
 }
 
 HOOK uint64_t hook_new_1(struct hook_call *c)

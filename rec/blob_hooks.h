@@ -44,6 +44,7 @@ uint64_t hook_allocates_1(struct hook_call *c);
 uint64_t hook_allocates_2(struct hook_call *c);
 uint64_t hook_allocates_12(struct hook_call *c);
 uint64_t hook_allocates_23(struct hook_call *c);
+uint64_t hook_allocates_string(struct hook_call *c);
 uint64_t hook_new_1(struct hook_call *c); /* 0: the real one is still to be called */
 uint64_t hook_fills_1_3(struct hook_call *c);
 uint64_t hook_frees_1(struct hook_call *c);

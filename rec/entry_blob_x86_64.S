@@ -302,6 +302,7 @@
 	HOOK	allocates_2
 	HOOK	allocates_12
 	HOOK	allocates_23
+	HOOK	allocates_string
 	HOOK	fills_1_3
 	HOOK	frees_1
 	HOOK	reallocs_1_2

@@ -57,6 +57,7 @@ static bool only_allocates(const struct entry *e)
 	case INJECT_ALLOCATES_2:
 	case INJECT_ALLOCATES_12:
 	case INJECT_ALLOCATES_23:
+	case INJECT_ALLOCATES_STRING:
 	case INJECT_FILLS_1_3:
 		return true;
 	default:

@@ -108,6 +108,8 @@ const struct inject_name inject_names[] = {
 	ALIGNED(mi_heap_realloc, mi_heap_realloc) ALIGNED(mi_heap_rezalloc, mi_heap_realloc)
 	ALIGNED(mi_heap_recalloc, mi_heap_reallocn) N(mi_heap_reallocn, mi_heap_reallocn, MI)
 	N(mi_heap_reallocf, mi_heap_reallocf, MI)
+	SAME(mi_strdup, MI) N(mi_strndup, mi_strdup, MI) N(mi_mbsdup, mi_strdup, MI)
+	N(mi_heap_strdup, mi_strdup, MI) N(mi_heap_strndup, mi_strdup, MI)
 
 	SAME(dlclose, LOADER) SAME(iconv_close, LOADER) SAME(mlockall, LOADER)
 	SAME(_dl_find_object, LOADER) SAME(dl_iterate_phdr, LOADER)

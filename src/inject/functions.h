@@ -44,6 +44,7 @@
 	X(mi_heap_realloc, REALLOCS_2_3) X(mi_heap_reallocn, REALLOCS_2_34) \
 	X(reallocf, REALLOCS_OR_FREES_1_2) X(mi_heap_reallocf, REALLOCS_OR_FREES_2_3) \
 	X(reallocarr, REPLACES_1_23) \
+	X(mi_strdup, ALLOCATES_STRING) \
 	\
 	X(dlclose, CLOSES_1) X(iconv_close, CLOSES_1) X(mlockall, LOCKS_1) \
 	X(_dl_find_object, FINDS_OBJECT) X(dl_iterate_phdr, ITERATES_1_2) \
@@ -58,6 +59,7 @@
 	X(ALLOCATES_2)  /* block or NULL = f(any, bytes, …) */ \
 	X(ALLOCATES_12) /* block or NULL = f(nr, bytes of each, …) */ \
 	X(ALLOCATES_23) /* block or NULL = f(any, nr, bytes of each, …) */ \
+	X(ALLOCATES_STRING) /* block or NULL = f(…): as long as the string that is in it */ \
 	X(FILLS_1_3)    /* 0 or error = f(where the block's address goes, any, bytes) */ \
 	X(FREES_1)      /* f(block or NULL, …) */ \
 	X(REALLOCS_1_2)  /* block or NULL = f(block or NULL, bytes, …) */ \

@@ -24,6 +24,7 @@ static const enum wire_hook hook_of_shape[INJECT_SHAPES_NR] = {
 	[INJECT_ALLOCATES_2] = WIRE_HOOK_allocates_2,
 	[INJECT_ALLOCATES_12] = WIRE_HOOK_allocates_12,
 	[INJECT_ALLOCATES_23] = WIRE_HOOK_allocates_23,
+	[INJECT_ALLOCATES_STRING] = WIRE_HOOK_allocates_string,
 	[INJECT_FILLS_1_3] = WIRE_HOOK_fills_1_3,
 	[INJECT_FREES_1] = WIRE_HOOK_frees_1,
 	[INJECT_REALLOCS_1_2] = WIRE_HOOK_reallocs_1_2,

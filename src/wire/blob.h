@@ -21,7 +21,7 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 5
+#define WIRE_BLOB_VERSION 6
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
@@ -34,7 +34,7 @@
 #define WIRE_HOOKS(X) \
 	X(malloc)       /* as allocates_1, of an allocator whose malloc calls no other function */ \
 	X(free)         /* as frees_1, likewise */ \
-	X(allocates_1) X(allocates_2) X(allocates_12) X(allocates_23) X(new_1) \
+	X(allocates_1) X(allocates_2) X(allocates_12) X(allocates_23) X(allocates_string) X(new_1) \
 	X(fills_1_3) X(frees_1) \
 	X(reallocs_1_2) X(reallocs_1_23) X(reallocs_2_3) X(reallocs_2_34) \
 	X(reallocs_or_frees_1_2) X(reallocs_or_frees_2_3) X(replaces_1_23) X(resizes_1_2) \

@@ -18,7 +18,10 @@
 #define TIMES 20
 #define BLOCKS_MAX 8192
 
-/* How a function is called: arguments by letter: b bytes, n number, a alignment, h heap, 0 zero. */
+/*
+ * How a function is called: arguments by letter: b bytes, n number, a alignment, h heap, 0 zero,
+ * s a string of so many bytes.
+ */
 struct allocates {
 	const char *name, *arguments;
 };
@@ -72,6 +75,11 @@ static const struct allocates allocates[] = {
 	{"mi_heap_mallocn", "hnb"},
 	{"mi_heap_malloc_aligned", "hba"},
 	{"mi_heap_calloc_aligned", "hnba"},
+	{"mi_strdup", "s"},
+	{"mi_strndup", "sb"},
+	{"mi_mbsdup", "s"},
+	{"mi_heap_strdup", "hs"},
+	{"mi_heap_strndup", "hsb"},
 };
 
 /* p: the block. */
@@ -128,6 +136,15 @@ static function *find(const char *name)
 	return (function *)f;
 }
 
+static const char *string_of(size_t bytes)
+{
+	static char text[TIMES * 16];
+
+	memset(text, 'x', bytes - 1);
+	text[bytes - 1] = '\0';
+	return text;
+}
+
 static void fill(const char *arguments, const void *p, size_t nr, size_t each, uint64_t args[4])
 {
 	for (int i = 0; arguments[i]; i++) {
@@ -143,6 +160,9 @@ static void fill(const char *arguments, const void *p, size_t nr, size_t each, u
 			break;
 		case 'h':
 			args[i] = (uintptr_t)heap;
+			break;
+		case 's':
+			args[i] = (uintptr_t)string_of(each);
 			break;
 		case 'p':
 			args[i] = (uintptr_t)p;
