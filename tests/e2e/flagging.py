@@ -29,8 +29,10 @@ class Flags:
         self.image = self.copy('started')
 
     def copy(self, name, to=None):
-        path = self.home / (to or name)
-        shutil.copy(victim(name), path)
+        """Of a victim, or of the program whose path is given."""
+        is_path = isinstance(name, pathlib.Path)
+        path = self.home / (to or (name.name if is_path else name))
+        shutil.copy(name if is_path else victim(name), path)
         path.chmod(0o755)
         return path
 

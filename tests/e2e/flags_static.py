@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 
+from attach import exact
 from flagging import STARTED_STATUS, TARGET, Daemon, Flags, main, nothing_left, recorded
 from lab import (SEEP, case, check_sites, check_sums, holds, need, refuses, same, victim,
                  wait_until)
+from static_allocators import KINDS, build
+from untouched import code_of
 
-STATIC, STATIC_PIE = 500, 100
+STATIC, STATIC_PIE, OTHERS = 500, 100, 20
 
 
 class Spawned:
@@ -48,9 +51,9 @@ def check_start(lab, number, *command, env):
     same('its end', spawned.end(), (0, ''))
 
 
-def every_start(lab, name, count):
+def every_start(lab, program, count):
     with Flags(lab) as flags, Daemon(flags) as daemon:
-        image = flags.copy(name)
+        image = flags.copy(program)
         daemon.catches(image)
         path = str(image)
         ways = [([path], dict(os.environ)), (['env', '-i', path], {}), ([path], {}),
@@ -74,6 +77,37 @@ def static(lab):
 @case(f'static-pie: {STATIC_PIE} of {STATIC_PIE} starts, from the first allocation on')
 def static_pie(lab):
     every_start(lab, 'static-pie', STATIC_PIE)
+
+
+def codes(pid):
+    return sorted(code_of(pid).values())
+
+
+def with_allocator(lab, kind):
+    with Flags(lab) as flags, Daemon(flags) as daemon:
+        image = flags.copy(build(lab, kind, 'attached'))
+        plain = lab.background(image, '1')
+        bare = codes(plain.truth()['pid'])
+        daemon.catches(image)
+        running = lab.background(image, '3', 'churn')
+        pid = running.truth()['pid']
+        exact(lab, pid, running)
+        lab.seep('detach', pid).must()
+        same('code', codes(pid), bare)
+        running.say('end')
+        same('failures', running.truth()['failures'], 0)
+        running.wait().must()
+        daemon.end()
+
+
+for _kind in KINDS:
+    @case(f'{_kind}: {OTHERS} of {OTHERS} starts, from the first allocation on')
+    def other_starts(lab, kind=_kind):
+        every_start(lab, build(lab, kind, 'static'), OTHERS)
+
+    @case(f'{_kind}: exact from the start on, and its code is its own after a detach')
+    def other_allocator(lab, kind=_kind):
+        with_allocator(lab, kind)
 
 
 @case('a recorded static program sees the same start')
