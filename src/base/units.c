@@ -114,6 +114,34 @@ static void put_count(struct unit_text *t, const char *sign, uint64_t n)
 	*out = '\0';
 }
 
+struct unit_text format_count_rate(double per_s)
+{
+	static const struct {
+		double seconds;
+		const char *unit;
+	} per[] = {{1, "/s"}, {60, "/min"}, {3600, "/h"}};
+	const char *sign = per_s < 0 ? "-" : "";
+	double rate = fabs(per_s);
+	struct unit_text t;
+	size_t i = 0;
+
+	if (!(rate < 1e18)) /* also NaN */
+		rate = 1e18;
+	if (rate < 0.05 / 3600) {
+		snprintf(t.text, UNIT_TEXT, "0/s");
+		return t;
+	}
+	while (i < 2 && rate * per[i].seconds < 1)
+		i++;
+	rate *= per[i].seconds;
+	if (rate < 99.95)
+		snprintf(t.text, UNIT_TEXT, "%s%.1f", sign, rate);
+	else
+		put_count(&t, sign, (uint64_t)(rate + 0.5));
+	strcat(t.text, per[i].unit);
+	return t;
+}
+
 struct unit_text format_count(uint64_t n)
 {
 	struct unit_text t;

@@ -24,6 +24,8 @@ struct unit_text format_rate(double bytes_per_s);
 struct unit_text format_count(uint64_t n);
 /* "+1,234", "-5", "0" */
 struct unit_text format_count_delta(int64_t n);
+/* "1,234/s", "2.5/s", "12.0/min", "3.0/h": of things, which may be few; sign only when negative. */
+struct unit_text format_count_rate(double per_s);
 /* "850 ns", "12.4 ms", "3.2 s", "4m 05s", "2h 03m", "5d 04h" */
 struct unit_text format_duration(uint64_t ns);
 

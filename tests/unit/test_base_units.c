@@ -36,6 +36,24 @@ static void rates_read_well(void **state)
 	assert_string_equal(format_rate(INFINITY).text, format_rate(1e18).text);
 }
 
+static void rates_of_few_things_read_well(void **state)
+{
+	(void)state;
+	assert_string_equal(format_count_rate(0).text, "0/s");
+	assert_string_equal(format_count_rate(2.5).text, "2.5/s");
+	assert_string_equal(format_count_rate(-1).text, "-1.0/s");
+	assert_string_equal(format_count_rate(99.94).text, "99.9/s");
+	assert_string_equal(format_count_rate(99.95).text, "100/s");
+	assert_string_equal(format_count_rate(12345.6).text, "12,346/s");
+	assert_string_equal(format_count_rate(0.2).text, "12.0/min");
+	assert_string_equal(format_count_rate(-0.2).text, "-12.0/min");
+	assert_string_equal(format_count_rate(3.0 / 3600).text, "3.0/h");
+	assert_string_equal(format_count_rate(0.1 / 3600).text, "0.1/h");
+	assert_string_equal(format_count_rate(1e-9).text, "0/s");
+	assert_string_equal(format_count_rate(INFINITY).text, format_count_rate(1e18).text);
+	assert_string_equal(format_count_rate(NAN).text, format_count_rate(1e18).text);
+}
+
 static void counts_read_well(void **state)
 {
 	(void)state;
@@ -164,10 +182,15 @@ static void addresses_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bytes_read_well),	 cmocka_unit_test(rates_read_well),
-		cmocka_unit_test(counts_read_well),	 cmocka_unit_test(durations_read_well),
-		cmocka_unit_test(sizes_are_read),	 cmocka_unit_test(durations_are_read),
-		cmocka_unit_test(plain_counts_are_read), cmocka_unit_test(addresses_are_read),
+		cmocka_unit_test(bytes_read_well),
+		cmocka_unit_test(rates_read_well),
+		cmocka_unit_test(rates_of_few_things_read_well),
+		cmocka_unit_test(counts_read_well),
+		cmocka_unit_test(durations_read_well),
+		cmocka_unit_test(sizes_are_read),
+		cmocka_unit_test(durations_are_read),
+		cmocka_unit_test(plain_counts_are_read),
+		cmocka_unit_test(addresses_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
