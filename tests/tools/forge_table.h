@@ -264,6 +264,8 @@ static inline void forged_load(const struct cut *c, struct snapshot *ret)
 				    .nr_blocks = c->nr_blocks,
 				    .pool_blocks = c->pool_blocks,
 				    .nr_pool_blocks = c->nr_pool_blocks,
+				    .handles = c->handles,
+				    .nr_handles = c->nr_handles,
 				    .marks = c->marks,
 				    .nr_marks = c->nr_marks,
 				    .tags = c->tags,
@@ -297,6 +299,9 @@ static inline bool forged_is_sound(const struct snapshot *s)
 	for (size_t i = 0; i < s->nr_generations; i++)
 		good = good && s->generations[i].stack < s->nr_stacks &&
 		       s->generations[i].generation <= s->nr_marks;
+	for (size_t i = 0; i < s->nr_resource_generations; i++)
+		good = good && s->resource_generations[i].stack < s->nr_resources &&
+		       s->resource_generations[i].generation <= s->nr_marks;
 	for (size_t i = 0; i < s->nr_modules; i++)
 		good = good && s->modules[i].build_id_len <= BUILD_ID_MAX;
 	return good;
