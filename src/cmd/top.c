@@ -93,7 +93,8 @@ static int read_options(struct top *t, int argc, char **argv, int *ret_first)
 		.name = "top",
 		.usage = usage,
 		.purpose = "Shows what processes use and whether they grow: memory, threads, "
-			   "descriptors, the change since it looks, and a plain sentence. "
+			   "descriptors, the change since it looks, and a plain sentence; where "
+			   "seep attach records other resources, how many are held of these. "
 			   "A TARGET is a pid or a name; without one, all your processes.",
 		.options = options,
 		.examples = examples,
@@ -166,6 +167,16 @@ static size_t rows_to_show(const struct top *t, const struct top_live *l)
 	return limit < t->rows.nr ? limit : t->rows.nr;
 }
 
+/* Of a screen of so many lines, when those of resources have their share. */
+static size_t rows_that_fit(const struct top_view *v, size_t lines)
+{
+	struct top_view fits = *v;
+
+	while (fits.shown > 1 && fits.shown + top_resources_lines(&fits) + LINES_AROUND > lines)
+		fits.shown--;
+	return fits.shown;
+}
+
 static void render(struct top *t, const struct top_live *l, struct str *out)
 {
 	static void (*const show[])(struct str *, const struct top_view *) = {
@@ -186,8 +197,13 @@ static void render(struct top *t, const struct top_live *l, struct str *out)
 		.reminder = reminder,
 	};
 
-	for (size_t i = 0; t->rows.all && i < v.shown; i++)
-		top_row_detail(v.order[i]);
+	for (size_t i = 0; i < v.shown; i++) {
+		if (t->rows.all)
+			top_row_detail(v.order[i]);
+		top_resources_judge(&v.order[i]->resources);
+	}
+	if (t->rows.all && v.live && l)
+		v.shown = rows_that_fit(&v, l->rows);
 	v.now_ns = now_ns();
 	show[t->format](out, &v);
 	free(v.order);
@@ -286,7 +302,7 @@ static int tell_ended(const struct top *t)
 
 		if (row->state == TOP_RUNNING)
 			continue;
-		if (row->samples > 1)
+		if (row->series.samples > 1)
 			cmd_note("process %d ('%s') ended after %s", row->info.pid,
 				 process_name(&row->info), format_duration(watched).text);
 		else
@@ -304,10 +320,11 @@ static int check_growth(const struct top *t)
 	for (size_t i = 0; t->exit_code && i < t->rows.nr; i++) {
 		const struct top_row *row = &t->rows.items[i];
 
-		if (row->trend.kind != TREND_GROWING || row->trend.rate <= (double)t->max_growth)
+		if (row->series.trend.kind != TREND_GROWING ||
+		    row->series.trend.rate <= (double)t->max_growth)
 			continue;
 		cmd_note("process %d ('%s') grows at %s; %s is allowed", row->info.pid,
-			 process_name(&row->info), format_rate(row->trend.rate).text,
+			 process_name(&row->info), format_rate(row->series.trend.rate).text,
 			 format_rate((double)t->max_growth).text);
 		status = EXIT_FOUND;
 	}

@@ -1,6 +1,7 @@
 /* `seep top` for programs: JSON and CSV with the same figures under the same names. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -23,6 +24,7 @@ static const struct {
 	{"threads", USAGE_THREADS, false},
 	{"descriptors", USAGE_DESCRIPTORS, true},
 };
+#define KEY_BYTES 40
 #define NR_FIGURES (sizeof(figures) / sizeof(figures[0]))
 
 static const char *const states[] = {
@@ -45,7 +47,7 @@ static void totals_json(struct json *j, const struct top_view *v)
 
 	for (size_t i = 0; i < v->rows->nr; i++) {
 		if (v->order[i]->state == TOP_RUNNING)
-			kinds[v->order[i]->trend.kind]++;
+			kinds[v->order[i]->series.trend.kind]++;
 	}
 	json_open(j, "totals", '{');
 	json_count(j, "processes", v->rows->nr);
@@ -75,33 +77,71 @@ static void totals_json(struct json *j, const struct top_view *v)
 	json_close(j, '}');
 }
 
-/* Every key is always there; what does not apply is null. Not a number is written as null. */
-static void trend_json(struct json *j, const struct trend *t)
+/* of: "bytes", or "blocks" for what is counted. */
+static const char *key_of(char key[KEY_BYTES], const char *before, const char *of,
+			  const char *behind)
 {
+	snprintf(key, KEY_BYTES, "%s%s%s", before, of, behind);
+	return key;
+}
+
+/* Every key is always there; what does not apply is null. Not a number is written as null. */
+static void trend_json(struct json *j, const struct trend *t, const char *of)
+{
+	/* A byte more or less is nothing; a handle an hour may be all there is. */
+	void (*rate)(struct json *, const char *, double) =
+		strcmp(of, "bytes") ? json_fraction : json_real;
 	bool moves = t->kind == TREND_GROWING || t->kind == TREND_SHRINKING;
 	bool levelled = t->kind == TREND_LEVELLED;
+	char key[KEY_BYTES];
 
 	json_count(j, "samples", t->samples);
 	json_count(j, "span_ns", t->span_ns);
-	json_number(j, "delta_bytes", t->delta_bytes);
-	json_count(j, "swing_bytes", t->swing_bytes);
-	json_real(j, "slope_bytes_per_s", t->samples > 1 ? t->slope : NAN);
+	json_number(j, key_of(key, "delta_", of, ""), t->delta_bytes);
+	json_count(j, key_of(key, "swing_", of, ""), t->swing_bytes);
+	rate(j, key_of(key, "slope_", of, "_per_s"), t->samples > 1 ? t->slope : NAN);
 	json_fraction(j, "slope_r2", t->samples > 1 ? t->r2 : NAN);
-	json_real(j, "robust_slope_bytes_per_s", t->samples > 1 ? t->robust_slope : NAN);
+	rate(j, key_of(key, "robust_slope_", of, "_per_s"), t->samples > 1 ? t->robust_slope : NAN);
 	json_text(j, "trend", trend_kind_word(t->kind));
 	if (t->kind == TREND_TOO_EARLY)
 		json_null(j, "confidence");
 	else
 		json_text(j, "confidence", trend_confidence_word(t->confidence));
-	json_real(j, "rate_bytes_per_s", moves ? t->rate : NAN);
+	rate(j, key_of(key, "rate_", of, "_per_s"), moves ? t->rate : NAN);
 	json_fraction(j, "rate_r2", moves ? t->rate_r2 : NAN);
 	json_real(j, "rate_span_s", moves ? (double)t->rate_span_ns / 1e9 : NAN);
 	json_bool(j, "slowing", moves && t->slowing);
 	if (levelled)
-		json_number(j, "levelled_bytes", t->levelled_bytes);
+		json_number(j, key_of(key, "levelled_", of, ""), t->levelled_bytes);
 	else
-		json_null(j, "levelled_bytes");
+		json_null(j, key_of(key, "levelled_", of, ""));
 	json_real(j, "level_span_s", levelled ? (double)t->level_span_ns / 1e9 : NAN);
+}
+
+/* null: it is not recorded, or that may not be read; empty: nothing but memory is. */
+static void resources_json(struct json *j, const struct top_row *row)
+{
+	struct str sentence = STR_INIT;
+
+	if (!row->resources.known) {
+		json_null(j, "resources");
+		return;
+	}
+	json_open(j, "resources", '[');
+	for (size_t i = 0; i < row->resources.nr; i++) {
+		const struct top_resource *r = &row->resources.items[i];
+
+		json_open(j, NULL, '{');
+		json_text(j, "kind", r->kind);
+		json_count(j, "live_blocks", r->handles);
+		trend_json(j, &r->series.trend, "blocks");
+		str_clear(&sentence);
+		top_resource_sentence(&sentence, row, r);
+		json_text(j, "verdict", sentence.data);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	str_release(&sentence);
 }
 
 static void recorded_json(struct json *j, const struct top_view *v, const struct recorded *r)
@@ -136,11 +176,12 @@ static void row_json(struct json *j, const struct top_view *v, const struct top_
 		else
 			json_null(j, figures[f].key);
 	}
-	trend_json(j, &row->trend);
+	trend_json(j, &row->series.trend, "bytes");
 	recorded_json(j, v, &row->recorded);
 	top_sentence(&sentence, row);
 	json_text(j, "verdict", sentence.data);
 	str_release(&sentence);
+	resources_json(j, row);
 	json_close(j, '}');
 }
 
@@ -160,29 +201,51 @@ void top_show_json(struct str *out, const struct top_view *v)
 	str_add_char(out, '\n');
 }
 
-static void row_csv(struct str *out, const struct top_row *row)
+/* slope, fit, robust slope; trend, confidence, rate: as far as there are any. */
+static void slopes_csv(struct str *out, const struct trend *t)
 {
-	const struct trend *t = &row->trend;
-	struct str sentence = STR_INIT;
-	uint64_t value;
+	if (t->samples > 1)
+		str_printf(out, "%.1f,%.4f,%.1f,", t->slope, t->r2, t->robust_slope);
+	else
+		str_add(out, ",,,");
+}
 
+static void verdict_csv(struct str *out, const struct trend *t)
+{
+	str_printf(out, "%s,%s,", trend_kind_word(t->kind),
+		   t->kind == TREND_TOO_EARLY ? "" : trend_confidence_word(t->confidence));
+}
+
+static void rate_csv(struct str *out, const struct trend *t, int digits)
+{
+	if (t->kind == TREND_GROWING || t->kind == TREND_SHRINKING)
+		str_printf(out, "%.*f", digits, t->rate);
+}
+
+static void who_csv(struct str *out, const struct top_row *row)
+{
 	str_printf(out, "%d,", row->info.pid);
 	csv_add_field(out, process_name(&row->info));
 	str_printf(out, ",%s,", states[row->state]);
+}
+
+/* with_kinds: there are rows of resources, too. */
+static void row_csv(struct str *out, const struct top_row *row, bool with_kinds)
+{
+	const struct trend *t = &row->series.trend;
+	struct str sentence = STR_INIT;
+	uint64_t value;
+
+	who_csv(out, row);
 	for (size_t f = 0; f < NR_FIGURES; f++) {
 		if (figure(row, f, &value))
 			str_printf(out, "%" PRIu64, value);
 		str_add_char(out, ',');
 	}
 	str_printf(out, "%zu,%" PRIu64 ",%" PRId64 ",", t->samples, t->span_ns, t->delta_bytes);
-	if (t->samples > 1)
-		str_printf(out, "%.1f,%.4f,%.1f,", t->slope, t->r2, t->robust_slope);
-	else
-		str_add(out, ",,,");
-	str_printf(out, "%s,%s,", trend_kind_word(t->kind),
-		   t->kind == TREND_TOO_EARLY ? "" : trend_confidence_word(t->confidence));
-	if (t->kind == TREND_GROWING || t->kind == TREND_SHRINKING)
-		str_printf(out, "%.1f", t->rate);
+	slopes_csv(out, t);
+	verdict_csv(out, t);
+	rate_csv(out, t, 1);
 	str_add_char(out, ',');
 	if (row->recorded.answer != RECORDED_UNKNOWN)
 		str_add(out, row->recorded.answer == RECORDED_YES ? "true" : "false");
@@ -190,17 +253,52 @@ static void row_csv(struct str *out, const struct top_row *row)
 	top_sentence(&sentence, row);
 	csv_add_field(out, sentence.data);
 	str_release(&sentence);
+	str_add(out, with_kinds ? ",memory,,,,\r\n" : "\r\n");
+}
+
+/* The columns of memory are empty. */
+static void resource_csv(struct str *out, const struct top_row *row, const struct top_resource *r)
+{
+	const struct trend *t = &r->series.trend;
+	struct str sentence = STR_INIT;
+
+	who_csv(out, row);
+	for (size_t f = 0; f < NR_FIGURES; f++)
+		str_add_char(out, ',');
+	str_printf(out, "%zu,%" PRIu64 ",,,,,", t->samples, t->span_ns);
+	verdict_csv(out, t);
+	str_add(out, ",true,");
+	top_resource_sentence(&sentence, row, r);
+	csv_add_field(out, sentence.data);
+	str_release(&sentence);
+	str_add_char(out, ',');
+	csv_add_field(out, r->kind);
+	str_printf(out, ",%" PRIu64 ",%" PRId64 ",", r->handles, t->delta_bytes);
+	if (t->samples > 1)
+		str_printf(out, "%.4f", t->slope);
+	str_add_char(out, ',');
+	rate_csv(out, t, 4);
 	str_add(out, "\r\n");
 }
 
 void top_show_csv(struct str *out, const struct top_view *v)
 {
+	bool with_kinds = top_resources_lines(v) != 0;
+
 	str_add(out, "pid,name,state,");
 	for (size_t f = 0; f < NR_FIGURES; f++)
 		str_printf(out, "%s,", figures[f].key);
 	str_add(out, "samples,span_ns,delta_bytes,slope_bytes_per_s,slope_r2,"
 		     "robust_slope_bytes_per_s,trend,confidence,rate_bytes_per_s,recorded,"
-		     "verdict\r\n");
-	for (size_t i = 0; i < v->shown; i++)
-		row_csv(out, v->order[i]);
+		     "verdict");
+	if (with_kinds)
+		str_add(out, ",kind,live_blocks,delta_blocks,slope_blocks_per_s,rate_blocks_per_s");
+	str_add(out, "\r\n");
+	for (size_t i = 0; i < v->shown; i++) {
+		const struct top_resources *r = &v->order[i]->resources;
+
+		row_csv(out, v->order[i], with_kinds);
+		for (size_t k = 0; k < r->nr; k++)
+			resource_csv(out, v->order[i], &r->items[k]);
+	}
 }

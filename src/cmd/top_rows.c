@@ -31,7 +31,8 @@ void top_rows_init(struct top_rows *rows, bool all)
 static void row_release(struct top_row *row)
 {
 	process_info_release(&row->info);
-	free(row->points);
+	top_series_release(&row->series);
+	top_resources_release(&row->resources);
 }
 
 void top_rows_release(struct top_rows *rows)
@@ -65,37 +66,23 @@ static void sort_by_pid(struct top_rows *rows)
 		qsort(rows->items, rows->nr, sizeof(*rows->items), by_pid);
 }
 
-/* Keeps first and last, drops every other one between. */
-static void thin(struct top_row *row)
-{
-	size_t kept = 1;
-
-	for (size_t i = 2; i < row->nr_points; i++) {
-		if (i % 2 == 0 || i + 1 == row->nr_points)
-			row->points[kept++] = row->points[i];
-	}
-	row->nr_points = kept;
-}
-
 /* Takes a first or next sample. 0 or why there was none. */
 static int sample_row(struct top_row *row)
 {
-	struct trend_point point;
 	struct usage usage;
+	uint64_t own;
 	int r;
 
 	r = usage_read(row->info.pid, row->info.start_ticks, 0, &usage);
 	if (r < 0)
 		return r;
-	if (!usage_own_bytes(&usage, &point.bytes))
+	if (!usage_own_bytes(&usage, &own))
 		return -ENXIO;
 	row->usage = usage;
-	row->last_ns = point.t_ns = usage.t_ns;
-	if (!row->samples++)
-		row->first_ns = point.t_ns;
-	if (row->nr_points == TOP_POINTS_MAX)
-		thin(row);
-	ARRAY_PUSH(row->points, row->nr_points, row->cap_points, point);
+	row->last_ns = usage.t_ns;
+	if (!row->series.samples)
+		row->first_ns = usage.t_ns;
+	top_series_add(&row->series, usage.t_ns, own);
 	return 0;
 }
 
@@ -194,7 +181,7 @@ static void drop_ended(struct top_rows *rows)
 			rows->items[kept++] = rows->items[i];
 			continue;
 		}
-		rows->ended += rows->items[i].samples > 0;
+		rows->ended += rows->items[i].series.samples > 0;
 		row_release(&rows->items[i]);
 	}
 	rows->nr = kept;
@@ -248,6 +235,7 @@ void top_row_detail(struct top_row *row)
 		row->info = info;
 		row->detail = detail;
 		row->recorded = recorded_look(dir);
+		top_resources_sample(&row->resources, row->info.pid, &row->recorded, now_ns());
 		row->detail_ns = now_ns();
 		row->detail_cost_ns = row->detail_ns - begin;
 	}
@@ -268,7 +256,7 @@ size_t top_rows_samples(const struct top_rows *rows)
 	size_t most = 0;
 
 	for (size_t i = 0; i < rows->nr; i++)
-		most = rows->items[i].samples > most ? rows->items[i].samples : most;
+		most = rows->items[i].series.samples > most ? rows->items[i].series.samples : most;
 	return most;
 }
 
@@ -284,9 +272,9 @@ static int by_usage(const struct usage *x, const struct usage *y, enum usage_fie
 
 static double growth(const struct top_row *row)
 {
-	enum trend_kind kind = row->trend.kind;
+	enum trend_kind kind = row->series.trend.kind;
 
-	return kind == TREND_GROWING || kind == TREND_SHRINKING ? row->trend.rate : 0;
+	return kind == TREND_GROWING || kind == TREND_SHRINKING ? row->series.trend.rate : 0;
 }
 
 static int compare(const void *a, const void *b, void *arg)
@@ -328,8 +316,7 @@ struct top_row **top_rows_order(struct top_rows *rows, enum top_sort sort)
 	for (size_t i = 0; i < rows->nr; i++) {
 		struct top_row *row = &rows->items[i];
 
-		trend_compute(row->points, row->nr_points, TREND_FLOOR_BYTES, &row->trend);
-		row->trend.samples = row->samples;
+		top_series_judge(&row->series, TREND_FLOOR_BYTES);
 		if (sort == TOP_SORT_PSS)
 			top_row_detail(row);
 		order[i] = row;

@@ -12,13 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/trend.h"
+#include "cmd/top_resources.h"
+#include "cmd/top_series.h"
 #include "target/process.h"
 #include "target/recorded.h"
 #include "target/usage.h"
-
-/* Older points are thinned to keep to this, so that an hour is seen as well as a minute. */
-#define TOP_POINTS_MAX 512
 
 enum top_state {
 	TOP_RUNNING = 0,
@@ -35,10 +33,8 @@ struct top_row {
 	uint64_t detail_ns;  /* when, and how long that took: it is not done all the time */
 	uint64_t detail_cost_ns;
 	struct recorded recorded;
-	size_t samples; /* ever taken; points holds fewer when thinned */
-	struct trend_point *points;
-	size_t nr_points, cap_points;
-	struct trend trend;
+	struct top_series series; /* of its own memory */
+	struct top_resources resources;
 };
 
 struct top_rows {

@@ -10,6 +10,7 @@
 
 struct palette;
 struct str;
+struct table;
 
 struct top_view {
 	const struct top_rows *rows;
@@ -29,6 +30,19 @@ struct top_view {
  * unless it is high, its confidence.
  */
 void top_sentence(struct str *out, const struct top_row *row);
+/* The same of a kind of resources: "growing at 2.5/s (fit 0.99 over 10.0 s)". */
+void top_resource_sentence(struct str *out, const struct top_row *row,
+			   const struct top_resource *resource);
+/* In which colour; NULL: none. */
+const char *top_sentence_style(const struct top_row *row, const struct trend *trend,
+			       const struct palette *palette);
+/* A cell with the program, and what it calls itself where that is something else. */
+void top_add_name(struct table *t, const struct top_row *row, const struct palette *palette);
+
+/* Lines that top_resources_text() writes, 0 where nothing but memory is recorded. */
+size_t top_resources_lines(const struct top_view *v);
+/* The table of resources, below that of processes. */
+void top_resources_text(struct str *out, const struct top_view *v);
 
 void top_show_text(struct str *out, const struct top_view *v);
 /* {"schema":"seep-top-1","totals":{…},"rows":[…]} and a newline. */

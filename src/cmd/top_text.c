@@ -9,10 +9,10 @@
 #include "base/term.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "cmd/top_columns.h"
 #include "cmd/top_show.h"
 #include "format/table.h"
 
-#define NAME_WIDTH 24
 #define SENTENCE_WIDTH 44 /* what the sentence needs to be worth anything */
 
 enum column {
@@ -32,12 +32,7 @@ enum column {
 	COLUMNS
 };
 
-/* rank: the highest goes first when there is no room; 0: always there. */
-static const struct {
-	const char *header;
-	char align;
-	unsigned int rank, width;
-} columns[COLUMNS] = {
+static const struct top_column columns[COLUMNS] = {
 	[COLUMN_PID] = {"PID", 'r', 0, 7},
 	[COLUMN_NAME] = {"NAME", 'l', 0, 14},
 	[COLUMN_RSS] = {"RSS", 'r', 0, 9},
@@ -118,25 +113,9 @@ static bool column_says_something(const struct top_view *v, enum column column)
 
 static void choose_columns(const struct top_view *v, bool chosen[COLUMNS])
 {
-	unsigned int width = 0;
-
-	for (int i = 0; i < COLUMNS; i++) {
+	for (int i = 0; i < COLUMNS; i++)
 		chosen[i] = column_says_something(v, (enum column)i);
-		width += chosen[i] ? columns[i].width + 2 : 0;
-	}
-	while (v->width && width > v->width + 2) {
-		int worst = -1;
-
-		for (int i = 0; i < COLUMNS; i++) {
-			if (chosen[i] && columns[i].rank &&
-			    (worst < 0 || columns[i].rank > columns[worst].rank))
-				worst = i;
-		}
-		if (worst < 0)
-			return;
-		chosen[worst] = false;
-		width -= columns[worst].width + 2;
-	}
+	top_columns_fit(columns, COLUMNS, chosen, v->width);
 }
 
 static void add_figure(struct table *t, const struct top_row *row, enum column column)
@@ -156,7 +135,7 @@ static void add_figure(struct table *t, const struct top_row *row, enum column c
  * The program, and what it calls itself where that is something else: "python3.11 (server.py)".
  * comm is cut after 15 characters, so a beginning of the name is the same name.
  */
-static void add_name(struct table *t, const struct top_row *row, const struct palette *palette)
+void top_add_name(struct table *t, const struct top_row *row, const struct palette *palette)
 {
 	struct str name = STR_INIT;
 	const char *text = process_name(&row->info), *comm = row->info.comm;
@@ -190,16 +169,9 @@ static void add_recorded(struct table *t, const struct top_view *v, const struct
 static void add_sentence(struct table *t, const struct top_row *row, const struct palette *palette)
 {
 	struct str text = STR_INIT;
-	const char *style = NULL;
 
 	top_sentence(&text, row);
-	if (row->state != TOP_RUNNING)
-		style = palette->dim;
-	else if (row->trend.kind == TREND_GROWING)
-		style = palette->bad;
-	else if (row->trend.kind == TREND_SHRINKING)
-		style = palette->good;
-	table_add(t, text.data, style);
+	table_add(t, text.data, top_sentence_style(row, &row->series.trend, palette));
 	str_release(&text);
 }
 
@@ -214,16 +186,18 @@ static void add_cell(struct table *t, const struct top_view *v, const struct top
 		table_add(t, pid, NULL);
 		break;
 	case COLUMN_NAME:
-		add_name(t, row, v->palette);
+		top_add_name(t, row, v->palette);
 		break;
 	case COLUMN_RECORDED:
 		add_recorded(t, v, row);
 		break;
 	case COLUMN_DELTA:
-		table_add(t, format_bytes_delta(row->trend.delta_bytes).text, NULL);
+		table_add(t, format_bytes_delta(row->series.trend.delta_bytes).text, NULL);
 		break;
 	case COLUMN_SLOPE:
-		table_add(t, row->samples < 2 ? "-" : format_rate(row->trend.slope).text, NULL);
+		table_add(t,
+			  row->series.samples < 2 ? "-" : format_rate(row->series.trend.slope).text,
+			  NULL);
 		break;
 	case COLUMN_SENTENCE:
 		add_sentence(t, row, v->palette);
@@ -263,23 +237,11 @@ static void add_notes(struct str *out, const struct top_view *v)
 
 void top_show_text(struct str *out, const struct top_view *v)
 {
-	char align[COLUMNS + 1] = "";
 	bool chosen[COLUMNS];
 	struct table t;
-	size_t nr = 0;
 
 	choose_columns(v, chosen);
-	for (int i = 0; i < COLUMNS; i++) {
-		if (chosen[i])
-			align[nr++] = columns[i].align;
-	}
-	align[nr] = 0;
-	table_init(&t, align);
-	t.width_max = NAME_WIDTH;
-	for (int i = 0; i < COLUMNS; i++) {
-		if (chosen[i])
-			table_add(&t, columns[i].header, v->palette->bold);
-	}
+	top_columns_table(columns, COLUMNS, chosen, v->palette, &t);
 	for (size_t row = 0; row < v->shown; row++) {
 		for (int i = 0; i < COLUMNS; i++) {
 			if (chosen[i])
@@ -288,5 +250,6 @@ void top_show_text(struct str *out, const struct top_view *v)
 	}
 	table_write(&t, v->palette, out);
 	table_release(&t);
+	top_resources_text(out, v);
 	add_notes(out, v);
 }

@@ -23,7 +23,7 @@
 
 struct trend_point {
 	uint64_t t_ns;
-	uint64_t bytes;
+	uint64_t bytes; /* or whatever else is counted; so below */
 };
 
 enum trend_kind {

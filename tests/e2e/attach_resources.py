@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import shutil
+import sys
+import time
 
 from attach_lab import attach, detach
-from lab import case, holds, refuses, run_all, same, victim
+from lab import SEEP, SOURCE, case, holds, refuses, run_all, same, victim
 
 KINDS = ('[file descriptors]', '[ticket_get]')
 SITES = {'[file descriptors]': 'by_dup', '[ticket_get]': 'by_ticket', 'memory': 'by_malloc'}
@@ -141,6 +144,123 @@ def as_csv(lab):
          [(kind, SITES[kind], truth['held'] - 5) for kind in ('memory', *KINDS)])
     rows = table(lab, 'diff', '--grown-only', new, old)
     same('what shrank is left out of all', rows, [])
+
+
+def top(lab, *arguments):
+    """The only row of seep top, as JSON, and its resources by kind."""
+    row, = json.loads(lab.seep('top', '--format', 'json', *arguments).must().out)['rows']
+    return row, {r['kind']: r for r in row['resources'] or []}
+
+
+@case('top: what is held now of each kind, exactly; nothing of it once nobody records it')
+def top_once(lab):
+    process, pid = start(lab)
+    for command in ('get 7', 'get 90', 'put 0 30'):
+        held = tell(process, command)['generations'][0]['held']
+        kinds = top(lab, '--once', pid)[1]
+        same(f'after {command}', {k: r['live_blocks'] for k, r in kinds.items()},
+             {kind: held for kind in KINDS})
+    same('what cannot be said yet', {(r['trend'], r['delta_blocks'], r['slope_blocks_per_s'])
+                                     for r in kinds.values()}, {('too-early', 0, None)})
+    # Closed by a way that is not recorded.
+    tell(process, 'hide')
+    same('descriptors', top(lab, '--once', pid)[1]['[file descriptors]']['live_blocks'], held - 1)
+    text = lab.seep('top', '--once', pid).must().out
+    holds('for people', ['RESOURCE', 'HELD'] == text.split('\n\n')[1].split()[2:4], text)
+    detach(lab, pid)
+    same('resources of one that is not recorded', top(lab, '--once', pid)[0]['resources'], None)
+    attach(lab, pid, '--quiet')
+    same('of one of which only memory is', top(lab, '--once', pid)[0]['resources'], [])
+    same('there is no table', lab.seep('top', '--once', pid).must().out.count('RESOURCE'), 0)
+
+
+def grown(lab, process, pid, *options):
+    """Tickets grow from before the look until after it."""
+    tell(process, 'rate 20')
+    answer = lab.seep('top', '--for', '2s', '--interval', '100ms', *options, pid).must().out
+    tell(process, 'get 0')
+    return answer
+
+
+@case('top: what grows is said to grow, by as much as it does; what stays is steady')
+def top_watch(lab):
+    process, pid = start(lab)
+    before = tell(process, 'get 50')['by_rate']
+    row, = json.loads(grown(lab, process, pid, '--format', 'json'))['rows']
+    kinds = {r['kind']: r for r in row['resources']}
+    true = tell(process, 'get 0')['by_rate'] - before
+    tickets, files = kinds['[ticket_get]'], kinds['[file descriptors]']
+    same('tickets, and descriptors', (tickets['trend'], files['trend']), ('growing', 'steady'))
+    holds('as many more, but for those that came before or after', 0 < tickets['delta_blocks'] <= true,
+          (tickets, true))
+    rate = tickets['delta_blocks'] / (tickets['span_ns'] / 1e9)
+    holds('at the rate', 0.7 * rate < tickets['rate_blocks_per_s'] < 1.4 * rate, tickets)
+    holds('in a sentence', tickets['verdict'].startswith('growing at ') and '/s (fit ' in
+          tickets['verdict'], tickets)
+    same('descriptors', (files['live_blocks'], files['delta_blocks'], files['verdict']),
+         (50, 0, 'steady'))
+
+
+@case('top: csv has a row of each kind behind that of the process')
+def top_csv(lab):
+    process, pid = start(lab)
+    tell(process, 'get 3')
+    rows = list(csv.DictReader(io.StringIO(grown(lab, process, pid, '--format', 'csv'))))
+    same('kinds', [r['kind'] for r in rows], ['memory', KINDS[1], KINDS[0]])
+    same('pids', {r['pid'] for r in rows}, {str(pid)})
+    same('memory has no handles', [rows[0][k] for k in ('live_blocks', 'delta_blocks')], ['', ''])
+    holds('handles have no bytes', all(r['rss_bytes'] == r['delta_bytes'] == '' for r in rows[1:]),
+          rows)
+    same('their trends', [r['trend'] for r in rows[1:]], ['growing', 'steady'])
+    same('descriptors', (rows[2]['live_blocks'], rows[2]['delta_blocks']), ('3', '0'))
+    holds('a rate', float(rows[1]['rate_blocks_per_s']) > 1, rows[1])
+
+
+@case('top: what does not fit on the terminal is left out, the verdict stays')
+def top_widths(lab):
+    process, pid = start(lab)
+    tell(process, 'get 3')
+    for columns, heads in ((80, 'PID RESOURCE HELD VERDICT'),
+                           (140, 'PID NAME RESOURCE HELD DELTA SLOPE VERDICT')):
+        lab.env['COLUMNS'] = str(columns)
+        table_of = grown(lab, process, pid).split('\n\n')[1].splitlines()
+        same(f'heads at {columns}', table_of[0].split(), heads.split())
+        holds('no line is longer', max(len(line) for line in table_of) <= columns, table_of)
+        holds('it grows', 'growing at ' in table_of[1], table_of)
+
+
+@case('top: on a terminal both tables fit, however many processes there are')
+def top_screen(lab):
+    first = lab.path('!handles')  # by name before all others
+    shutil.copy(victim('handles'), first)
+    process = lab.background(first)
+    pid = process.truth()['pid']
+    attach(lab, pid, *PAIR)
+    tell(process, 'get 3')
+    for _ in range(40):
+        lab.background('sleep', '60')
+    drawn = lab.run(sys.executable, SOURCE / 'tests/cli/top_pty.py', 'wait', 'resize', 'wait', 'q',
+                    '--', SEEP, 'top', '--sort', 'name', '--interval', '100ms').must().out
+    screen = drawn.split('screen\n')[1].strip('\n').split('\n')
+    holds('both kinds are there', sum(line.split()[:1] == [str(pid)] for line in screen) == 3,
+          screen)
+    holds('it fits', len(screen) < 30, screen)
+
+
+@case('top: of a process that ends, what was seen stays')
+def top_ends(lab):
+    process, pid = start(lab)
+    tell(process, 'get 3', 'rate 20')
+    watching = lab.background(SEEP, 'top', '--for', '60s', '--interval', '100ms', '--format',
+                              'json', pid)
+    time.sleep(1.5)
+    process.say('end')
+    process.wait().must()
+    row, = json.loads(watching.wait().must(3).out)['rows']
+    tickets = {r['kind']: r for r in row['resources']}['[ticket_get]']
+    same('it', row['state'], 'ended')
+    holds('it was growing', tickets['verdict'].startswith('ended after ') and
+          'was growing at ' in tickets['verdict'], tickets)
 
 
 @case('csv: where nothing but memory is recorded there is no such column')
