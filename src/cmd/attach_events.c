@@ -60,7 +60,7 @@ static int write_events(const struct attach_events *o, struct attach *a, struct 
 	if (err < 0)
 		status = cmd_fail(&e);
 	else
-		events_record_say(o->path, &info, o->quiet);
+		events_record_say(o->path, &info, 0, o->quiet);
 	events_record_free(r);
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -199,13 +200,18 @@ int events_record_stay(struct events_record *r, const struct process_info *who,
 	return err;
 }
 
-void events_record_say(const char *path, const struct eventfile_info *info, bool quiet)
+void events_record_say(const char *path, const struct eventfile_info *info, int32_t pid, bool quiet)
 {
-	if (!quiet || info->lost)
-		cmd_note("%s events in %s%s%s; next: seep events %s",
-			 format_count(info->events - info->gone).text, path,
-			 info->lost ? ", and lost " : "",
-			 info->lost ? format_count(info->lost).text : "", path);
+	char who[32] = "";
+
+	if (quiet && !info->lost)
+		return;
+	if (pid)
+		snprintf(who, sizeof(who), "process %d: ", pid);
+	cmd_note("%s%s events in %s%s%s; next: seep events %s", who,
+		 format_count(info->events - info->gone).text, path,
+		 info->lost ? ", and lost " : "", info->lost ? format_count(info->lost).text : "",
+		 path);
 }
 
 int events_record_finish(struct events_record *r, struct eventfile_info *ret, struct error *e)

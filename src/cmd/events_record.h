@@ -35,8 +35,12 @@ int events_record_stay(struct events_record *r, const struct process_info *who,
 		       uint64_t deadline_ns, struct error *e);
 /* Takes the rest, and completes the file. *ret: what was written. */
 int events_record_finish(struct events_record *r, struct eventfile_info *ret, struct error *e);
-/* Says how many events are in the file, and how many were lost; quiet: only if any were. */
-void events_record_say(const char *path, const struct eventfile_info *info, bool quiet);
+/*
+ * Says how many events are in the file, and how many were lost; quiet: only if any were. pid: of
+ * several processes, the one; 0: there is one only.
+ */
+void events_record_say(const char *path, const struct eventfile_info *info, int32_t pid,
+		       bool quiet);
 void events_record_free(struct events_record *r);
 
 #endif

@@ -196,7 +196,7 @@ static int record_events(struct mode_command *m)
 	if (*e.message)
 		status = cmd_fail(&e);
 	else
-		events_record_say(m->output, &info, m->quiet);
+		events_record_say(m->output, &info, 0, m->quiet);
 	events_record_free(r);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return status;

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/units.h"
 #include "cmd/cmd.h"
 #include "cmd/events_record.h"
 #include "target/launch.h"
@@ -72,11 +71,8 @@ static void finish(struct run_events *r, struct run_event_file *f)
 
 	if (f->record && events_record_finish(f->record, &info, &e) < 0)
 		give_up(r, f, &e);
-	else if (f->record && (!r->quiet || info.lost))
-		cmd_note("process %d: %s events in %s%s%s; next: seep events %s", f->pid,
-			 format_count(info.events - info.gone).text, f->path,
-			 info.lost ? ", and lost " : "",
-			 info.lost ? format_count(info.lost).text : "", f->path);
+	else if (f->record)
+		events_record_say(f->path, &info, f->pid, r->quiet);
 	drop(r, f);
 }
 
