@@ -1,6 +1,7 @@
 /* See resources_text.h. */
 #include "format/resources_text.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,41 +56,65 @@ static void add_headline(struct str *out, const char *kind, const struct listing
 		add_descriptors(out, l->after);
 }
 
-/* Without the last one, which is the row's face. */
-static void add_heads(struct table *table, bool diff, bool ever, const char *style)
+/* Which of the figures a table has. */
+struct figures {
+	bool change, rate, ever;
+};
+
+static struct figures figures_of(const struct listing *l)
 {
-	table_init(table, &"rrrrl"[!diff + !ever]);
+	return (struct figures){
+		.change = l->before != NULL,
+		.rate = l->before && l->totals.elapsed_ns,
+		.ever = !l->after->survivors,
+	};
+}
+
+static void add_heads(struct table *table, const struct listing *l, const char *style)
+{
+	const struct figures f = figures_of(l);
+
+	table_init(table, &"rrrrrl"[!f.change + !f.rate + !f.ever]);
 	table_add(table, "#", style);
-	if (diff)
+	if (f.change)
 		table_add(table, "change", style);
+	if (f.rate)
+		table_add(table, "rate", style);
 	table_add(table, "held", style);
-	if (ever)
+	if (f.ever)
 		table_add(table, "ever", style);
+	table_add(table, listing_noun(l->options.group, 1), style);
+}
+
+static void add_figures(struct table *table, const struct listing *l, size_t r)
+{
+	const struct listing_row *row = &l->rows[r];
+	const struct figures f = figures_of(l);
+	int64_t change = change_blocks(&row->before, &row->after);
+
+	table_add(table, format_count(r + 1).text, NULL);
+	if (f.change)
+		table_add(table, format_count_delta(change).text, NULL);
+	if (f.rate)
+		table_add(table, format_count_rate(rate_of(change, l->totals.elapsed_ns)).text,
+			  NULL);
+	table_add(table, format_count(row->after.live_blocks).text, NULL);
+	if (f.ever)
+		table_add(table, format_count(row->after.total_blocks).text, NULL);
 }
 
 static void add_table(struct str *out, const struct listing *l, const struct format_options *o)
 {
-	bool diff = l->before != NULL, ever = !l->after->survivors;
 	struct str cell = STR_INIT;
 	struct table table;
 	struct lines lines;
 
 	lines_init(&lines);
-	add_heads(&table, diff, ever, o->palette->dim);
-	table_add(&table, listing_noun(l->options.group, 1), o->palette->dim);
+	add_heads(&table, l, o->palette->dim);
 	for (size_t r = 0; r < l->nr_shown; r++) {
-		const struct listing_row *row = &l->rows[r];
-
-		table_add(&table, format_count(r + 1).text, NULL);
-		if (diff)
-			table_add(&table,
-				  format_count_delta(change_blocks(&row->before, &row->after)).text,
-				  NULL);
-		table_add(&table, format_count(row->after.live_blocks).text, NULL);
-		if (ever)
-			table_add(&table, format_count(row->after.total_blocks).text, NULL);
+		add_figures(&table, l, r);
 		str_clear(&cell);
-		listing_lines(l, row->first, &lines);
+		listing_lines(l, l->rows[r].first, &lines);
 		words_face(&cell, l->options.group, &lines, o->full);
 		table_add(&table, cell.data, o->palette->name);
 	}

@@ -142,6 +142,14 @@ def as_csv(lab):
     rows = table(lab, 'diff', '--group-by', 'function', old, new)
     same('diff', [(r['kind'], r['function'], int(r['delta_blocks'])) for r in rows],
          [(kind, SITES[kind], truth['held'] - 5) for kind in ('memory', *KINDS)])
+    data = lab.diff(old, new).data
+    seconds = (data['after']['taken_monotonic_ns'] - data['before']['taken_monotonic_ns']) / 1e9
+    text = lab.seep('diff', old, new).must().out.split('ticket_get: ')[1].splitlines()
+    same('heads for people', text[1].split(), ['#', 'change', 'rate', 'held', 'ever', 'site'])
+    same('its change', text[2].split()[1], f"+{truth['held'] - 5}")
+    rate = (truth['held'] - 5) / seconds
+    holds(f'its rate is {rate}/s', abs(float(text[2].split()[2].removesuffix('/s')) - rate) < 0.51,
+          text)
     rows = table(lab, 'diff', '--grown-only', new, old)
     same('what shrank is left out of all', rows, [])
 
