@@ -97,8 +97,21 @@ static int read_options(struct attach_command *c, int argc, char **argv, int *re
 	return cmd_options(&spec, argc, argv, ret_first);
 }
 
+/* What leads to functions that are seen in part, and is not changed. */
+static struct slots_of slots_left(const struct slots *s, size_t nr)
+{
+	struct slots_of all = {0};
+
+	for (size_t i = 0; s->of && i < nr; i++) {
+		all.pointers_nr += s->of[i].pointers_nr;
+		all.unbound_nr += s->of[i].unbound_nr;
+	}
+	return all;
+}
+
 static int say_json(const struct attach_command *c, const struct attach *a)
 {
+	struct slots_of of = slots_left(&a->slots, a->entries->nr);
 	struct str out = STR_INIT;
 	struct json j;
 	int status;
@@ -113,6 +126,8 @@ static int say_json(const struct attach_command *c, const struct attach *a)
 	json_count(&j, "functions", a->plan.nr_entries);
 	json_count(&j, "functions_by_slots", plan_partial_nr(&a->plan));
 	json_count(&j, "slots", a->plan.nr_slots);
+	json_count(&j, "pointers_left", of.pointers_nr);
+	json_count(&j, "slots_left", of.unbound_nr);
 	json_count(&j, "functions_left_out", a->plan.nr_skipped);
 	json_count(&j, "pause_ns", a->pause_ns);
 	json_close(&j, '}');

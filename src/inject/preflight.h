@@ -52,7 +52,7 @@ enum preflight_code {
 
 struct preflight_item {
 	enum preflight_code code;
-	char text[384]; /* "process 42 is traced by process 7 ('gdb')"; printable */
+	char text[512]; /* "process 42 is traced by process 7 ('gdb')"; printable */
 	char hint[256]; /* what to do, or "" */
 };
 

@@ -196,12 +196,16 @@ struct against {
 static void tell_slots(struct preflight *p, const struct entry *e, const struct slots_of *s,
 		       const struct against *a)
 {
-	size_t others = s->pointers_nr + s->unbound_nr;
-	char more[96] = "";
+	char more[160] = "";
+	int len = 0;
 
-	if (others)
-		snprintf(more, sizeof(more), ", through %zu other pointer%s to it", others,
-			 others == 1 ? "" : "s");
+	if (s->pointers_nr)
+		len = snprintf(more, sizeof(more), ", through %zu pointer%s to it in data",
+			       s->pointers_nr, s->pointers_nr == 1 ? "" : "s");
+	if (s->unbound_nr)
+		snprintf(more + len, sizeof(more) - (size_t)len,
+			 ", through %zu slot%s not bound yet", s->unbound_nr,
+			 s->unbound_nr == 1 ? "" : "s");
 	preflight_note(p, PREFLIGHT_SLOTS, "",
 		       "%s of %s is seen in part, its entry being left alone (%s): calls through "
 		       "%zu slot%s of %zu module%s are, those inside %s%s and of modules loaded "

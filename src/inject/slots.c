@@ -21,6 +21,7 @@
 #define CODE_BYTES_MAX (UINT64_C(4) << 30)   /* the same */
 #define PIECE_RELOCATIONS 1024
 #define PAGE UINT64_C(4096)
+#define PACKED_WORDS 63 /* that one word of DT_RELR may tell of */
 
 /* The page of the process that was read last: what is asked for lies close together. */
 struct page {
@@ -31,8 +32,9 @@ struct page {
 
 /* A module's tables. */
 struct tables {
-	uint64_t data, data_bytes; /* relocations of data */
-	uint64_t plt, plt_bytes;   /* of functions */
+	uint64_t data, data_bytes;     /* relocations of data */
+	uint64_t plt, plt_bytes;       /* of functions */
+	uint64_t packed, packed_bytes; /* of data, by the module's own address only */
 	uint64_t symbols, strings;
 };
 
@@ -115,6 +117,12 @@ static void read_tables(struct finder *f)
 		case DT_PLTRELSZ:
 			a->plt_bytes = value;
 			break;
+		case DT_RELR:
+			a->packed = at;
+			break;
+		case DT_RELRSZ:
+			a->packed_bytes = value;
+			break;
 		case DT_SYMTAB:
 			a->symbols = at;
 			break;
@@ -127,13 +135,18 @@ static void read_tables(struct finder *f)
 	}
 }
 
+static bool read_own_word(struct finder *f, uint64_t addr, uint64_t *ret)
+{
+	return addr >= f->m->start && addr < f->m->end &&
+	       peek(f, &f->slots, addr, ret, sizeof(*ret));
+}
+
 static bool read_slot(struct finder *f, const Elf64_Rela *r, uint64_t *ret_addr,
 		      uint64_t *ret_value)
 {
 	uint64_t addr = r->r_offset + f->m->bias;
 
-	if (addr % sizeof(*ret_value) || addr < f->m->start || addr >= f->m->end ||
-	    !peek(f, &f->slots, addr, ret_value, sizeof(*ret_value)))
+	if (addr % sizeof(*ret_value) || !read_own_word(f, addr, ret_value))
 		return false;
 	*ret_addr = addr;
 	return true;
@@ -232,6 +245,16 @@ static void add_doubtful(struct finder *f, struct slot s)
 		ARRAY_PUSH(f->doubtful, f->nr_doubtful, f->cap_doubtful, s);
 }
 
+/* A word of a table that still leads to an entry; it need not be aligned. */
+static void look_at_pointer(struct finder *f, uint64_t addr)
+{
+	uint64_t value;
+	size_t entry;
+
+	if (read_own_word(f, addr, &value) && find_entry(f, value, &entry))
+		f->ret->of[entry].pointers_nr++;
+}
+
 static void look_at_data(struct finder *f, const Elf64_Rela *r, uint32_t index)
 {
 	struct slot s = {.is_stub = false};
@@ -243,12 +266,11 @@ static void look_at_data(struct finder *f, const Elf64_Rela *r, uint32_t index)
 			add_doubtful(f, s);
 		break;
 	case R_X86_64_64:
-		if (read_slot(f, r, &s.addr, &s.value) && find_entry(f, s.value, &s.entry))
-			f->ret->of[s.entry].pointers_nr++;
+		look_at_pointer(f, r->r_offset + f->m->bias);
 		break;
 	case R_X86_64_RELATIVE:
 		if (find_entry(f, (uint64_t)r->r_addend + f->m->bias, &s.entry))
-			f->ret->of[s.entry].pointers_nr++;
+			look_at_pointer(f, r->r_offset + f->m->bias);
 		break;
 	case R_X86_64_JUMP_SLOT:
 		look_at_function(f, r, UINT32_MAX);
@@ -331,6 +353,49 @@ static void count_module(struct finder *f)
 	}
 }
 
+/* The words that one word of DT_RELR tells of; *next: where those of the next one begin. */
+static void look_at_packed(struct finder *f, uint64_t word, uint64_t *next)
+{
+	uint64_t at = *next;
+
+	if (word % 2 == 0) {
+		look_at_pointer(f, word + f->m->bias);
+		*next = word + f->m->bias + sizeof(word);
+		return;
+	}
+	for (word >>= 1; word; word >>= 1, at += sizeof(word))
+		if (word & 1)
+			look_at_pointer(f, at);
+	*next += PACKED_WORDS * sizeof(word);
+}
+
+/*
+ * DT_RELR (System V gABI, 4.13): an even word is the address of a word that is relocated; an odd
+ * one has a bit for each of the 63 words behind the last one that was told of.
+ */
+static void each_packed(struct finder *f)
+{
+	uint64_t piece[PIECE_RELOCATIONS], next = 0, done = 0;
+	uint64_t nr = f->tables.packed ? f->tables.packed_bytes / sizeof(*piece) : 0;
+
+	if (nr > f->relocations_left / PACKED_WORDS)
+		return;
+	f->relocations_left -= nr * PACKED_WORDS;
+	while (done < nr) {
+		size_t want =
+			nr - done < PIECE_RELOCATIONS ? (size_t)(nr - done) : PIECE_RELOCATIONS;
+		size_t got = target_read(f->t, f->tables.packed + done * sizeof(*piece), piece,
+					 want * sizeof(*piece)) /
+			     sizeof(*piece);
+
+		for (size_t i = 0; i < got; i++)
+			look_at_packed(f, piece[i], &next);
+		if (got < want)
+			return;
+		done += got;
+	}
+}
+
 static void look_at_module(struct finder *f)
 {
 	f->first = f->ret->nr;
@@ -339,6 +404,7 @@ static void look_at_module(struct finder *f)
 	read_tables(f);
 	each_relocation(f, f->tables.plt, f->tables.plt_bytes, look_at_function);
 	each_relocation(f, f->tables.data, f->tables.data_bytes, look_at_data);
+	each_packed(f);
 	settle_doubtful(f);
 	count_module(f);
 }

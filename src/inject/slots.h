@@ -9,8 +9,12 @@
  *
  * Only a slot that is called or jumped through and nothing else is taken: whoever reads the address
  * from it may keep it, beyond the day that the recorder is taken out. Where the linker has made one
- * slot of both, its stub is taken instead, the few bytes of code that jump through the slot. Tables
- * of pointers to functions are left alone for the same reason, and counted.
+ * slot of both, its stub is taken instead, the few bytes of code that jump through the slot.
+ *
+ * Tables of pointers to functions, which relocations have filled, are left alone for the same
+ * reason, and counted: nobody could find the copies that a program makes of such a word, in blocks,
+ * registers and elsewhere, and what they lead to would have to stay for ever. It would also be
+ * another address than the function's, for a program that compares them.
  */
 #ifndef SEEP_INJECT_SLOTS_H
 #define SEEP_INJECT_SLOTS_H
@@ -39,7 +43,7 @@ struct slot {
 struct slots_of {
 	size_t nr, modules_nr; /* slots and stubs that can be changed; modules that have them */
 	size_t unbound_nr;     /* not bound yet, and what they will be bound to is not certain */
-	size_t pointers_nr;    /* other words that hold its address, whose reader may keep it */
+	size_t pointers_nr;    /* words of tables that hold its address, and slots that are read */
 };
 
 struct slots {

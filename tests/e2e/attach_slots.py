@@ -7,7 +7,7 @@ import struct
 from attach import every_way
 from attach_faults import writes
 from attach_lab import attach, detach
-from lab import VICTIMS, case, check_sums, holds, need, run_all, same, victim
+from lab import VICTIMS, Skip, case, check_sums, holds, need, run_all, same, victim
 from untouched import differences, maps_of, standing
 
 HOW = ('short', 'jumped', 'trapped')
@@ -125,6 +125,58 @@ def slow_write(lab):
         same(f'what differs, write {number} being slow', differences(before, standing(pid)), {})
     process.say('end')
     process.wait().must()
+
+
+def left_alone(lab, pid):
+    """{function: how many pointers to it are told to be left alone}; nothing is changed."""
+    plan = ' '.join(lab.seep('attach', '--dry-run', pid).must().out.split())
+    found = re.findall(r'note (malloc|free) of \S+ is seen in part, .*?, through (\d+) pointers? to it in data and',
+                       plan)
+    return {function: int(number) for function, number in found}
+
+
+def without_tables(lab):
+    """The same, where the C library alone has such."""
+    process, pid = begin(lab, 'short', 'direct')
+    found = left_alone(lab, pid)
+    process.say('end')
+    process.wait().must()
+    return found
+
+
+for _name, _how in (('tables', 'one by one'), ('packed', 'packed')):
+    @case(f'tables of pointers to functions, relocated {_how}: left alone, counted, and copies live on')
+    def tables(lab, name=_name):
+        program, library = victim(f'attach-{name}'), VICTIMS / f'libattach-slots-{name}.so'
+        if not program.exists():
+            raise Skip('the linker cannot pack relocations')
+        same('it is packed', '(RELR)' in lab.run(need('readelf'), '-dW', library).must().out, name == 'packed')
+        process = lab.background(program)
+        pid = process.truth()['pid']
+        before, others = standing(pid), without_tables(lab)
+        # The program's table has one of each, and the library's.
+        want = {function: others.get(function, 0) + 2 for function in ('malloc', 'free')}
+        same('told before', left_alone(lab, pid), want)
+        said = lab.seep('attach', pid).must().err
+        for function, number in want.items():
+            holds('it is told', re.search(rf'{function} of {library.name} is seen in part, its entry being left '
+                                          rf'alone \(it is too short\): .*through {number} pointers to it in data',
+                                          said), said)
+        for number in range(1, 4):
+            tell(process, 'round')
+            report = lab.report(lab.snap(pid, 'round', '--no-heaps'))
+            same('seen', [report.counts_of(site)['total_blocks'] for site in ('by_name', 'by_table', 'by_library')],
+                 [20 * number, 0, 0])
+        detach(lab, pid)
+        same('what differs', differences(before, standing(pid)), {})
+        tell(process, 'round')
+        done = lab.seep('attach', '--format', 'json', pid).must().json_lines()[0]
+        same('left alone', (done['pointers_left'], done['slots_left']), (sum(want.values()), 0))
+        tell(process, 'round')
+        detach(lab, pid)
+        tell(process, 'round')
+        process.say('end')
+        process.wait().must()
 
 
 @case('the plan says it, and changes nothing')

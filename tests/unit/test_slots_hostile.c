@@ -22,7 +22,8 @@ static struct inject_lab lab;
 
 /*
  * Relocations of its own making, of TYPE: as many as there are words. Each has malloc's address,
- * and is named once, or the first as often.
+ * and is named once, or the first as often. Or PACKED bytes of packed ones, of all these words and
+ * what lies behind them.
  */
 static const char source[] =
 	"#include <elf.h>\n#include <link.h>\n#include <stdio.h>\n#include <stdlib.h>\n"
@@ -31,13 +32,22 @@ static const char source[] =
 	"extern Elf64_Dyn _DYNAMIC[];\n"
 	"static void *words[NR] = {words};\n"
 	"static Elf64_Rela made[NR] = {{1, 1, 1}};\n"
+	"static Elf64_Addr packed[1 + (NR + 62) / 63] = {1};\n"
 	"int main(void)\n{\n	char c;\n"
 	"	for (int i = 0; i < NR; i++) {\n"
 	"		words[i] = (void *)malloc;\n"
 	"		made[i].r_offset = (Elf64_Addr)&words[ONCE ? i : 0];\n"
 	"		made[i].r_info = TYPE;\n	}\n"
+	"	packed[0] = (Elf64_Addr)words;\n"
+	"	for (size_t i = 1; i < sizeof(packed) / sizeof(packed[0]); i++)\n"
+	"		packed[i] = i == sizeof(packed) / sizeof(packed[0]) - 1\n"
+	"			? (2ul << (NR - 1) % 63) - 1 : ~0ul;\n"
 	"	printf(\"malloc %p\\n\", (void *)malloc);\n"
 	"	for (Elf64_Dyn *d = _DYNAMIC; d->d_tag; d++) {\n"
+	"		if (PACKED && d->d_tag == DT_RELA)\n"
+	"			*d = (Elf64_Dyn){DT_RELR, {(Elf64_Addr)packed}};\n"
+	"		if (PACKED && d->d_tag == DT_RELASZ)\n"
+	"			*d = (Elf64_Dyn){DT_RELRSZ, {PACKED}};\n"
 	"		if (d->d_tag == DT_RELA)\n"
 	"			d->d_un.d_ptr = (Elf64_Addr)made;\n"
 	"		if (d->d_tag == DT_RELASZ)\n"
@@ -60,7 +70,7 @@ static int teardown(void **state)
 }
 
 /* Slots of malloc, of which *ret_of is said. */
-static size_t find(const char *type, int once, struct slots_of *ret_of)
+static size_t find(const char *type, int once, const char *packed, struct slots_of *ret_of)
 {
 	const struct target_options live = {.wish = TARGET_WISH_LIVE};
 	struct inject_run run;
@@ -72,9 +82,9 @@ static size_t find(const char *type, int once, struct slots_of *ret_of)
 	size_t nr, at;
 
 	assert_true(inject_lab_sh(&lab,
-				  "gcc -no-pie -Wl,-z,norelro,-z,now -DTYPE=%s -DONCE=%d many.c "
-				  "-o many",
-				  type, once));
+				  "gcc -no-pie -Wl,-z,norelro,-z,now -DTYPE=%s -DONCE=%d "
+				  "-DPACKED='%s' many.c -o many",
+				  type, once, packed));
 	assert_true(inject_run_start(&lab, "./many", &run));
 	assert_int_equal(target_open_pid(run.pid, &live, &t, &e), 0);
 	assert_int_equal(entries_find(t, &found, &e), 0);
@@ -101,7 +111,7 @@ static void test_many_slots(void **state)
 	struct slots_of of;
 
 	(void)state;
-	assert_int_equal(find("R_X86_64_JUMP_SLOT", 1, &of), SLOTS_MAX + 1);
+	assert_int_equal(find("R_X86_64_JUMP_SLOT", 1, "0", &of), SLOTS_MAX + 1);
 	assert_int_equal(of.nr, SLOTS_MAX + 1);
 }
 
@@ -111,8 +121,23 @@ static void test_many_doubtful(void **state)
 	struct slots_of of;
 
 	(void)state;
-	assert_true(find("R_X86_64_GLOB_DAT", 1, &of) < OTHERS);
+	assert_true(find("R_X86_64_GLOB_DAT", 1, "0", &of) < OTHERS);
 	assert_in_range(of.pointers_nr, 1 << 16, (1 << 16) + OTHERS);
+}
+
+static void test_packed(void **state)
+{
+	struct slots_of of;
+
+	(void)state;
+	/* The first word names the first, and the other 65,535 are bits of the words behind it. */
+	assert_true(find("0", 1, "sizeof(packed)", &of) < OTHERS);
+	assert_in_range(of.pointers_nr, 1 << 16, (1 << 16) + OTHERS);
+	/* Far more than there are: what can be read is looked at, or nothing is. */
+	assert_true(find("0", 1, "1ul << 20", &of) < OTHERS);
+	assert_in_range(of.pointers_nr, 1 << 16, (1 << 16) + OTHERS);
+	assert_true(find("0", 1, "1ul << 60", &of) < OTHERS);
+	assert_true(of.pointers_nr < OTHERS);
 }
 
 static void test_same_often(void **state)
@@ -120,8 +145,8 @@ static void test_same_often(void **state)
 	struct slots_of of;
 
 	(void)state;
-	assert_true(find("R_X86_64_JUMP_SLOT", 0, &of) < OTHERS);
-	assert_true(find("R_X86_64_GLOB_DAT", 0, &of) < OTHERS);
+	assert_true(find("R_X86_64_JUMP_SLOT", 0, "0", &of) < OTHERS);
+	assert_true(find("R_X86_64_GLOB_DAT", 0, "0", &of) < OTHERS);
 	assert_in_range(of.pointers_nr, 1, OTHERS);
 }
 
@@ -131,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_many_slots),
 		cmocka_unit_test(test_many_doubtful),
 		cmocka_unit_test(test_same_often),
+		cmocka_unit_test(test_packed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

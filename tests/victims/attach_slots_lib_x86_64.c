@@ -5,7 +5,8 @@
  *   HOW_JUMPED   another tool's jump, made when the library is loaded
  *   HOW_TRAPPED  another tool's breakpoint, with a handler of its own
  *
- * Its other functions begin as functions do. kept() and dropped() call malloc and free within.
+ * Its other functions begin as functions do. kept() and dropped() call malloc and free within; with
+ * TABLE, got() and put() do, by a table.
  */
 #include <errno.h>
 #include <signal.h>
@@ -34,6 +35,8 @@ void *memalign(size_t a, size_t bytes);
 void *aligned_alloc(size_t a, size_t bytes);
 void *kept(size_t bytes);
 void dropped(void *p);
+void *got(size_t bytes);
+void put(void *p);
 void *own_malloc(size_t bytes);
 void own_free(void *p);
 void *tool_malloc(size_t bytes);
@@ -203,6 +206,26 @@ __attribute__((noinline)) void dropped(void *p)
 	own_free(p);
 }
 
+/* By the addresses of this very library: the linker knows them but for where it is loaded. */
+__asm__(".hidden malloc_here\n.set malloc_here, malloc\n.hidden free_here\n.set free_here, free\n");
+extern char malloc_here[], free_here[];
+
+#ifdef TABLE
+static const volatile struct {
+	char *get, *put;
+} table = {malloc_here, free_here};
+
+void *got(size_t bytes)
+{
+	return ((void *(*)(size_t))table.get)(bytes);
+}
+
+void put(void *p)
+{
+	((void (*)(void *))table.put)(p);
+}
+#endif
+
 #ifndef HOW_SHORT
 static uint64_t tool_calls;
 
@@ -238,9 +261,6 @@ static void change(void *function, void *with)
 	memcpy((char *)function + 1, &distance, sizeof(distance));
 }
 #endif
-
-__asm__(".hidden malloc_here\n.set malloc_here, malloc\n.hidden free_here\n.set free_here, free\n");
-extern char malloc_here[], free_here[];
 
 __attribute__((constructor)) static void begin(void)
 {
