@@ -12,7 +12,11 @@
  * So whoever uses the tables sets busy (or rec_use_begin()), and then asks rec_is_gone(), if only
  * by looking whether slow has any bit. After busy is 0 again, nothing is touched.
  *
- * Not seen are children that are made without fork(), _Fork() or syscall(), and those of clone3.
+ * Not seen are children that are made without fork(), _Fork() or syscall(), and those of clone3:
+ * such a one dies when it returns into a hook. Its first access to the tables faults, and may be
+ * any instruction, as the hook had looked at the gate before the signal came; nobody runs in
+ * between who could map something. Were the tables inherited, instead, it would go on as its
+ * parent's thread in its parent's tables, beside that thread.
  */
 #ifndef SEEP_REC_FORKED_H
 #define SEEP_REC_FORKED_H
