@@ -54,7 +54,7 @@ static void end(const struct hook *k, uint32_t kind, struct wire_pool_row *pool,
 	rows_change(k->h, &r->key, 0);
 	__atomic_fetch_sub(&pool->size, 1, __ATOMIC_RELAXED);
 	record_free_counted(k->h, k->w);
-	__atomic_fetch_add(&k->h->kinds[kind].released, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&k->h->kinds[kind].ever.released, 1, __ATOMIC_RELAXED);
 }
 
 void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t began,
@@ -80,7 +80,7 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 	number = __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED);
 	if (node != WIRE_NODE_UNKNOWN) {
 		record_count(k->h, node, 0);
-		__atomic_fetch_add(&k->h->kinds[kind].acquired, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&k->h->kinds[kind].ever.acquired, 1, __ATOMIC_RELAXED);
 	}
 	if (!pool || node == WIRE_NODE_UNKNOWN ||
 	    !rows_enter(k, pool, place_of(handle), number, node)) {

@@ -44,6 +44,8 @@ static const struct sheet_column handle_columns[] = {
 	{"at", "AT", CELL_TEXT, COLUMN_ALWAYS, 2},
 	{"at_ns", "", CELL_COUNT, COLUMN_MACHINE, 0},
 	{"live_blocks", "STILL HELD", CELL_COUNT, COLUMN_ALWAYS, 0},
+	{"allocated_blocks", "ACQUIRED", CELL_COUNT, COLUMN_IF_ANY, 1},
+	{"freed_blocks", "RELEASED", CELL_COUNT, COLUMN_IF_ANY, 3},
 	{"site", "SITE", CELL_TEXT, COLUMN_IF_ANY, 0},
 	{"kind", "", CELL_TEXT, COLUMN_MACHINE, 0},
 };
@@ -67,23 +69,28 @@ struct section {
 	size_t nr_seen, cap_seen;
 };
 
-/* What follows the name of the generation; traffic NULL: it is not known. */
+static void add_if(struct sheet *sheet, bool known, uint64_t figure)
+{
+	if (known)
+		sheet_number(sheet, figure);
+	else
+		sheet_unknown(sheet);
+}
+
+/* What follows the name of the generation. */
 static void add_figures(const struct section *c, const struct counters *held,
 			const struct generation_traffic *traffic, const char *site)
 {
+	bool with_bytes = c->sheet->columns != handle_columns;
 	struct sheet *sheet = c->sheet;
 
-	if (sheet->columns != handle_columns)
+	if (with_bytes)
 		sheet_number(sheet, held->live_bytes);
 	sheet_number(sheet, held->live_blocks);
-	if (sheet->columns != handle_columns && traffic) {
-		sheet_number(sheet, traffic->bytes);
-		sheet_number(sheet, traffic->blocks);
-		sheet_number(sheet, traffic->frees);
-	} else if (sheet->columns != handle_columns) {
-		for (int i = 0; i < 3; i++)
-			sheet_unknown(sheet);
-	}
+	if (with_bytes)
+		add_if(sheet, traffic->known && !c->kind, traffic->bytes);
+	add_if(sheet, traffic->known, traffic->blocks);
+	add_if(sheet, traffic->known, traffic->frees);
 	sheet_text(sheet, site);
 	if (sheet->nr_columns != MEMORY_COLUMNS)
 		sheet_text(sheet, c->kind ? c->kind : "memory");
@@ -92,7 +99,8 @@ static void add_figures(const struct section *c, const struct counters *held,
 static void add_head(const struct section *c, size_t g, const struct counters *held)
 {
 	const struct snapshot *s = c->v->s;
-	struct generation_traffic traffic = generations_traffic(s, g);
+	struct generation_traffic traffic =
+		c->kind ? generations_traffic_of(s, c->kind, g) : generations_traffic(s, g);
 	struct sheet *sheet = c->sheet;
 
 	sheet_number(sheet, g);
@@ -106,17 +114,19 @@ static void add_head(const struct section *c, size_t g, const struct counters *h
 		sheet_text(sheet, "");
 		sheet_number(sheet, 0);
 	}
-	add_figures(c, held, traffic.known && !c->kind ? &traffic : NULL, "");
+	add_figures(c, held, &traffic, "");
 }
 
 static void add_site(const struct section *c, size_t g, const struct counters *held,
 		     const char *name)
 {
+	const struct generation_traffic unknown = {.known = false};
+
 	sheet_number(c->sheet, g);
 	sheet_text(c->sheet, "");
 	sheet_text(c->sheet, "");
 	sheet_unknown(c->sheet);
-	add_figures(c, held, NULL, name);
+	add_figures(c, held, &unknown, name);
 }
 
 static void see(struct section *c, const char *name)

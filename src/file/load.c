@@ -119,7 +119,8 @@ static void fill_ends(struct load *l)
 		[TABLE_NODES] = l->good_rows[TABLE_STACKS] || s->nr_resources,
 		[TABLE_STACKS] = s->nr_blocks || s->nr_generations,
 		[TABLE_RESOURCES] = s->nr_resource_generations,
-		[TABLE_MARKS] = s->nr_generations || s->nr_resource_generations,
+		[TABLE_MARKS] =
+			s->nr_generations || s->nr_resource_generations || s->nr_mark_handles,
 		[TABLE_HEAPS] = s->nr_blocks || s->nr_threads || s->nr_regions || s->nr_spans ||
 				s->nr_checks,
 		[TABLE_THREADS] = s->nr_regions,

@@ -67,6 +67,13 @@ static const struct column mark_columns[] = {
 	FIELD(5, VARINT, struct mark, total_bytes), FIELD(6, VARINT, struct mark, frees),
 };
 
+static const struct column mark_handles_columns[] = {
+	FIELD(1, DELTA, struct mark_handles, mark),
+	FIELD(2, VARINT, struct mark_handles, kind),
+	FIELD(3, VARINT, struct mark_handles, acquired),
+	FIELD(4, VARINT, struct mark_handles, released),
+};
+
 static const struct column generation_columns[] = {
 	FIELD(1, DELTA, struct generation_row, stack),
 	FIELD(2, VARINT, struct generation_row, generation),
@@ -242,6 +249,8 @@ const struct table tables[TABLE_NR] = {
 				  stack_columns, &blank_stack),
 	[TABLE_MARKS] = TABLE(FOURCC('M', 'A', 'R', 'K'), "marks", 1u << 20, marks, mark_columns,
 			      &blank_mark),
+	[TABLE_MARK_HANDLES] = TABLE(FOURCC('M', 'K', 'H', 'D'), "handles at marks", 1u << 24,
+				     mark_handles, mark_handles_columns, NULL),
 	[TABLE_GENERATIONS] = TABLE(FOURCC('G', 'E', 'N', 'S'), "generations", 1u << 27,
 				    generations, generation_columns, NULL),
 	[TABLE_RESOURCE_GENERATIONS] =
@@ -347,6 +356,7 @@ static const struct column meta_columns[] = {
 	LATER(84, VARINT, struct meta, table_rows[TABLE_GENERATIONS], 0),
 	LATER(85, VARINT, struct meta, table_rows[TABLE_RESOURCES], 0),
 	LATER(86, VARINT, struct meta, table_rows[TABLE_RESOURCE_GENERATIONS], 0),
+	LATER(87, VARINT, struct meta, table_rows[TABLE_MARK_HANDLES], 0),
 };
 
 const struct row_layout meta_layout = {sizeof(struct meta), meta_columns, NR(meta_columns)};

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/wire.h"
+
 struct entries;
 struct error;
 struct target;
 
-#define PAIR_KINDS_MAX 16
+#define PAIR_KINDS_MAX WIRE_KINDS_MAX
 
 struct pair_function {
 	char *library; /* file name, or how it begins; "" wherever it is */

@@ -157,3 +157,32 @@ struct generation_traffic generations_traffic(const struct snapshot *s, size_t g
 	t.frees = to->frees - from->frees;
 	return t;
 }
+
+static const struct mark_handles *handles_at(const struct snapshot *s, const char *kind,
+					     size_t mark)
+{
+	for (size_t i = 0; i < s->nr_mark_handles; i++) {
+		const struct mark_handles *h = &s->mark_handles[i];
+
+		if (h->mark == mark && !strcmp(strings_get(&s->strings, h->kind), kind))
+			return h;
+	}
+	return NULL;
+}
+
+struct generation_traffic generations_traffic_of(const struct snapshot *s, const char *kind,
+						 size_t generation)
+{
+	const struct mark_handles none = {.acquired = 0}, *from = &none, *to;
+	struct generation_traffic t = {.known = false};
+
+	if (generation)
+		from = handles_at(s, kind, generation - 1);
+	to = handles_at(s, kind, generation);
+	if (!from || !to || to->acquired < from->acquired || to->released < from->released)
+		return t;
+	t.known = true;
+	t.blocks = to->acquired - from->acquired;
+	t.frees = to->released - from->released;
+	return t;
+}

@@ -43,9 +43,12 @@ void generations_only(struct snapshot *s, size_t generation);
 
 /* What was allocated and freed while a generation was the youngest. */
 struct generation_traffic {
-	bool known; /* false: one of the marks around it was not counted */
+	bool known; /* false: it is, or one of the marks around it was not counted */
 	uint64_t blocks, bytes, frees;
 };
 struct generation_traffic generations_traffic(const struct snapshot *s, size_t generation);
+/* The same of a kind of resources: handles as blocks. */
+struct generation_traffic generations_traffic_of(const struct snapshot *s, const char *kind,
+						 size_t generation);
 
 #endif

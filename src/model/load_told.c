@@ -1,6 +1,7 @@
 /* See load_told.h. */
 #include "model/load_told.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -25,6 +26,24 @@ uint32_t load_generation(const struct load_input *in, uint32_t time_code)
 	return (uint32_t)low;
 }
 
+static void load_mark_handles(struct snapshot *s, const struct load_input *in, size_t mark)
+{
+	uint32_t nr = in->header->kinds_nr;
+
+	for (uint32_t k = 0; k < nr && k < WIRE_KINDS_MAX && k < in->nr_tags; k++) {
+		char kind[sizeof(in->tags[k].name) + 2];
+		struct mark_handles row = {
+			.mark = (uint32_t)mark,
+			.acquired = in->marks[mark].kinds[k].acquired,
+			.released = in->marks[mark].kinds[k].released,
+		};
+
+		snprintf(kind, sizeof(kind), "[%s]", in->tags[k].name);
+		row.kind = strings_add(&s->strings, kind);
+		ARRAY_PUSH(s->mark_handles, s->nr_mark_handles, s->cap_mark_handles, row);
+	}
+}
+
 void load_marks(struct snapshot *s, const struct load_input *in)
 {
 	for (size_t i = 0; i < in->nr_marks; i++) {
@@ -41,6 +60,7 @@ void load_marks(struct snapshot *s, const struct load_input *in)
 			row.frees = m->frees;
 		}
 		ARRAY_PUSH(s->marks, s->nr_marks, s->cap_marks, row);
+		load_mark_handles(s, in, i);
 	}
 	s->losses.lost_marks = in->header->marks_lost;
 	s->losses.lost_tags = in->header->tags_lost;

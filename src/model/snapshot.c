@@ -37,6 +37,7 @@ void snapshot_release(struct snapshot *s)
 	free(s->marks);
 	free(s->generations);
 	free(s->resource_generations);
+	free(s->mark_handles);
 	free(s->threads);
 	free(s->regions);
 	free(s->heaps);

@@ -131,6 +131,13 @@ struct mark {
 	uint64_t frees;			    /* those of blocks never seen included */
 };
 
+/* Handles of a kind of resources that were acquired and released until a mark. */
+struct mark_handles {
+	uint32_t mark; /* number of it; ascending */
+	uint32_t kind; /* string: "[sqlite3_open]" */
+	uint64_t acquired, released;
+};
+
 /*
  * What a stack holds of one generation: of blocks born after so many marks, and before the next.
  * Where there are marks, the generations of a stack add up to its live figures (but for rounding,
@@ -270,6 +277,8 @@ struct snapshot {
 	size_t nr_resources, cap_resources;
 	struct mark *marks;
 	size_t nr_marks, cap_marks;
+	struct mark_handles *mark_handles; /* none, in files of earlier versions */
+	size_t nr_mark_handles, cap_mark_handles;
 	struct generation_row *generations; /* ascending by stack, then generation */
 	size_t nr_generations, cap_generations;
 	/* The same of resources: `stack` is one of those. None, in files of earlier versions. */

@@ -300,6 +300,11 @@ static int check_marks(const struct snapshot *s, struct error *e)
 
 	for (size_t i = 0; i < s->nr_marks && !err; i++)
 		err = check_text(s, "mark", i, s->marks[i].name, e);
+	for (size_t i = 0; i < s->nr_mark_handles && !err; i++) {
+		err = check_index("handles", i, "mark", s->mark_handles[i].mark, s->nr_marks, e);
+		if (!err)
+			err = check_text(s, "handles", i, s->mark_handles[i].kind, e);
+	}
 	for (size_t i = 0; i < s->nr_generations && !err; i++)
 		err = check_generation(s, "generation", i, &s->generations[i], "stack",
 				       s->nr_stacks, e);

@@ -90,15 +90,22 @@ static inline uint32_t wire_flushes(const struct wire_summing *s, uint32_t threa
 	return sum;
 }
 
+static inline struct wire_handles wire_handles_now(const struct wire_kind *k)
+{
+	return (struct wire_handles){
+		.acquired = __atomic_load_n(&k->ever.acquired, __ATOMIC_RELAXED),
+		.released = __atomic_load_n(&k->ever.released, __ATOMIC_RELAXED),
+	};
+}
+
 /* Handles are counted like blocks, and are none. */
 static inline void wire_sum_handles(const struct wire_header *h, struct wire_sums *sums)
 {
 	for (uint32_t i = 0; i < h->kinds_nr && i < WIRE_KINDS_MAX; i++) {
-		uint64_t acquired = __atomic_load_n(&h->kinds[i].acquired, __ATOMIC_RELAXED);
-		uint64_t released = __atomic_load_n(&h->kinds[i].released, __ATOMIC_RELAXED);
+		struct wire_handles ever = wire_handles_now(&h->kinds[i]);
 
-		sums->blocks -= acquired < sums->blocks ? acquired : sums->blocks;
-		sums->frees -= released < sums->frees ? released : sums->frees;
+		sums->blocks -= ever.acquired < sums->blocks ? ever.acquired : sums->blocks;
+		sums->frees -= ever.released < sums->frees ? ever.released : sums->frees;
 	}
 }
 
@@ -187,6 +194,8 @@ static inline bool wire_mark_make(struct wire_header *h, struct wire_mark *marks
 	m->blocks = sums.blocks;
 	m->bytes = sums.bytes;
 	m->frees = sums.frees;
+	for (uint32_t k = 0; k < WIRE_KINDS_MAX; k++)
+		m->kinds[k] = wire_handles_now(&h->kinds[k]);
 	for (; name[n] && n + 1 < sizeof(m->name); n++)
 		m->name[n] = name[n];
 	m->name[n] = '\0';

@@ -41,7 +41,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC 0x3165524370656573ull /* "seepCRe1" */
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 #define WIRE_NAME "seep-rec" /* /proc/PID/maps: "/memfd:seep-rec.LAUNCHER.FD (deleted)" */
 
 #define WIRE_ADDRESS_BITS 47
@@ -239,6 +239,21 @@ enum wire_entry_state {
 	WIRE_ENTRY_DONE,
 };
 
+/* Handles of a kind of resources that were ever acquired and released. */
+struct wire_handles {
+	uint64_t acquired, released;
+};
+
+/*
+ * A kind of resources, whose name is the tag of the same number. As blocks the handles are counted
+ * among those of memory; here by themselves, those that found no room included.
+ */
+#define WIRE_KINDS_MAX 16
+struct wire_kind {
+	struct wire_handles ever;
+	uint64_t pool; /* number of the row of its pool + 1; 0: none was acquired yet */
+};
+
 /*
  * A named instant. Blocks of its code and above are younger, those below are older. What was
  * allocated and freed before it is known unless a snapshot or an unruly thread was in the way.
@@ -252,8 +267,9 @@ struct wire_mark {
 	char name[WIRE_MARK_NAME_MAX];
 	uint32_t counted; /* 0: blocks, bytes and frees are not known */
 	uint32_t reserved;
+	struct wire_handles kinds[WIRE_KINDS_MAX];
 };
-_Static_assert(sizeof(struct wire_mark) == 128, "no holes");
+_Static_assert(sizeof(struct wire_mark) == 128 + 16 * WIRE_KINDS_MAX, "no holes");
 
 /* A name: of scopes, or of pools. */
 #define WIRE_TAGS_CAP 1024u
@@ -353,16 +369,6 @@ _Static_assert(sizeof(struct wire_thread) == 192 + 64 * WIRE_RECORDS_NR, "no hol
 struct wire_level1 {
 	uint64_t base;	   /* slot address = base + (addr >> 5) * 8; 0: no chunk yet */
 	uint64_t frontier; /* slots at and above it take the slow path */
-};
-
-/*
- * A kind of resources, whose name is the tag of the same number. As blocks the handles are counted
- * among those of memory; here by themselves.
- */
-#define WIRE_KINDS_MAX 64
-struct wire_kind {
-	uint64_t acquired, released; /* as blocks and frees: what found no room included */
-	uint64_t pool; /* number of the row of its pool + 1; 0: none was acquired yet */
 };
 
 enum wire_undo_kind {

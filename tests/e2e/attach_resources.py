@@ -84,6 +84,15 @@ def traffic(lab):
     same('allocated and freed', [(r['allocated_blocks'], r['allocated_bytes'], r['freed_blocks'])
                                  for r in heads],
          [(5, 500, 0), (7, 700, 2), (None, None, None)])
+    data = json.loads(lab.seep('report', '--generations', '--format', 'json', path).must().out)
+    for kind in KINDS:
+        same(f'acquired and released of {kind}',
+             [(r['allocated_blocks'], r['freed_blocks']) for r in data['resources']
+              if r['kind'] == kind and not r['site']], [(5, 0), (7, 2), (None, None)])
+    same('as csv', [(r['kind'], r['allocated_bytes'], r['allocated_blocks'], r['freed_blocks'])
+                    for r in table(lab, 'report', '--generations', path)
+                    if r['since'] == 'one'],
+         [('memory', '700', '7', '2')] + [(kind, '', '7', '2') for kind in KINDS])
 
 
 @case('report --generations: for people, a table of each kind, and what stays each time')

@@ -50,6 +50,9 @@ static void fill(struct snapshot *s, uint64_t younger)
 	make_begin(s, 10);
 	ARRAY_PUSH(s->marks, s->nr_marks, s->cap_marks,
 		   ((struct mark){.name = make_text(s, "one"), .monotonic_ns = 5 * MAKE_SECOND}));
+	ARRAY_PUSH(s->mark_handles, s->nr_mark_handles, s->cap_mark_handles,
+		   ((struct mark_handles){
+			   .kind = make_text(s, FILES), .acquired = 30, .released = 27}));
 	module = make_module(s, "/opt/meter/bin/meter", 0x400000, MODULE_MAIN, 7);
 	node = make_node(s, 0, make_frame(s, module, 0x10), FRAME_NONE);
 	make_name(s, "get", "get.c", 5, 0);
@@ -125,6 +128,31 @@ static void test_generations(void **state)
 	snapshot_release(&new);
 }
 
+static void test_traffic(void **state)
+{
+	struct generation_traffic t;
+	struct snapshot s;
+
+	(void)state;
+	fill(&s, 4);
+	t = generations_traffic_of(&s, FILES, 0);
+	assert_true(t.known && t.blocks == 30 && t.frees == 27 && t.bytes == 0);
+	assert_false(generations_traffic_of(&s, FILES, 1).known);
+	assert_false(generations_traffic_of(&s, THINGS, 0).known);
+	ARRAY_PUSH(s.marks, s.nr_marks, s.cap_marks, ((struct mark){.name = 0}));
+	ARRAY_PUSH(s.mark_handles, s.nr_mark_handles, s.cap_mark_handles,
+		   ((struct mark_handles){.mark = 1,
+					  .kind = s.mark_handles[0].kind,
+					  .acquired = 31,
+					  .released = 30}));
+	t = generations_traffic_of(&s, FILES, 1);
+	assert_true(t.known && t.blocks == 1 && t.frees == 3);
+	/* A forged file. */
+	s.mark_handles[1].released = 26;
+	assert_false(generations_traffic_of(&s, FILES, 1).known);
+	snapshot_release(&s);
+}
+
 /* Nothing is better than what may be wrong. */
 static void test_earlier_versions(void **state)
 {
@@ -161,6 +189,10 @@ static void test_file(void **state)
 	unlink(path);
 	assert_false(damage.damaged);
 	assert_int_equal(back.nr_resource_generations, 3);
+	assert_int_equal(back.nr_mark_handles, 1);
+	assert_int_equal(back.mark_handles[0].acquired, 30);
+	assert_int_equal(back.mark_handles[0].released, 27);
+	assert_string_equal(strings_get(&back.strings, back.mark_handles[0].kind), FILES);
 	assert_memory_equal(back.resource_generations, s.resource_generations,
 			    3 * sizeof(*s.resource_generations));
 	snapshot_release(&s);
@@ -223,11 +255,9 @@ static void test_csv(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_listings),
-		cmocka_unit_test(test_generations),
-		cmocka_unit_test(test_earlier_versions),
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_listings),	 cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_earlier_versions), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_traffic),		 cmocka_unit_test(test_csv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

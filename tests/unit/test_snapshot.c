@@ -57,6 +57,12 @@ static void test_sums(void **state)
 	snapshot_release(&s);
 }
 
+static void add_mark_handles(struct snapshot *s, uint32_t mark, uint32_t kind)
+{
+	ARRAY_PUSH(s->mark_handles, s->nr_mark_handles, s->cap_mark_handles,
+		   ((struct mark_handles){.mark = mark, .kind = kind}));
+}
+
 static void add_resource_generation(struct snapshot *s, uint32_t resource, uint32_t generation)
 {
 	ARRAY_PUSH(s->resource_generations, s->nr_resource_generations, s->cap_resource_generations,
@@ -145,6 +151,8 @@ static bool break_promise(struct snapshot *s, int nr, const char **ret_says)
 		      "generation of resources 0 refers to resource 3");
 		BREAK(64, add_resource_generation(s, 2, 4),
 		      "generation of resources 0 refers to generation 4");
+		BREAK(65, add_mark_handles(s, 3, 0), "handles 0 refers to mark 3");
+		BREAK(66, add_mark_handles(s, 2, texts), "handles 0 refers to text");
 	default:
 		return false;
 	}
@@ -169,7 +177,7 @@ static void test_broken_promises(void **state)
 		snapshot_release(&s);
 	}
 	snapshot_release(&s);
-	assert_int_equal(nr, 65);
+	assert_int_equal(nr, 67);
 }
 
 static void test_last_symbol_is_in_range(void **state)
