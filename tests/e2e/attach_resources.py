@@ -95,6 +95,41 @@ def traffic(lab):
          [('memory', '700', '7', '2')] + [(kind, '', '7', '2') for kind in KINDS])
 
 
+def summed(truth, of):
+    """What these sites have acquired and released."""
+    sites = [s for s in truth['sites'] if s['site'] in of]
+    return (sum(s['allocated_blocks'] for s in sites),
+            sum(s['allocated_blocks'] - s['live_blocks'] for s in sites))
+
+
+@case('report --generations: threads that acquire and release all the time, between two marks')
+def traffic_of_threads(lab):
+    process = lab.background(victim('resources'), '3')
+    pid = process.truth()['pid']
+    attach(lab, pid, '--fds', '--pair', 'open=thing_get:close=thing_put@2')
+    truths = []
+    for mark in ('one', 'two'):
+        time.sleep(0.4)
+        process.say('fence')
+        truths.append(process.truth())
+        lab.seep('mark', '-q', pid, mark).must()
+        if mark == 'one':
+            process.say('')
+    data = json.loads(lab.seep('report', '--generations', '--format', 'json',
+                               lab.snap(pid, 'marks', '--no-heaps')).must().out)
+    process.say('')
+    process.say('end')
+    rows = {r['kind']: r for r in data['resources'] if r['since'] == 'one'}
+    things = {'by_thing'}
+    numbers = {'by_out', 'by_number'}
+    files = {s['site'] for s in truths[0]['sites']} - things - numbers
+    for kind, of in (('[thing_get]', things), ('[file descriptors]', files)):
+        (made, freed), (made_later, freed_later) = (summed(t, of) for t in truths)
+        holds('there was something', made_later > made, kind)
+        same(kind, (rows[kind]['allocated_blocks'], rows[kind]['freed_blocks']),
+             (made_later - made, freed_later - freed))
+
+
 @case('report --generations: for people, a table of each kind, and what stays each time')
 def generations_text(lab):
     path = marked(lab)[1]

@@ -5,6 +5,7 @@
 #include "../tools/forge_table.h"
 #include "base/error.h"
 #include "driver.h"
+#include "target/held.h"
 
 #define AREA_BYTES 4096
 
@@ -53,10 +54,12 @@ static void apply(const struct forged *f, const struct wire_header *made, const 
 
 static void read_table(const struct forged *f)
 {
+	struct held_kind *kinds;
 	struct error e = {0};
 	struct snapshot s;
 	struct table t;
 	struct cut c;
+	size_t nr;
 
 	if (table_open_fd(f->fd, &t, &e) < 0) {
 		FUZZ_MUST(*e.message);
@@ -73,6 +76,12 @@ static void read_table(const struct forged *f)
 		FUZZ_MUST(forged_is_sound(&s));
 		snapshot_release(&s);
 		cut_release(&c);
+	}
+	t.pid = getpid();
+	if (held_in_table(&t, &kinds, &nr) == 0) {
+		for (size_t i = 0; i < nr; i++)
+			FUZZ_MUST(memchr(kinds[i].name, 0, sizeof(kinds[i].name)));
+		free(kinds);
 	}
 	table_close(&t);
 }
