@@ -49,21 +49,49 @@ def hard(lab):
         holds(f'there were {what}', told[what] > 0, told)
 
 
+def throwing(lab, *command, **options):
+    """What operator new throws passes through, and it is as it was."""
+    process, pid = start(lab, *command, **options)
+    before = running(pid)
+    for _ in range(5):
+        attach(lab, pid)
+        time.sleep(0.05)
+        report = lab.report(lab.snap(pid, 'some', '--no-heaps'))
+        holds('its allocations are recorded', report.totals['total_blocks'] > 100, report.totals)
+        detach(lab, pid)
+    same('what differs', differences(before, running(pid)), {})
+    holds('it threw', finish(process)['thrown'] > 0)
+
+
+def handling(lab, *command, **options):
+    """The same with the recorder as without, whatever new_handlers do, and exact."""
+    ends = []
+    for recorded in (False, True):
+        process = lab.background(*command, **options)
+        pid = process.truth()['pid']
+        before = running(pid)
+        if recorded:
+            attach(lab, pid)
+        process.say('')
+        ends.append(process.truth())
+        if recorded:
+            check_sites(ends[-1], lab.report(lab.snap(pid, 'end', '--no-heaps')).complete(
+                ['unknown_frees', 'stopped_stacks']))
+            detach(lab, pid)
+            # Unwinders open and map files of their own.
+            changed = differences(before, running(pid))
+            same('what differs', [changed.get('code'), changed.get('offsets')], [None, None])
+        process.say('')
+        process.wait().must()
+    plain, recorded = ({k: v for k, v in end.items() if k != 'pid'} for end in ends)
+    same('with the recorder', recorded, plain)
+    holds('handlers were run', plain['runs'] >= 5 * 20, plain)
+
+
 for name in ('jemalloc', 'tcmalloc'):
     @case(f'{name}: what operator new throws passes through')
     def throws(lab, name=name):
-        process, pid = start(lab, victim('attached-throws'),
-                             env={'LD_PRELOAD': library(ALLOCATORS[name])})
-        before = running(pid)
-        for _ in range(5):
-            attach(lab, pid)
-            time.sleep(0.05)
-            report = lab.report(lab.snap(pid, 'some', '--no-heaps'))
-            holds('its allocations are recorded', report.totals['total_blocks'] > 100,
-                  report.totals)
-            detach(lab, pid)
-        same('what differs', differences(before, running(pid)), {})
-        holds('it threw', finish(process)['thrown'] > 0)
+        throwing(lab, victim('attached-throws'), env={'LD_PRELOAD': library(ALLOCATORS[name])})
 
 
 # libgcc asks _dl_find_object about code, libunwind dl_iterate_phdr.
@@ -71,27 +99,8 @@ for name, more in (('jemalloc', None), ('tcmalloc', None), ('tcmalloc', 'libunwi
     @case(f'{name}{f" and {more}" if more else ""}: operator new runs once a call, whatever new_handlers do, '
           'and counts are exact')
     def new_handlers(lab, name=name, more=more):
-        env, ends = {'LD_PRELOAD': ' '.join([library(ALLOCATORS[name]), *([library(more)] if more else [])])}, []
-        for recorded in (False, True):
-            process = lab.background(victim('attached-new'), env=env)
-            pid = process.truth()['pid']
-            before = running(pid)
-            if recorded:
-                attach(lab, pid)
-            process.say('')
-            ends.append(process.truth())
-            if recorded:
-                check_sites(ends[-1], lab.report(lab.snap(pid, 'end', '--no-heaps')).complete(
-                    ['unknown_frees', 'stopped_stacks']))
-                detach(lab, pid)
-                # Unwinders open and map files of their own.
-                changed = differences(before, running(pid))
-                same('what differs', [changed.get('code'), changed.get('offsets')], [None, None])
-            process.say('')
-            process.wait().must()
-        plain, recorded = ({k: v for k, v in end.items() if k != 'pid'} for end in ends)
-        same('with the recorder', recorded, plain)
-        holds('handlers were run', plain['runs'] >= 5 * 20, plain)
+        preloaded = [library(ALLOCATORS[name]), *([library(more)] if more else [])]
+        handling(lab, victim('attached-new'), env={'LD_PRELOAD': ' '.join(preloaded)})
 
 
 @case('detach while a new_handler runs: what it throws then passes through all the same')

@@ -85,7 +85,7 @@ def codes(pid):
 
 def with_allocator(lab, kind):
     with Flags(lab) as flags, Daemon(flags) as daemon:
-        image = flags.copy(build(lab, kind, 'attached'))
+        image = flags.copy(build(lab, kind, 'attached.c'))
         plain = lab.background(image, '1')
         bare = codes(plain.truth()['pid'])
         daemon.catches(image)
@@ -103,7 +103,7 @@ def with_allocator(lab, kind):
 for _kind in KINDS:
     @case(f'{_kind}: {OTHERS} of {OTHERS} starts, from the first allocation on')
     def other_starts(lab, kind=_kind):
-        every_start(lab, build(lab, kind, 'static'), OTHERS)
+        every_start(lab, build(lab, kind, 'static.c'), OTHERS)
 
     @case(f'{_kind}: exact from the start on, and its code is its own after a detach')
     def other_allocator(lab, kind=_kind):

@@ -25,9 +25,10 @@ def archive(file):
 
 
 def build(lab, kind, name):
-    """tests/victims/NAME.c with the allocator of KINDS."""
+    """tests/victims/NAME, of C or C++, with the allocator of KINDS."""
     file, how, more = KINDS[kind]
-    compiler, library, program = need('gcc'), archive(file), lab.folder / f'{name}-static'
+    library, program = archive(file), lab.folder / f'{pathlib.Path(name).stem}-static'
+    compiler = need('g++' if name.endswith('.cpp') else 'gcc')
     lab.run(compiler, '-D_GNU_SOURCE', '-O2', '-g', '-fno-builtin', '-w', '-pthread', 
-            SOURCE / 'tests/victims' / f'{name}.c', '-o', program, *how, library, *more).must()
+            SOURCE / 'tests/victims' / name, '-o', program, *how, library, *more).must()
     return program
