@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../tools/make_snapshot.h"
+#include "base/mem.h"
 #include "base/term.h"
 #include "file/seepfile.h"
 #include "format/format.h"
@@ -175,28 +176,54 @@ static void test_earlier_versions(void **state)
 	snapshot_release(&s);
 }
 
+/* What fill(4) makes, read from a file. */
+static void check_read(const char *path)
+{
+	struct seepfile_damage damage;
+	struct snapshot s, back;
+
+	fill(&s, 4);
+	assert_int_equal(seepfile_read(path, &back, &damage, NULL), 0);
+	assert_false(damage.damaged);
+	assert_int_equal(back.nr_mark_handles, 1);
+	assert_int_equal(back.mark_handles[0].acquired, 30);
+	assert_int_equal(back.mark_handles[0].released, 27);
+	assert_string_equal(strings_get(&back.strings, back.mark_handles[0].kind), FILES);
+	assert_int_equal(back.nr_resources, 2);
+	assert_int_equal(back.resources[0].live_blocks, 7);
+	assert_int_equal(back.nr_resource_generations, 3);
+	assert_memory_equal(back.resource_generations, s.resource_generations,
+			    3 * sizeof(*s.resource_generations));
+	snapshot_release(&s);
+	snapshot_release(&back);
+}
+
 static void test_file(void **state)
 {
 	char path[] = "/tmp/resources-XXXXXX";
-	struct seepfile_damage damage;
-	struct snapshot s, back;
+	struct snapshot s;
 
 	(void)state;
 	fill(&s, 4);
 	close(mkstemp(path));
 	assert_int_equal(seepfile_write(&s, path, NULL), 0);
-	assert_int_equal(seepfile_read(path, &back, &damage, NULL), 0);
-	unlink(path);
-	assert_false(damage.damaged);
-	assert_int_equal(back.nr_resource_generations, 3);
-	assert_int_equal(back.nr_mark_handles, 1);
-	assert_int_equal(back.mark_handles[0].acquired, 30);
-	assert_int_equal(back.mark_handles[0].released, 27);
-	assert_string_equal(strings_get(&back.strings, back.mark_handles[0].kind), FILES);
-	assert_memory_equal(back.resource_generations, s.resource_generations,
-			    3 * sizeof(*s.resource_generations));
 	snapshot_release(&s);
-	snapshot_release(&back);
+	check_read(path);
+	unlink(path);
+}
+
+/* Written by the version that first had generations of handles. */
+static void test_kept_file(void **state)
+{
+	const char *data = getenv("SEEP_TEST_DATA");
+	char *path;
+
+	(void)state;
+	if (!data)
+		skip();
+	path = mem_printf("%s/v1-resources.seep", data);
+	check_read(path);
+	free(path);
 }
 
 static char *as_csv(const struct snapshot *before, const struct snapshot *after)
@@ -255,9 +282,13 @@ static void test_csv(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_listings),	 cmocka_unit_test(test_generations),
-		cmocka_unit_test(test_earlier_versions), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_traffic),		 cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_listings),
+		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_earlier_versions),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_kept_file),
+		cmocka_unit_test(test_traffic),
+		cmocka_unit_test(test_csv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
