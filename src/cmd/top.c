@@ -250,6 +250,7 @@ static int watch(struct top *t, struct error *e)
 	struct top_live live;
 	int r;
 
+	t->rows.watch = true;
 	top_live_begin(&live, t->live);
 	t->live = live.terminal;
 	if (!t->live)

@@ -187,6 +187,27 @@ static void drop_ended(struct top_rows *rows)
 	rows->nr = kept;
 }
 
+static bool is_recorded(const struct top_row *row)
+{
+	int dir = proc_open(row->info.pid);
+	bool yes = dir >= 0 && recorded_look(dir).answer == RECORDED_YES;
+
+	if (dir >= 0)
+		close(dir);
+	return yes;
+}
+
+/*
+ * Of all processes, details are read as they are listed. But resources are to have been watched
+ * by then: of those that are recorded when they are first seen.
+ */
+static bool wants_detail(const struct top_rows *rows, const struct top_row *row)
+{
+	if (!rows->all || row->resources.nr)
+		return true;
+	return rows->watch && row->series.samples == 1 && is_recorded(row);
+}
+
 int top_rows_sample(struct top_rows *rows, struct error *e)
 {
 	int r;
@@ -204,7 +225,7 @@ int top_rows_sample(struct top_rows *rows, struct error *e)
 		r = sample_row(row);
 		if (r < 0)
 			row->state = r == -ESTALE ? TOP_REPLACED : TOP_ENDED;
-		else if (!rows->all)
+		else if (wants_detail(rows, row))
 			top_row_detail(row);
 	}
 	if (rows->all)

@@ -41,6 +41,7 @@ struct top_rows {
 	struct top_row *items; /* ascending by pid */
 	size_t nr, cap;
 	bool all;     /* whatever runs, not a list of targets */
+	bool watch;   /* more than one sample is to be taken */
 	size_t ended; /* all: processes that were watched and have gone */
 	int32_t self;
 };

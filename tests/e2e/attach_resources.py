@@ -229,7 +229,7 @@ def top_once(lab):
 def grown(lab, process, pid, *options):
     """Tickets grow from before the look until after it."""
     tell(process, 'rate 20')
-    answer = lab.seep('top', '--for', '2s', '--interval', '100ms', *options, pid).must().out
+    answer = lab.seep('top', '--for', '3s', '--interval', '100ms', *options, pid).must().out
     tell(process, 'get 0')
     return answer
 
@@ -279,6 +279,19 @@ def top_widths(lab):
         same(f'heads at {columns}', table_of[0].split(), heads.split())
         holds('no line is longer', max(len(line) for line in table_of) <= columns, table_of)
         holds('it grows', 'growing at ' in table_of[1], table_of)
+
+
+@case('top: of all processes, too, what is recorded is watched from the first sample on')
+def top_all(lab):
+    process, pid = start(lab)
+    tell(process, 'rate 20')
+    data = json.loads(lab.seep('top', '--for', '2s', '--interval', '100ms', '--format',
+                               'json').must().out)
+    row, = (r for r in data['rows'] if r['pid'] == pid)
+    tickets = {r['kind']: r for r in row['resources']}['[ticket_get]']
+    holds('samples', tickets['samples'] > 1 and tickets['delta_blocks'] > 0, tickets)
+    same('others have none', {type(r['resources']) for r in data['rows']
+                              if r['recorded'] is False}, {type(None)})
 
 
 @case('top: on a terminal both tables fit, however many processes there are')
