@@ -97,6 +97,28 @@ rec_boot_\name:
 	END	\name
 	.endm
 
+	/* A copy of a string: by the C library, which calls malloc, or by the allocator itself */
+	.macro	COPIES name
+	REAL	\name
+	FUNCTION \name
+	cmpb	$0, rec_strings_record(%rip)
+	je	1f
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	*rec_real_\name(%rip)
+	mov	%rax, (%rsp)
+	mov	%rax, %rdi
+	call	rec_string_bytes
+	RESTORE	%rdi
+	mov	%rax, %rsi
+	mov	(%rsp), %rdx
+	lea	8(%rsp), %rcx
+	mov	%rbp, %r8
+	jmp	rec_allocated_wrapper
+1:	jmp	*rec_real_\name(%rip)
+	END	\name
+	.endm
+
 	.macro	FREES_BODY name, then
 	test	%rdi, %rdi
 	je	2f
@@ -187,6 +209,9 @@ rec_boot_\name:
 	TRACED	realloc, %rdx, %rcx, %r8
 	TRACED	reallocarray, %rcx, %r8, %r9
 	TRACED	posix_memalign, %rcx, %r8, %r9
+
+	COPIES	strdup
+	COPIES	strndup
 
 	PLAIN	dlclose
 	PLAIN	iconv_close

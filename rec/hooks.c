@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "bytes.h"
 #include "forked.h"
 #include "moving.h"
 #include "record.h"
@@ -12,7 +13,7 @@
 
 #define REAL(name, type) ((type)rec_real_##name)
 
-unsigned char rec_new_records, rec_delete_records;
+unsigned char rec_new_records, rec_delete_records, rec_strings_record;
 
 HOOK void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp)
 {
@@ -43,6 +44,11 @@ HOOK int hook_posix_memalign(void **out, size_t align, size_t size, uint64_t pc,
 	if (r == 0)
 		rec_allocated_wrapper(*out, size, pc, sp, bp);
 	return r;
+}
+
+HOOK size_t rec_string_bytes(const char *p)
+{
+	return p ? text_length(p) + 1 : 0;
 }
 
 /* After an unload, what was learnt of the code there is void. */

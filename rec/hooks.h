@@ -11,6 +11,7 @@
 	X(posix_memalign) X(valloc) X(pvalloc) X(free) X(cfree) X(free_sized) \
 	X(free_aligned_sized) X(dlclose) X(iconv_close) X(mlockall) \
 	X(exit) X(quick_exit) X(__libc_start_main) X(fork) X(_Fork) X(syscall) \
+	X(strdup) X(strndup) \
 	X(_Znwm) X(_Znam) X(_ZnwmRKSt9nothrow_t) X(_ZnamRKSt9nothrow_t) \
 	X(_ZnwmSt11align_val_t) X(_ZnamSt11align_val_t) \
 	X(_ZnwmSt11align_val_tRKSt9nothrow_t) X(_ZnamSt11align_val_tRKSt9nothrow_t) \
@@ -40,6 +41,13 @@ void *rec_resolve_late(const char *name, uint64_t caller);
  * symbol.
  */
 extern unsigned char rec_new_records, rec_delete_records;
+/*
+ * The allocator has a strdup of its own, which may take its block without calling malloc (mimalloc
+ * since 2.1). The C library's is left to call malloc.
+ */
+extern unsigned char rec_strings_record;
+/* Of what strdup has returned: bytes that it has asked for. */
+size_t rec_string_bytes(const char *p);
 
 /* entry_x86_64.S jumps here; pc, sp, bp: of the caller, as in rec_allocated(). */
 void *hook_realloc(void *old, size_t size, uint64_t pc, uint64_t sp, uint64_t bp);

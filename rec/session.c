@@ -154,6 +154,16 @@ static const char *allocator_name(struct link_map **ret_lm)
 	return "unknown";
 }
 
+/* See rec_strings_record. */
+static bool copies_strings(void)
+{
+	struct link_map *lm;
+	const char *name = allocator_name(&lm);
+
+	return !text_equal(name, "glibc") && !text_equal(name, "musl") &&
+	       same_module((uint64_t)rec_real_malloc, (uint64_t)rec_real_strdup);
+}
+
 /* ---- environment ---- */
 
 static const char *environment(const char *name)
@@ -459,6 +469,7 @@ HOOK void rec_start(void)
 	rec_new_records = rec_real__Znwm != (void *)rec_late__Znwm;
 	rec_delete_records =
 		rec_new_records && same_module((uint64_t)rec_real_malloc, (uint64_t)rec_real__Znwm);
+	rec_strings_record = copies_strings();
 	read_config();
 	if (config.wanted && (config.follow || config.pid == sys0(SYS_getpid))) {
 		if (is_bypassed(first, ours))

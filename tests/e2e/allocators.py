@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Other allocators, preloaded by the user behind the recorder, and another C library: same truth."""
 import subprocess
+import time
 
 from lab import (SOURCE, VICTIMS, Skip, case, check_sites, check_sums, holds, need, run_all, same,
                  victim)
@@ -91,6 +92,27 @@ int main(void)
 	return truth_status();
 }
 '''
+
+
+@case('an allocator that copies strings without its malloc: every site exact')
+def strings(lab):
+    allocator = VICTIMS / 'libattach-slots-strings.so'
+    if not allocator.exists():
+        raise Skip('it is not built here')
+    process = lab.start(victim('attached'), '3', env={'LD_PRELOAD': allocator})
+    pid = process.truth()['pid']
+    time.sleep(0.2)
+    process.say('fence')
+    check_sites(process.truth(), lab.report(lab.snap(pid, 'fence', '--no-heaps')).complete())
+    process.say('')
+    process.say('drain')
+    same('moment', process.truth()['at'], 'drain')
+    report = lab.report(lab.snap(pid, 'drain', '--no-heaps'))
+    same('live', report.counts_of('by_libc')['live_blocks'], 0)
+    process.say('')
+    process.say('end')
+    same('moment', process.truth()['at'], 'end')
+    process.wait().must()
 
 
 @case("the user's preload stays in the environment of the program, behind the recorder's")

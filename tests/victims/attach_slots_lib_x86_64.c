@@ -6,7 +6,7 @@
  *   HOW_TRAPPED  another tool's breakpoint, with a handler of its own
  *
  * Its other functions begin as functions do. kept() and dropped() call malloc and free within; with
- * TABLE, got() and put() do, by a table.
+ * TABLE, got() and put() do, by a table. With STRINGS it has strdup and strndup, too.
  */
 #include <errno.h>
 #include <signal.h>
@@ -223,6 +223,25 @@ void *got(size_t bytes)
 void put(void *p)
 {
 	((void (*)(void *))table.put)(p);
+}
+#endif
+
+#ifdef STRINGS
+/* As mimalloc has them: by none of the functions above. */
+char *strndup(const char *s, size_t most)
+{
+	size_t bytes = strnlen(s, most);
+	char *p = own_malloc(bytes + 1);
+
+	if (!p)
+		return NULL;
+	p[bytes] = '\0';
+	return memcpy(p, s, bytes);
+}
+
+char *strdup(const char *s)
+{
+	return strndup(s, SIZE_MAX);
 }
 #endif
 
