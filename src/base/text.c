@@ -82,15 +82,6 @@ void text_quote(struct str *out, const char *word)
 	str_add_char(out, '\'');
 }
 
-void text_quote_all(struct str *out, char *const *argv, int argc)
-{
-	for (int i = 0; i < argc; i++) {
-		if (i)
-			str_add_char(out, ' ');
-		text_quote(out, argv[i]);
-	}
-}
-
 static void break_line(struct str *out, unsigned int indent, unsigned int *column)
 {
 	str_add_char(out, '\n');

@@ -21,8 +21,6 @@ const char *text_nearest(const char *word, const char *const *candidates);
 /* Appends word as a POSIX shell reads it back: as it is where that is safe, else in single quotes.
  */
 void text_quote(struct str *out, const char *word);
-/* Appends argv, quoted, with spaces between. */
-void text_quote_all(struct str *out, char *const *argv, int argc);
 /*
  * Appends text with words wrapped at `width` columns, every line but the first indented. `column`
  * is where the first line stands already. "\n" in text breaks. Counts bytes as columns (for our own

@@ -73,8 +73,6 @@ void blocks_row_release(struct blocks_row *r);
  * then blocks_resolve() is called once.
  */
 void blocks_content_note(struct blocks_source *s, const struct block_facts *b);
-/* Appends a preview of a block's content. False: its memory cannot be read. */
-bool blocks_preview(struct blocks_source *s, const struct block_facts *b, struct str *out);
 
 /*
  * Counts the blocks of a heap (or BLOCKS_ALL_HEAPS) by size, by heap or by class; groups are ids in

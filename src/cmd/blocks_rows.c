@@ -60,7 +60,8 @@ void blocks_content_note(struct blocks_source *s, const struct block_facts *b)
 	}
 }
 
-bool blocks_preview(struct blocks_source *s, const struct block_facts *b, struct str *out)
+/* Appends a preview of a block's content. False: its memory cannot be read. */
+static bool blocks_preview(struct blocks_source *s, const struct block_facts *b, struct str *out)
 {
 	const struct content_options o = {
 		.word_bytes = target_word_bytes(s->look.target),

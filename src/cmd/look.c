@@ -330,16 +330,8 @@ void look_note_modes(const struct look *l, struct sheet *sheet)
 			   s->unrecorded.blocks == 1 ? "was" : "were");
 }
 
-void look_note_how(const struct look *l, struct sheet *sheet)
-{
-	char *how = look_how(l);
-
-	if (*how)
-		sheet_note(sheet, "%s", how);
-	free(how);
-}
-
-char *look_how(const struct look *l)
+/* "read from a frozen clone; the process stood still for 1.3 ms"; "": nothing was looked at. */
+static char *look_how(const struct look *l)
 {
 	const struct target_how *how;
 	struct target_gaps gaps;
@@ -376,4 +368,13 @@ char *look_how(const struct look *l)
 		str_add_char(&out, ')');
 	}
 	return str_detach(&out);
+}
+
+void look_note_how(const struct look *l, struct sheet *sheet)
+{
+	char *how = look_how(l);
+
+	if (*how)
+		sheet_note(sheet, "%s", how);
+	free(how);
 }

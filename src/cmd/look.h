@@ -74,10 +74,5 @@ void look_totals(const struct look *l, struct sheet *sheet);
 void look_note_modes(const struct look *l, struct sheet *sheet);
 /* A note: how it was looked at, where there is anything to say. */
 void look_note_how(const struct look *l, struct sheet *sheet);
-/*
- * The sentence that says how it was looked at, for the foot of a table: "a frozen clone; the
- * process stood still for 1.3 ms".
- */
-char *look_how(const struct look *l);
 
 #endif

@@ -104,12 +104,8 @@ struct je_instance {
 	uint64_t nr_cached_bad; /* entries of thread caches that are no block of their size */
 };
 
-/* The same progression in all releases; quantum_bits 4, or 3 (Redis' own build). */
-void je_sizes_make(struct je_sizes *s, unsigned int page_bits, unsigned int quantum_bits);
 /* Regions of a slab. */
 unsigned int je_regions(const struct je_instance *in, const struct je_extent *x);
-/* Ways to cut a page map, ended by levels 0; the most common first. */
-extern const struct je_shape je_shapes[];
 /* Bytes of the root array. */
 uint64_t je_root_bytes(const struct je_shape *s);
 /*

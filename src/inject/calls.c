@@ -40,34 +40,6 @@ static bool is_fit(struct calls *c, int32_t tid, enum remote_fitness least)
 static const enum remote_fitness wishes[] = {REMOTE_FIT, REMOTE_TIMED, REMOTE_FOREIGN_STACK};
 #define WISHES_NR (sizeof(wishes) / sizeof(wishes[0]))
 
-int calls_begin(struct calls *c)
-{
-	struct freeze *f = &c->hold->freeze;
-	int r = 0;
-
-	for (size_t i = 0; i < WISHES_NR; i++) {
-		size_t at = 0;
-
-		for (;;) {
-			r = freeze_stop_one(f, &at, &c->tid);
-			if (r < 0)
-				break;
-			if (is_fit(c, c->tid, wishes[i]))
-				break;
-			freeze_go(f);
-		}
-		if (r != -ENOENT)
-			break;
-	}
-	if (r < 0) {
-		c->tid = 0;
-		return r == -ENOENT ? -EAGAIN : r;
-	}
-	if (c->suspend_seccomp)
-		tracing_suspend_seccomp(c->tid);
-	return 0;
-}
-
 int calls_choose(struct calls *c)
 {
 	const struct freeze *f = &c->hold->freeze;
@@ -84,17 +56,6 @@ int calls_choose(struct calls *c)
 		}
 	}
 	return -EAGAIN;
-}
-
-void calls_end(struct calls *c)
-{
-	uint64_t before = c->hold->freeze.paused_ns;
-
-	if (c->tid) {
-		freeze_go(&c->hold->freeze);
-		c->held_ns += c->hold->freeze.paused_ns - before;
-	}
-	c->tid = 0;
 }
 
 static int64_t run(struct calls *c, struct remote_call *call)

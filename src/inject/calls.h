@@ -20,8 +20,7 @@ struct calls {
 	struct remote_places places;
 	bool suspend_seccomp; /* set by the caller: filters are not to see our calls */
 	int mem;	      /* of the process */
-	int32_t tid;	      /* the thread that makes them; 0: none is held */
-	uint64_t held_ns;     /* how long, in all; so far */
+	int32_t tid;	      /* the thread that makes them; 0: none is chosen */
 };
 
 #define CALLS_INIT                                                                                 \
@@ -33,12 +32,11 @@ struct calls {
 int calls_open(struct calls *c, struct hold *hold);
 void calls_close(struct calls *c);
 
-/* Stops a thread that is fit for it. -EAGAIN: none is at present; else negative errno. */
-int calls_begin(struct calls *c);
-/* All are stopped already, and stay so: chooses one. */
+/*
+ * With all threads stopped, which they stay: chooses one that is fit for it. -EAGAIN: none is at
+ * present.
+ */
 int calls_choose(struct calls *c);
-/* Lets all go that are stopped. */
-void calls_end(struct calls *c);
 
 /* What the call returned; or negative errno, as a call that failed does, when it was not made. */
 int64_t calls_make(struct calls *c, uint64_t nr, uint64_t a, uint64_t b, uint64_t d, uint64_t e,

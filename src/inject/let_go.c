@@ -65,8 +65,11 @@ static bool read_word(const struct calls *c, uint64_t at, uint64_t *ret)
 	return pread(c->mem, ret, sizeof(*ret), (off_t)at) == (ssize_t)sizeof(*ret);
 }
 
-/* Then the function's own code is noted in the frame. */
-bool let_go_is_call(const struct calls *c, uint64_t at)
+/*
+ * Is the word on a stack where such a call returns to, and no copy of that address? Then the
+ * function's own code is noted in the frame.
+ */
+static bool is_call(const struct calls *c, uint64_t at)
 {
 	const struct map *m;
 	uint64_t real;
@@ -95,7 +98,7 @@ static bool has_copies(const struct calls *c, const struct thread_found *found, 
 		       int32_t tid)
 {
 	for (size_t i = 0; i < nr; i++)
-		if (found[i].tid == tid && !let_go_is_call(c, found[i].at))
+		if (found[i].tid == tid && !is_call(c, found[i].at))
 			return true;
 	return false;
 }
@@ -131,7 +134,7 @@ bool let_go(const struct calls *c, const struct wire_blob *b, uint64_t end,
 	for (size_t i = 0; i < nr; i++) {
 		const struct thread_found *f = &found[i];
 
-		if (!let_go_is_call(c, f->at))
+		if (!is_call(c, f->at))
 			continue;
 		if (may && is_in_system_call(c, f->tid) && !has_copies(c, found, nr, f->tid) &&
 		    pwrite(c->mem, &end, sizeof(end), (off_t)f->at) == (ssize_t)sizeof(end))

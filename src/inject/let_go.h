@@ -29,7 +29,5 @@ uint64_t let_go_find(const struct calls *c, const struct wire_blob *b);
  */
 bool let_go(const struct calls *c, const struct wire_blob *b, uint64_t end,
 	    struct thread_found *ret);
-/* Is the word on a stack where such a call returns to, and no copy of that address? */
-bool let_go_is_call(const struct calls *c, uint64_t at);
 
 #endif

@@ -42,7 +42,8 @@ static const struct {
 	[REGION_RECORDER] = {"recorder", "seep's recorder"},
 };
 
-const char *balance_line_name(const struct balance_line *l)
+/* "blocks in use"; "free_pages" is the same for programs. */
+static const char *balance_line_name(const struct balance_line *l)
 {
 	if (l->part == BALANCE_MAPPING)
 		return mappings[l->region].name ? mappings[l->region].name : "other mappings";

@@ -55,8 +55,6 @@ struct balance {
 
 /* False: it is not known what is resident (a core, or a snapshot without use of regions). */
 bool balance_make(const struct snapshot *s, struct balance *ret);
-/* "blocks in use"; "free_pages" is the same for programs. Static storage. */
-const char *balance_line_name(const struct balance_line *l);
 const char *balance_line_key(const struct balance_line *l);
 /* Adds it as a part "balance" and the totals rss_bytes, footprint_bytes … */
 void balance_show(const struct balance *b, struct sheet *sheet);

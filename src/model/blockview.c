@@ -51,8 +51,9 @@ uint64_t permille_of(uint64_t a, uint64_t b)
 	return (uint64_t)((unsigned __int128)a * 1000 / b);
 }
 
-void blockview_subject(const struct strings *texts, enum blockview_by by, uint64_t size,
-		       uint32_t text, struct str *out)
+/* "blocks of 3,072 bytes", "blocks of class Foo": for sentences about an entry. */
+static void blockview_subject(const struct strings *texts, enum blockview_by by, uint64_t size,
+			      uint32_t text, struct str *out)
 {
 	const char *name = strings_get(texts, text);
 

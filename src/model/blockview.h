@@ -36,9 +36,6 @@ void blockview_stat(struct sheet *s, const struct histogram *h, const struct blo
 /* The same for two targets: rows by growth, and what grew most. */
 void blockview_growth(struct sheet *s, const struct histogram_changes *changes,
 		      const struct blockview_stat *o);
-/* "blocks of 3,072 bytes", "blocks of class Foo": for sentences about an entry. */
-void blockview_subject(const struct strings *texts, enum blockview_by by, uint64_t size,
-		       uint32_t text, struct str *out);
 
 /* A block ready to be shown. Texts may be NULL: not known. */
 struct blockview_block {

@@ -42,11 +42,6 @@ void histogram_release(struct histogram *h)
 	histogram_init(h);
 }
 
-void histogram_clear(struct histogram *h)
-{
-	histogram_release(h);
-}
-
 /* The slot of this key, or the free one where it belongs. There always is a free one. */
 static struct histogram_entry *probe(const struct histogram *h, uint32_t heap, uint64_t size)
 {

@@ -35,7 +35,6 @@ enum histogram_order { HISTOGRAM_BY_BYTES, HISTOGRAM_BY_COUNT, HISTOGRAM_BY_SIZE
 
 void histogram_init(struct histogram *h);
 void histogram_release(struct histogram *h);
-void histogram_clear(struct histogram *h);
 void histogram_add(struct histogram *h, uint32_t heap, uint64_t size);
 /* The same for many blocks of one size. Sums stop at UINT64_MAX. */
 void histogram_add_many(struct histogram *h, uint32_t heap, uint64_t size, uint64_t count);

@@ -27,7 +27,8 @@ uint64_t leak_total_bytes(const struct leak *l)
 	return l->bytes + l->held_bytes;
 }
 
-int leak_compare(const void *a, const void *b)
+/* In the order of leaks_sort(); for qsort(). */
+static int leak_compare(const void *a, const void *b)
 {
 	const struct leak *x = a, *y = b;
 	uint64_t x_bytes = leak_total_bytes(x), y_bytes = leak_total_bytes(y);

@@ -77,8 +77,6 @@ void leak_groups_release(struct leak_groups *g);
 
 /* "leaked", "possibly leaked", "reachable". */
 const char *leak_state_name(enum reach_state state);
-/* In the order of leaks_sort(); for qsort(). */
-int leak_compare(const void *a, const void *b);
 /* Everything it keeps from being used again: its own blocks and what hangs on them. */
 uint64_t leak_total_bytes(const struct leak *l);
 

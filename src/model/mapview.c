@@ -161,7 +161,7 @@ static void total_use(struct mapview *v, struct sheet *sheet)
 	sheet_total(sheet, "footprint_shared_dirty_bytes", CELL_BYTES, cost->shared_dirty);
 }
 
-void mapview_add_totals(struct mapview *v, struct sheet *sheet)
+static void add_totals(struct mapview *v, struct sheet *sheet)
 {
 	const struct map_space *space = mapview_space(v);
 	const struct map_use *u = &v->total;
@@ -267,7 +267,7 @@ int mapview_fill(const struct snapshot *s, const struct mapview_options *o, stru
 	}
 	err = mapview_sort(last, o, e);
 	add_heading(&v, &sheet);
-	mapview_add_totals(&v, &sheet);
+	add_totals(&v, &sheet);
 	add_notes(&v, &sheet);
 	mapview_release(&v);
 	if (err < 0)

@@ -34,7 +34,6 @@ bool mapview_filter_match(const struct snapshot *s, const struct filter *f, size
 void mapview_sum(const struct mapview *v, struct map_use *ret);
 /* "regions" of a sheet; rows by region or by owner. */
 void mapview_add_regions(struct mapview *v, struct sheet *s);
-void mapview_add_totals(struct mapview *v, struct sheet *sheet);
 /* By o->sort, a column's key with or without "_bytes", and cut to o->limit. -EINVAL: no such. */
 int mapview_sort(struct sheet *sheet, const struct mapview_options *o, struct error *e);
 /* A figure of smaps: unknown where the snapshot has none. */

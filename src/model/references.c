@@ -11,7 +11,8 @@
 #include "model/reach_private.h"
 #include "model/snapshot.h"
 
-uint32_t references_weakness(const struct snapshot *s, uint32_t into)
+/* What a pointer that goes so far into a block is: an edge's REACH_WEAK, or 0. */
+static uint32_t references_weakness(const struct snapshot *s, uint32_t into)
 {
 	uint32_t word = s->ref_account.word_bytes;
 
@@ -72,15 +73,6 @@ struct reach *references_reach(const struct snapshot *s, uint32_t unwanted, stru
 	add_roots(r, s, unwanted, hits);
 	reach_mark(r);
 	return r;
-}
-
-uint64_t references_first_edge(const struct snapshot *s, uint32_t block)
-{
-	uint64_t first = 0;
-
-	for (uint32_t i = 0; i < block; i++)
-		first += s->ref_blocks[i].nr_edges;
-	return first;
 }
 
 uint32_t references_find(const struct snapshot *s, uint64_t addr)

@@ -79,10 +79,6 @@ struct ref_account {
  * been checked.
  */
 struct reach *references_reach(const struct snapshot *s, uint32_t unwanted, struct root_hits *hits);
-/* What a pointer that goes so far into a block is: an edge's REACH_WEAK, or 0. */
-uint32_t references_weakness(const struct snapshot *s, uint32_t into);
-/* Index of the first edge of a block. Adds up all before it. */
-uint64_t references_first_edge(const struct snapshot *s, uint32_t block);
 /* Number of the block that begins at addr, NO_INDEX: none. */
 uint32_t references_find(const struct snapshot *s, uint64_t addr);
 /* "global data shop_table+0x40 (libshop.so)" */

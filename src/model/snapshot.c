@@ -188,10 +188,3 @@ double block_weight(const struct block *b)
 
 	return b->sampled ? -1 / expm1(-ldexp(size, 1 - b->sampled)) : 1;
 }
-
-bool losses_any(const struct losses *l)
-{
-	return l->dropped_blocks || l->dropped_bytes || l->unknown_frees || l->lost_frees ||
-	       l->cut_stacks || l->stopped_stacks || l->missing_stacks || l->lost_marks ||
-	       l->lost_tags || l->partial_functions || l->torn;
-}

@@ -331,7 +331,6 @@ int snapshot_same_process(const struct snapshot *a, const struct snapshot *b, st
 uint32_t snapshot_find_module(const struct snapshot *s, uint64_t addr);
 /* The heap whose span holds addr, the innermost one, or NO_INDEX. */
 uint32_t snapshot_find_heap(const struct snapshot *s, uint64_t addr);
-bool losses_any(const struct losses *l);
 /* How many blocks this one stands for: 1, unless it was sampled. */
 double block_weight(const struct block *b);
 

@@ -193,7 +193,7 @@ static const struct section *find_section(const struct image *img, const char *n
 	return NULL;
 }
 
-bool image_has_section(const struct image *img, const char *name)
+static bool image_has_section(const struct image *img, const char *name)
 {
 	const struct section *s = find_section(img, name);
 

@@ -42,7 +42,6 @@ size_t image_build_id(const struct image *img, const uint8_t **ret);
 bool image_has_build_id(const struct image *img, const uint8_t *id, size_t len);
 const struct image_span *image_span(const struct image *img);
 unsigned int image_machine(const struct image *img); /* EM_… */
-bool image_has_section(const struct image *img, const char *name);
 bool image_has_symtab(const struct image *img);
 bool image_has_dwarf(const struct image *img);
 /* False: no such section. Contents live as long as the image. */

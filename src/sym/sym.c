@@ -468,20 +468,3 @@ const char *sym_module_file(struct sym *s, int module)
 		return m->debug_file.path;
 	return m->file.path ? m->file.path : "";
 }
-
-const char *sym_source_name(enum sym_source source)
-{
-	switch (source) {
-	case SYM_EXPORTS:
-		return "only exported names";
-	case SYM_SYMTAB:
-		return "names, no lines";
-	case SYM_DWARF:
-		return "names and lines";
-	case SYM_PERF_MAP:
-		return "names from a perf map";
-	case SYM_NONE:
-		break;
-	}
-	return "no symbols";
-}

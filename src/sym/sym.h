@@ -98,7 +98,5 @@ size_t sym_unwind(struct sym *s, const struct unwind_thread *t, struct unwind_fr
 enum sym_source sym_module_source(struct sym *s, int module, const char **ret_why);
 /* Path of the file that the names are read from (debug file before program), "" none. */
 const char *sym_module_file(struct sym *s, int module);
-/* "only exported names" and the like, for tables and footers. */
-const char *sym_source_name(enum sym_source source);
 
 #endif

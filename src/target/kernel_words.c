@@ -17,8 +17,9 @@ static const char *next_line(const char *p)
 	return end ? end + 1 : p + strlen(p);
 }
 
-void kernel_words_parse_epoll(const char *fdinfo, int32_t epoll_fd, struct kernel_word **items,
-			      size_t *nr, size_t *cap)
+/* From the text itself; appends. */
+static void parse_epoll(const char *fdinfo, int32_t epoll_fd, struct kernel_word **items,
+			size_t *nr, size_t *cap)
 {
 	for (const char *p = fdinfo; *p; p = next_line(p)) {
 		unsigned long long data;
@@ -34,8 +35,7 @@ void kernel_words_parse_epoll(const char *fdinfo, int32_t epoll_fd, struct kerne
 	}
 }
 
-void kernel_words_parse_timers(const char *timers, struct kernel_word **items, size_t *nr,
-			       size_t *cap)
+static void parse_timers(const char *timers, struct kernel_word **items, size_t *nr, size_t *cap)
 {
 	int id = -1;
 
@@ -73,7 +73,7 @@ static int read_epolls(int dir, struct kernel_word **items, size_t *nr, size_t *
 		snprintf(name, sizeof(name), "fdinfo/%d", fds[i]);
 		if (strcmp(link, "anon_inode:[eventpoll]") == 0 &&
 		    proc_read_file(dir, name, &text) == 0)
-			kernel_words_parse_epoll(text.data, fds[i], items, nr, cap);
+			parse_epoll(text.data, fds[i], items, nr, cap);
 		str_release(&text);
 		free(link);
 	}
@@ -93,7 +93,7 @@ int kernel_words_read(int dir, struct kernel_word **ret, size_t *ret_nr)
 		return err;
 	}
 	if (proc_read_file(dir, "timers", &text) == 0)
-		kernel_words_parse_timers(text.data, &items, &nr, &cap);
+		parse_timers(text.data, &items, &nr, &cap);
 	str_release(&text);
 	*ret = items;
 	*ret_nr = nr;

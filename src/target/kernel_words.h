@@ -23,10 +23,5 @@ struct kernel_word {
  * -ESRCH.
  */
 int kernel_words_read(int dir, struct kernel_word **ret, size_t *ret_nr);
-/* From the texts themselves; appends. */
-void kernel_words_parse_epoll(const char *fdinfo, int32_t epoll_fd, struct kernel_word **items,
-			      size_t *nr, size_t *cap);
-void kernel_words_parse_timers(const char *timers, struct kernel_word **items, size_t *nr,
-			       size_t *cap);
 
 #endif

@@ -127,6 +127,29 @@ def check_cycles(tap, files):
     tap.case('headers have no cycles', [' -> '.join(cycle) for cycle in cycles if cycle])
 
 
+# A function that a header declares; its name is the group.
+DECLARED = re.compile(r'^(?!static|typedef|#)[a-z_][\w \*]*?[ \*](\w+)\((?:[^;{}]|\n)*?\)'
+                      r'(?:\s*__attribute__\s*\(\([^;]*\)\))?;', re.MULTILINE)
+WORD = re.compile(r'\w+')
+
+
+def check_declared(tap, files):
+    """By the file that has the function and one more; or by what stands in the header itself."""
+    texts = {path: without_comments(path.read_text(encoding='utf-8'))
+             for path in files + sources('*.c', '*.h', under='tests')}
+    words = {path: set(WORD.findall(text)) for path, text in texts.items()}
+    problems = []
+    for path in files:
+        # The recorder's are named by assembly, piece by piece.
+        if path.suffix != '.h' or layer_of(path) == 'rec':
+            continue
+        for function in DECLARED.findall(texts[path]):
+            users = sum(function in found for other, found in words.items() if other != path)
+            if users < 2 and len(re.findall(rf'\b{function}\b', texts[path])) < 2:
+                problems.append(f'{name(path)}: {function}()')
+    tap.case('what a header declares is used by others', problems)
+
+
 def main():
     tap = Tap()
     files = sources('*.c', '*.h', under='src') + sources('*.c', '*.h', under='rec')
@@ -134,6 +157,7 @@ def main():
     check_third_parties(tap, files)
     check_processes(tap, files)
     check_cycles(tap, files)
+    check_declared(tap, files)
     tap.done()
 
 

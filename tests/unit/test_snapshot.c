@@ -22,7 +22,6 @@ static void test_empty_is_consistent(void **state)
 	assert_int_equal(snapshot_check(&s, NULL), 0);
 	snapshot_sum(&s);
 	assert_int_equal(s.totals.total_blocks, 0);
-	assert_false(losses_any(&s.losses));
 	snapshot_release(&s);
 	snapshot_release(&s);
 	snapshot_release(NULL);
@@ -260,23 +259,6 @@ static void test_find_module(void **state)
 	snapshot_release(&s);
 }
 
-static void test_losses(void **state)
-{
-	(void)state;
-	assert_false(losses_any(&(struct losses){0}));
-	assert_true(losses_any(&(struct losses){.dropped_blocks = 1}));
-	assert_true(losses_any(&(struct losses){.dropped_bytes = 1}));
-	assert_true(losses_any(&(struct losses){.unknown_frees = 1}));
-	assert_true(losses_any(&(struct losses){.lost_frees = 1}));
-	assert_true(losses_any(&(struct losses){.cut_stacks = 1}));
-	assert_true(losses_any(&(struct losses){.stopped_stacks = 1}));
-	assert_true(losses_any(&(struct losses){.missing_stacks = 1}));
-	assert_true(losses_any(&(struct losses){.lost_marks = 1}));
-	assert_true(losses_any(&(struct losses){.lost_tags = 1}));
-	assert_true(losses_any(&(struct losses){.partial_functions = 1}));
-	assert_true(losses_any(&(struct losses){.torn = true}));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,7 +268,6 @@ int main(void)
 		cmocka_unit_test(test_last_symbol_is_in_range),
 		cmocka_unit_test(test_same_process),
 		cmocka_unit_test(test_find_module),
-		cmocka_unit_test(test_losses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
