@@ -3,7 +3,7 @@
  *
  * From the headers of the allocators: glibc 2.36 and musl 1.2.3 <stdlib.h> and <malloc.h>, C23's
  * free_sized; jemalloc 5.3 <jemalloc/jemalloc.h>; gperftools 2.10 <gperftools/tcmalloc.h>; mimalloc
- * 2.0.9 <mimalloc.h>. The Itanium C++ ABI spells operator new and delete.
+ * 2.0.9 to 3.4 <mimalloc.h>. The Itanium C++ ABI spells operator new and delete.
  */
 #include <string.h>
 
@@ -108,6 +108,17 @@ const struct inject_name inject_names[] = {
 	ALIGNED(mi_heap_realloc, mi_heap_realloc) ALIGNED(mi_heap_rezalloc, mi_heap_realloc)
 	ALIGNED(mi_heap_recalloc, mi_heap_reallocn) N(mi_heap_reallocn, mi_heap_reallocn, MI)
 	N(mi_heap_reallocf, mi_heap_reallocf, MI)
+	/* Since 2.2 and 3.0; those with a u tell how large the block is. */
+	N(mi_heap_zalloc_small, mi_heap_malloc, MI) N(mi_free_small, free, MI)
+	N(mi_umalloc, malloc, MI) N(mi_umalloc_small, malloc, MI)
+	N(mi_umalloc_aligned, malloc, MI) N(mi_uzalloc, malloc, MI)
+	N(mi_uzalloc_small, malloc, MI) N(mi_uzalloc_aligned, malloc, MI)
+	N(mi_ucalloc, calloc, MI) N(mi_urealloc, realloc, MI) N(mi_ufree, free, MI)
+	N(mi_heap_umalloc, mi_heap_malloc, MI)
+	N(mi_theap_malloc, mi_heap_malloc, MI) N(mi_theap_malloc_small, mi_heap_malloc, MI)
+	N(mi_theap_malloc_aligned, mi_heap_malloc, MI) N(mi_theap_umalloc, mi_heap_malloc, MI)
+	N(mi_theap_zalloc, mi_heap_malloc, MI) N(mi_theap_zalloc_small, mi_heap_malloc, MI)
+	N(mi_theap_calloc, mi_heap_calloc, MI) N(mi_theap_realloc, mi_heap_realloc, MI)
 	SAME(mi_strdup, MI) N(mi_strndup, mi_strdup, MI) N(mi_mbsdup, mi_strdup, MI)
 	N(mi_heap_strdup, mi_strdup, MI) N(mi_heap_strndup, mi_strdup, MI)
 

@@ -20,7 +20,7 @@
 
 /*
  * How a function is called: arguments by letter: b bytes, n number, a alignment, h heap, 0 zero,
- * s a string of so many bytes.
+ * s a string of so many bytes, o a place for an answer, t heap of this thread.
  */
 struct allocates {
 	const char *name, *arguments;
@@ -75,6 +75,20 @@ static const struct allocates allocates[] = {
 	{"mi_heap_mallocn", "hnb"},
 	{"mi_heap_malloc_aligned", "hba"},
 	{"mi_heap_calloc_aligned", "hnba"},
+	{"mi_heap_zalloc_small", "hb"},
+	{"mi_umalloc", "bo"},
+	{"mi_umalloc_small", "bo"},
+	{"mi_umalloc_aligned", "bao"},
+	{"mi_uzalloc", "bo"},
+	{"mi_uzalloc_small", "bo"},
+	{"mi_uzalloc_aligned", "bao"},
+	{"mi_ucalloc", "nbo"},
+	{"mi_theap_malloc", "tb"},
+	{"mi_theap_malloc_small", "tb"},
+	{"mi_theap_malloc_aligned", "tba"},
+	{"mi_theap_zalloc", "tb"},
+	{"mi_theap_zalloc_small", "tb"},
+	{"mi_theap_calloc", "tnb"},
 	{"mi_strdup", "s"},
 	{"mi_strndup", "sb"},
 	{"mi_mbsdup", "s"},
@@ -98,6 +112,8 @@ static const struct allocates reallocates[] = {
 	{"mi_realloc_aligned", "pba"},
 	{"mi_recalloc_aligned", "pnba"},
 	{"mi_new_realloc", "pb"},
+	{"mi_urealloc", "pboo"},
+	{"mi_theap_realloc", "tpb"},
 	{"mi_heap_realloc", "hpb"},
 	{"mi_heap_rezalloc", "hpb"},
 	{"mi_heap_reallocf", "hpb"},
@@ -108,9 +124,10 @@ static const struct allocates reallocates[] = {
 
 /* Only those that free what any function above has allocated. */
 static const struct allocates frees[] = {
-	{"free", "p"},	   {"cfree", "p"},     {"dallocx", "p0"},	{"tc_free", "p"},
-	{"tc_cfree", "p"}, {"tc_delete", "p"}, {"tc_deletearray", "p"}, {"mi_free", "p"},
-	{"mi_cfree", "p"}, {"vfree", "p"},     {"_ZdlPv", "p"},		{"_ZdaPv", "p"},
+	{"free", "p"},	    {"cfree", "p"},	{"dallocx", "p0"},	 {"tc_free", "p"},
+	{"tc_cfree", "p"},  {"tc_delete", "p"}, {"tc_deletearray", "p"}, {"mi_free", "p"},
+	{"mi_cfree", "p"},  {"vfree", "p"},	{"_ZdlPv", "p"},	 {"_ZdaPv", "p"},
+	{"mi_ufree", "po"},
 };
 
 static struct block {
@@ -119,7 +136,8 @@ static struct block {
 	struct truth_site *site;
 } blocks[BLOCKS_MAX];
 static size_t blocks_nr;
-static void *heap; /* mimalloc's default one */
+static void *heap, *own_heap; /* mimalloc's default ones */
+static uint64_t answer;
 static bool draining;
 
 typedef void *function(uint64_t, uint64_t, uint64_t, uint64_t);
@@ -160,6 +178,12 @@ static void fill(const char *arguments, const void *p, size_t nr, size_t each, u
 			break;
 		case 'h':
 			args[i] = (uintptr_t)heap;
+			break;
+		case 't':
+			args[i] = (uintptr_t)own_heap;
+			break;
+		case 'o':
+			args[i] = (uintptr_t)&answer;
 			break;
 		case 's':
 			args[i] = (uintptr_t)string_of(each);
@@ -277,15 +301,23 @@ static NOINLINE void by_frees(void)
 	}
 }
 
+static void *heap_by(const char *name)
+{
+	function *f = find(name);
+
+	return f ? f(0, 0, 0, 0) : NULL;
+}
+
 int main(void)
 {
 	struct truth_site *by_a = truth_at("by_allocates"), *by_r = truth_at("by_reallocates"),
 			  *by_p = truth_at("by_posix");
-	function *get_heap = find("mi_heap_get_default");
 	char line[16];
 
-	if (get_heap)
-		heap = get_heap(0, 0, 0, 0);
+	heap = heap_by("mi_heap_get_default");
+	if (!heap)
+		heap = heap_by("mi_heap_main"); /* since 3.2 */
+	own_heap = heap_by("mi_theap_get_default");
 	/* What dlsym() and the like allocate at their first use is over. */
 	by_allocates(by_a);
 	draining = true;
