@@ -39,18 +39,18 @@ static bool is_own(const struct walk *w, uint64_t addr)
 
 static const struct entry *entry_at(const struct walk *w, uint64_t addr)
 {
-	for (size_t i = 0; i < w->all->nr && is_own(w, addr); i++)
+	for (size_t i = 0; i < w->all->nr; i++)
 		if (w->all->items[i].addr == addr)
 			return &w->all->items[i];
 	return NULL;
 }
 
-static bool only_frees(const struct entry *e)
+static bool frees(const struct entry *e)
 {
 	return inject_function_shape(e->function) == INJECT_FREES_1;
 }
 
-static bool only_allocates(const struct entry *e)
+static bool allocates(const struct entry *e)
 {
 	switch (inject_function_shape(e->function)) {
 	case INJECT_ALLOCATES_1:
@@ -65,10 +65,32 @@ static bool only_allocates(const struct entry *e)
 	}
 }
 
+static bool does_both(const struct entry *e)
+{
+	switch (inject_function_shape(e->function)) {
+	case INJECT_REALLOCS_1_2:
+	case INJECT_REALLOCS_1_23:
+	case INJECT_REALLOCS_2_3:
+	case INJECT_REALLOCS_2_34:
+	case INJECT_REALLOCS_OR_FREES_1_2:
+	case INJECT_REALLOCS_OR_FREES_2_3:
+	case INJECT_REPLACES_1_23:
+	case INJECT_RESIZES_1_2:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_memory(const struct entry *e)
+{
+	return does_both(e) || frees(e) || allocates(e);
+}
+
 /* Might it be the same block that the two are about? */
 static bool is_same_work(const struct walk *w, const struct entry *e)
 {
-	return only_frees(w->from) ? !only_allocates(e) : !only_frees(e);
+	return does_both(e) || (frees(w->from) ? frees(e) : allocates(e));
 }
 
 static bool is_code(const struct walk *w, uint64_t addr)
@@ -80,9 +102,9 @@ static void come_to(struct walk *w, uint64_t addr)
 {
 	const struct entry *e = entry_at(w, addr);
 
-	if (e)
-		w->is_apart &= !is_same_work(w, e);
-	else if (is_code(w, addr) && !w->seen[addr - w->start])
+	if (e && is_same_work(w, e))
+		w->is_apart = false;
+	else if ((!e || !is_memory(e)) && is_code(w, addr) && !w->seen[addr - w->start])
 		ARRAY_PUSH(w->todo, w->nr, w->cap, addr);
 }
 
@@ -283,11 +305,20 @@ static bool is_apart(struct walk *w, const struct entry *from)
 	return w->is_apart;
 }
 
+/*
+ * Of an allocator that is not known, malloc may hand on the block of another one's, which it calls
+ * by ways of other modules. That of a program may be compiled together with all that calls it.
+ */
+static bool is_candidate(const struct entries *all)
+{
+	return !strcmp(all->allocator, "mimalloc") && all->allocator_addr && *all->allocator_module;
+}
+
 void apart_find(struct target *t, struct entries *all)
 {
 	struct walk w = {.t = t, .all = all};
 
-	if (all->allocator_addr && *all->allocator_module && read_code(&w)) {
+	if (is_candidate(all) && read_code(&w)) {
 		find_ends(&w);
 		for (size_t i = 0; i < all->nr; i++) {
 			struct entry *e = &all->items[i];

@@ -64,6 +64,29 @@ for _name in PRELOADED:
         holds('the allocator is named', name in said, said)
 
 
+WRAPPER = """
+#include <stddef.h>
+void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+volatile unsigned long calls;
+void *malloc(size_t n) { void *p = __libc_malloc(n); calls++; return p; }
+void *calloc(size_t nr, size_t n) { void *p = __libc_calloc(nr, n); calls++; return p; }
+void *realloc(void *p, size_t n) { p = __libc_realloc(p, n); calls++; return p; }
+void free(void *p) { __libc_free(p); calls++; }
+"""
+
+
+@case('a library that hands on what libc gives: no block is seen twice')
+def wrapped(lab):
+    need('gcc')
+    source, wrapper = lab.folder / 'wrapper.c', lab.folder / 'libwrapper.so'
+    source.write_text(WRAPPER)
+    subprocess.run(['gcc', '-O2', '-shared', '-fPIC', '-fno-builtin', source, '-o', wrapper],
+                   check=True)
+    process, pid = begin(lab, victim('attached'), '3', env={'LD_PRELOAD': wrapper})
+    whole_life(lab, process, pid)
+
+
 def build(lab, *compiler):
     need(compiler[0])
     program = lab.folder / 'attached'

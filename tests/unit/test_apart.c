@@ -25,6 +25,7 @@ static struct inject_lab lab;
 
 /* An allocator that never frees. MALLOC and FREE are what the two do before. */
 static const char library[] =
+	"#define _GNU_SOURCE\n#include <dlfcn.h>\n"
 	"#include <stddef.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
 	"#define OWN __attribute__((noinline, noipa))\n"
 	"#define OPEN __attribute__((visibility(\"default\"))) OWN\n"
@@ -32,15 +33,18 @@ static const char library[] =
 	"static char room[1 << 24]; static size_t used;\n"
 	"static volatile size_t never; void *(*volatile callback)(size_t); volatile int way;\n"
 	"OWN static void *take(size_t n)\n"
-	"{ used += (n + 31) & ~(size_t)15; return room + used; }\n"
+	"{ char *p = room + used; used += (n + 31) & ~(size_t)15; return p; }\n"
 	"OPEN void *memalign(size_t a, size_t n) { return take(n + a); }\n"
 	"OPEN void *calloc(size_t a, size_t n) { return take(a * n); }\n"
 	"OPEN void *realloc(void *p, size_t n)\n"
 	"{ void *q = take(n); return memcpy(q, p ? p : q, n); }\n"
 	"OPEN void helper(size_t n) { used += n; }\n"
 	"OWN static void *by_memalign(size_t n) { return memalign(16, n); }\n"
+	"static void *(*volatile next)(size_t); static void (*volatile next_free)(void *);\n"
+	"__attribute__((constructor)) static void find_next(void)\n"
+	"{ next = dlsym(RTLD_NEXT, \"malloc\"); next_free = dlsym(RTLD_NEXT, \"free\"); }\n"
 	"OPEN void *malloc(size_t n) { if (never) { MALLOC; } return take(n); }\n"
-	"OPEN void free(void *p) { if (never) { FREE; } used += !p; }\n";
+	"OPEN void free(void *p) { if (never) { FREE; } used += 16 * !p; }\n";
 
 static int setup(void **state)
 {
@@ -69,17 +73,23 @@ static bool is_apart(const struct entries *e, const char *name)
 	return false;
 }
 
+static void build(const char *of_malloc, const char *of_free, const char *options, const char *name)
+{
+	if (!inject_lab_sh(&lab,
+			   "gcc -O2 -w -fPIC -shared -fno-builtin -fvisibility=hidden %s "
+			   "'-DMALLOC=%s' '-DFREE=%s' library.c -o %s -ldl",
+			   options, of_malloc, of_free, name))
+		fail_msg("it cannot be built: %s, %s", of_malloc, of_free);
+}
+
 static void check(const char *of_malloc, const char *of_free, const char *options, bool malloc_is,
 		  bool free_is)
 {
 	struct view v;
 
-	if (!inject_lab_sh(&lab,
-			   "gcc -O2 -w -fPIC -shared -fno-builtin -fvisibility=hidden %s "
-			   "'-DMALLOC=%s' '-DFREE=%s' library.c -o library.so",
-			   options, of_malloc, of_free))
-		fail_msg("it cannot be built: %s, %s", of_malloc, of_free);
-	assert_true(view_open(&v, &lab, "env LD_PRELOAD=./library.so ./sayer malloc free"));
+	build(of_malloc, of_free, options, "libmimalloc-like.so");
+	assert_true(
+		view_open(&v, &lab, "env LD_PRELOAD=./libmimalloc-like.so ./sayer malloc free"));
 	assert_int_equal(v.result, 0);
 	assert_int_equal(v.entries.allocator_addr, inject_run_address(&v.run, "malloc"));
 	if (is_apart(&v.entries, "malloc") != malloc_is)
@@ -120,6 +130,11 @@ static void test_ways(void **state)
 		{"return by_memalign(n)", "", bound, false, true},
 		{"callback = by_memalign; return callback(n)", "", bound, false, true},
 		{"callback = malloc; return callback(n)", "", direct, false, true},
+		/* Another allocator's. */
+		{"return next(n)", "next_free(p)", bound, false, false},
+		{"return next(n)", "next_free(p)", direct, false, false},
+		{"void *p = next(n); helper(2); return p", "next_free(p); helper(2)", bound, false,
+		 false},
 		{"abort()", "abort()", bound, true, true},
 		/* One case of many. */
 		{"switch (way) { case 1: return memalign(1, n); case 2: helper(2); break; case 3: "
@@ -135,6 +150,20 @@ static void test_ways(void **state)
 	for (size_t i = 0; i < COUNT(all); i++)
 		check(all[i].of_malloc, all[i].of_free, all[i].options, all[i].malloc_is,
 		      all[i].free_is);
+}
+
+/* Its malloc may be another's, by ways that are not followed. */
+static void test_unknown(void **state)
+{
+	struct view v;
+
+	(void)state;
+	build("", "", "-Wl,-z,now", "libother.so");
+	assert_true(view_open(&v, &lab, "env LD_PRELOAD=./libother.so ./sayer malloc free"));
+	assert_int_equal(v.entries.allocator_addr, inject_run_address(&v.run, "malloc"));
+	assert_false(is_apart(&v.entries, "malloc"));
+	assert_false(is_apart(&v.entries, "free"));
+	view_close(&v);
 }
 
 static void test_mimalloc(void **state)
@@ -171,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ways),
+		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_mimalloc),
 		cmocka_unit_test(test_program),
 	};
