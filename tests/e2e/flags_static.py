@@ -18,6 +18,7 @@ from static_allocators import KINDS, build
 from untouched import code_of
 
 STATIC, STATIC_PIE, OTHERS = 500, 100, 20
+GO_STATUS = 7  # what the program that looks like Go's ends with
 
 
 class Spawned:
@@ -166,7 +167,7 @@ def afterwards(lab):
         running.wait().must()
 
 
-@case('refused by name, and untouched: stripped, privileged, without the daemon')
+@case('refused by name, and untouched: stripped, as Go makes them, privileged, without the daemon')
 def refused(lab):
     with Flags(lab) as flags:
         image = flags.copy('started-static')
@@ -178,6 +179,12 @@ def refused(lab):
             wait_until('it is told', lambda: lab.run(stripped).must() and
                        f"('{stripped}') is not recorded: " in daemon.running.errors())
             holds('why', 'static and stripped' in daemon.running.errors())
+            lonely = flags.copy('lonely-static')
+            flags.on(lonely)
+            wait_until('it is told', lambda: lab.run(lonely).must(GO_STATUS) and
+                       f"('{lonely}') is not recorded: " in daemon.running.errors())
+            holds('why', 'written in Go' in daemon.running.errors())
+            refuses(flags(flags.copy('lonely'), '+ust'), TARGET, 'it uses no library', 'Go')
             privileged = flags.copy('started-static', 'privileged')
             daemon.catches(privileged)
             os.chown(privileged, 1, 1)
