@@ -135,6 +135,8 @@ static int load_between_marks(struct diff *d, const char *path)
 		return status;
 	if (from != GENERATIONS_BEGINNING && from >= to)
 		return cmd_usage_error("diff", "mark '%s' is not before mark '%s'", d->from, d->to);
+	if (!generations_of_resources(&d->after.snapshot))
+		cmd_warn("'%s' does not say when resources were acquired: they are left out", path);
 	generations_only_until(&d->before.snapshot, from);
 	generations_only_until(&d->after.snapshot, to);
 	return EXIT_DONE;

@@ -3,7 +3,7 @@
 
 setup_file() {
     export LAB="$BATS_FILE_TMPDIR"
-    for scene in meter-before meter-after restarted nothing incomplete hostile; do
+    for scene in meter-before meter-after restarted nothing incomplete hostile earlier; do
         "$SEEP_BUILD/tests/tools/mk_snapshot" "$scene" "$LAB/$scene.seep"
     done
 }
@@ -218,4 +218,19 @@ PYTHON
     both "$SEEP" diff meter-before.seep
     [ "$status" -eq 2 ]
     [ -n "$err" ]
+}
+
+@test "a file that does not say when resources were acquired: that is said, and memory is shown" {
+    both "$SEEP" diff --no-symbols --from one --format json earlier.seep
+    [ "$status" -eq 0 ]
+    [[ $err == *"'earlier.seep' does not say when resources were acquired: they are left out"* ]]
+    [ "$(json '["resources"]')" = "[]" ]
+    [ "$(json '["rows"][0]["delta_blocks"]')" = 3 ]
+    both "$SEEP" report --no-symbols --generations earlier.seep
+    [ "$status" -eq 0 ]
+    [[ $out == *"Incomplete: 'earlier.seep' does not say when resources were acquired"* ]]
+    [[ $out != *thing_get* ]]
+    both "$SEEP" report --no-symbols earlier.seep
+    [[ $out == *"thing_get: 2 held; ever acquired: 5"* ]]
+    [ -z "$err" ]
 }

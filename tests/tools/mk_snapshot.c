@@ -87,6 +87,26 @@ static void blocks(struct snapshot *s)
 	snapshot_sum(s);
 }
 
+/* A mark, three blocks, and two handles of which an earlier version did not say when. */
+static void earlier(struct snapshot *s)
+{
+	uint32_t prog, node, tag;
+
+	make_begin(s, 22);
+	ARRAY_PUSH(s->marks, s->nr_marks, s->cap_marks,
+		   ((struct mark){.name = make_text(s, "one"), .monotonic_ns = 5 * MAKE_SECOND}));
+	prog = make_module(s, "/opt/meter/bin/meter", 0x400000, MODULE_MAIN, 1);
+	node = make_node(s, 0, make_frame(s, prog, 0x10), FRAME_NONE);
+	make_stack(s, 1, node, 3, 300);
+	ARRAY_PUSH(s->generations, s->nr_generations, s->cap_generations,
+		   ((struct generation_row){.generation = 1, .live_blocks = 3, .live_bytes = 300}));
+	tag = make_node(s, node, NO_INDEX, FRAME_TAG);
+	s->nodes[tag].tag = make_text(s, "[thing_get]");
+	ARRAY_PUSH(s->resources, s->nr_resources, s->cap_resources,
+		   ((struct stack){.node = tag, .id = 2, .live_blocks = 2, .total_blocks = 5}));
+	snapshot_sum(s);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct snapshot *s);
@@ -98,6 +118,7 @@ static const struct {
 	{"incomplete", incomplete},
 	{"hostile", hostile},
 	{"blocks", blocks},
+	{"earlier", earlier},
 	{"heaps-before", heaps_before},
 	{"heaps-after", heaps_after},
 	{"heaps-damaged", heaps_damaged},
