@@ -23,7 +23,8 @@ static int by_number(const void *a, const void *b)
 
 /*
  * Those that the recorder has, and after that the kernel: what was closed by ways that are not
- * recorded is left out.
+ * recorded is left out. A number may be found twice, where it was while the rows were read, and
+ * where it is since it was opened anew.
  */
 static int count_descriptors(const struct table *t, uint32_t kind, uint64_t *ret)
 {
@@ -41,6 +42,8 @@ static int count_descriptors(const struct table *t, uint32_t kind, uint64_t *ret
 	for (size_t i = 0; i < nr_handles && !r && nr_numbers; i++) {
 		int32_t number = (int32_t)handles[i].addr;
 
+		if (i && handles[i].addr == handles[i - 1].addr)
+			continue;
 		nr += handles[i].addr <= INT32_MAX &&
 		      bsearch(&number, numbers, nr_numbers, sizeof(number), by_number);
 	}

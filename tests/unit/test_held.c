@@ -97,6 +97,19 @@ static void test_counts(void **state)
 	tear_down(&l);
 }
 
+/* It was closed, and opened anew, while the rows were read. */
+static void test_twice(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	set_up(&l);
+	add_descriptor(&l.f, 32, STDIN_FILENO);
+	assert_int_equal(ask(&l), 0);
+	assert_int_equal(l.kinds[1].handles, 1);
+	tear_down(&l);
+}
+
 static void test_lies(void **state)
 {
 	struct wire_header *h;
@@ -136,6 +149,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_nobody),
 	};
