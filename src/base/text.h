@@ -36,5 +36,7 @@ void text_printable(struct str *out, const char *text, size_t len);
 /* How many characters of UTF-8 a text has: places on a terminal, for nearly all scripts. */
 size_t text_characters(const char *text);
 bool text_starts_with(const char *text, const char *prefix);
+/* What follows the last '/' of a path: "libc.so.6"; all of it, where there is none. */
+const char *text_base_name(const char *path);
 
 #endif

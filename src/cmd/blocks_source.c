@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "cmd/symbolize.h"
 #include "model/filter.h"
 #include "model/lines.h"
@@ -449,10 +450,10 @@ void blocks_site_text(struct blocks_source *s, uint32_t stack, struct str *out)
 	if (*lead->function)
 		str_add(out, lead->function);
 	else if (*lead->module)
-		str_printf(out, "%s+0x%llx", path_base(lead->module),
+		str_printf(out, "%s+0x%llx", text_base_name(lead->module),
 			   (unsigned long long)lead->module_offset);
 	else
 		str_printf(out, "0x%llx", (unsigned long long)lead->address);
 	if (*lead->file)
-		str_printf(out, " (%s:%u)", path_base(lead->file), lead->line);
+		str_printf(out, " (%s:%u)", text_base_name(lead->file), lead->line);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "cmd/leaks.h"
 #include "model/content.h"
 #include "model/lines.h"
@@ -90,7 +91,7 @@ static void add_stack_text(const struct lines *lines, struct str *out)
 	for (size_t i = lines->inner; i < lines->outer; i++) {
 		const struct line *line = &lines->items[i];
 
-		str_printf(out, "%s|%s\n", path_base(line->module), line->function);
+		str_printf(out, "%s|%s\n", text_base_name(line->module), line->function);
 		if (!*line->function && *line->module)
 			str_printf(out, "+%" PRIx64 "\n", line->module_offset);
 	}

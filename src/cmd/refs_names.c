@@ -334,7 +334,8 @@ void refs_describe_owner(const struct refs_run *run, const struct refs_owner *o,
 	refs_root_text(run, where, &text);
 	if (range && range->kind == ROOT_GLOBAL && o->key & KEY_RANGE) {
 		str_printf(out, "%s ", root_kind_name(range->kind));
-		text_printable(out, path_base(range->path), strlen(path_base(range->path)));
+		text_printable(out, text_base_name(range->path),
+			       strlen(text_base_name(range->path)));
 	} else {
 		str_printf(out, "%s%s", text.before.data, text.behind.data);
 		if (o->key & KEY_RANGE)

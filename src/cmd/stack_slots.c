@@ -142,7 +142,7 @@ void stack_slots_describe(struct stack_slots *s, int32_t tid, uint64_t addr, str
 		text_printable(out, real->function, strlen(real->function));
 		str_printf(out, "+0x%x", real->offset);
 	} else if (module != NO_INDEX) {
-		path = path_base(
+		path = text_base_name(
 			strings_get(&s->snapshot->strings, s->snapshot->modules[module].path));
 		str_add(out, ", in ");
 		text_printable(out, path, strlen(path));
@@ -150,7 +150,7 @@ void stack_slots_describe(struct stack_slots *s, int32_t tid, uint64_t addr, str
 	}
 	if (real && *real->file) {
 		str_add(out, " (");
-		text_printable(out, path_base(real->file), strlen(path_base(real->file)));
+		text_printable(out, text_base_name(real->file), strlen(text_base_name(real->file)));
 		str_printf(out, ":%u)", real->line);
 	}
 }

@@ -322,7 +322,7 @@ bool variables_name(struct variables *v, uint64_t address, struct str *before, s
 	if (index == NO_INDEX)
 		return false;
 	m = &v->snapshot->modules[index];
-	path = path_base(strings_get(&v->snapshot->strings, m->path));
+	path = text_base_name(strings_get(&v->snapshot->strings, m->path));
 	name = sym_variable(v->sym, (int)index, address, &offset);
 	*ret_base = name ? address - offset : m->bias;
 	text_printable(before, name ? name : path, strlen(name ? name : path));

@@ -27,7 +27,7 @@ static void add_frame(struct str *out, const struct line *line)
 {
 	str_add_char(out, '\t');
 	if (line->module[0])
-		add_printable(out, path_base(line->module));
+		add_printable(out, text_base_name(line->module));
 	else
 		str_add(out, "unknown");
 	str_add_char(out, '!');
@@ -98,7 +98,7 @@ void umdh_modules(struct str *out, const struct snapshot *s)
 		if (levels[m] == LEVEL_UNUSED || (s->modules[m].flags & MODULE_RECORDER))
 			continue;
 		str_add(out, "DBGHELP: ");
-		add_printable(out, path_base(path));
+		add_printable(out, text_base_name(path));
 		str_printf(out, " - %s\r\n", kinds[levels[m]]);
 		if (levels[m] == LEVEL_NONE)
 			continue;

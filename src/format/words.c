@@ -55,7 +55,7 @@ void words_name(struct str *out, const struct line *line)
 	} else if (line->function[0]) {
 		add_printable(out, line->function);
 	} else if (line->module[0]) {
-		add_printable(out, path_base(line->module));
+		add_printable(out, text_base_name(line->module));
 		str_printf(out, "+0x%" PRIx64, line->module_offset);
 	} else {
 		str_printf(out, "0x%" PRIx64, line->address);
@@ -65,7 +65,7 @@ void words_name(struct str *out, const struct line *line)
 void words_place(struct str *out, const struct line *line, bool whole)
 {
 	if (line->file[0]) {
-		add_printable(out, whole ? line->file : path_base(line->file));
+		add_printable(out, whole ? line->file : text_base_name(line->file));
 		if (line->line)
 			str_printf(out, ":%" PRIu32, line->line);
 	} else if (line->function[0]) {
@@ -78,7 +78,7 @@ void words_place(struct str *out, const struct line *line, bool whole)
 
 void words_module(struct str *out, const struct line *line, bool whole)
 {
-	add_printable(out, whole ? line->module : path_base(line->module));
+	add_printable(out, whole ? line->module : text_base_name(line->module));
 }
 
 /* "place in name", or the name with its module where no source is known. */

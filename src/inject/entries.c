@@ -18,13 +18,6 @@
 
 #define UNKNOWN_SIZE_BYTES 512 /* of a function whose size its symbol does not tell */
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /*
  * glibc's loader has a small malloc of its own, for itself and for the time before libc is there.
  * musl's loader is its libc.
@@ -151,7 +144,7 @@ static bool look_at_module(struct entries *e, struct target *t, const struct tar
 	} else if (is_glibc_loader(m, &x)) {
 		if (!e->dl_debug_state)
 			e->dl_debug_state = exports_address(&x, "_dl_debug_state");
-	} else if (!text_starts_with(base_name(m->path), "libseep-rec")) {
+	} else if (!text_starts_with(text_base_name(m->path), "libseep-rec")) {
 		is_static = is_main && !e->has_loader;
 		module_names_collect(t, m, &x, is_static, &f);
 		e->modules_nr++;

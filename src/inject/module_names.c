@@ -170,17 +170,10 @@ static void find_families(struct module_names *f, bool knows_libc)
 		f->families[INJECT_FAMILY_C] = true;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* As the recorder names it (rec/session.c), and by what is inside where it is part of a program. */
 static const char *name_allocator(const struct collector *c)
 {
-	const char *base = base_name(c->module->path);
+	const char *base = text_base_name(c->module->path);
 	const struct module_names *f = c->f;
 
 	if (c->inside && !strcmp(c->inside, "glibc"))

@@ -216,13 +216,6 @@ struct search {
 	struct error *e;
 };
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static int refuse_again(struct search *s, const struct pair_function *f)
 {
 	error_set(s->e, -EEXIST, EXIT_TARGET,
@@ -235,11 +228,11 @@ static int refuse_again(struct search *s, const struct pair_function *f)
 static int refuse_several(struct search *s, size_t i)
 {
 	const struct pair_function *f = &s->pairs->items[i];
-	const char *first = base_name(s->found[i]->path);
+	const char *first = text_base_name(s->found[i]->path);
 
 	error_set(s->e, -EEXIST, EXIT_TARGET,
 		  "cannot record function '%s': it is in several modules, '%s' and '%s'", f->name,
-		  first, base_name(s->module->path));
+		  first, text_base_name(s->module->path));
 	error_hint(s->e, "say which: %s/%s", first, f->name);
 	return -EEXIST;
 }
@@ -287,8 +280,8 @@ static void add(struct search *s, size_t i, uint64_t addr, uint64_t size)
 
 static bool may_be_in(const struct pair_function *f, const struct target_module *m)
 {
-	return text_starts_with(base_name(m->path), f->library) &&
-	       !text_starts_with(base_name(m->path), "libseep-rec");
+	return text_starts_with(text_base_name(m->path), f->library) &&
+	       !text_starts_with(text_base_name(m->path), "libseep-rec");
 }
 
 /* A C library: a function of its name elsewhere is another one. */

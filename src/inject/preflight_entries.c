@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "inject/inside.h"
 #include "inject/moved.h"
 #include "inject/preflight_private.h"
@@ -25,11 +26,7 @@
 /* "malloc of libjemalloc.so.2", "malloc of the program" */
 static const char *module_name(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
-	if (!*path)
-		return "the program";
-	return slash ? slash + 1 : path;
+	return *path ? text_base_name(path) : "the program";
 }
 
 /* Without these nothing can be said of the program's memory. */

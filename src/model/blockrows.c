@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "model/block_filter.h"
 #include "model/blockview.h"
@@ -177,9 +178,9 @@ static void frame_row(struct sheet *part, const struct line *line)
 	char *place = NULL, *offset = NULL;
 
 	if (*line->file)
-		place = mem_printf("%s:%u", path_base(line->file), line->line);
+		place = mem_printf("%s:%u", text_base_name(line->file), line->line);
 	if (!*line->function)
-		offset = mem_printf("%s+0x%llx", path_base(line->module),
+		offset = mem_printf("%s+0x%llx", text_base_name(line->module),
 				    (unsigned long long)line->module_offset);
 	sheet_number(part, line->address);
 	sheet_text(part, offset ? offset : line->function);
@@ -189,7 +190,7 @@ static void frame_row(struct sheet *part, const struct line *line)
 		sheet_number(part, line->line);
 	else
 		sheet_unknown(part);
-	known_text(part, path_base(line->module));
+	known_text(part, text_base_name(line->module));
 	sheet_number(part, line->module_offset);
 	free(place);
 	free(offset);

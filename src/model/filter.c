@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "model/filter_tree.h"
 #include "model/lines.h"
 #include "model/site.h"
@@ -20,7 +21,8 @@ static bool text_matches(const struct filter_node *n, const char *text)
 
 static bool path_matches(const struct filter_node *n, const char *path)
 {
-	return text_matches(n, path) || (n->op == OP_EQUAL && text_matches(n, path_base(path)));
+	return text_matches(n, path) ||
+	       (n->op == OP_EQUAL && text_matches(n, text_base_name(path)));
 }
 
 /* "parse" is parse(char const*) too: the parameters need not be typed. */

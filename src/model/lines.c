@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "model/snapshot.h"
 
 /* Deeper stacks than this can only come from a damaged or hostile file. */
@@ -124,13 +125,6 @@ static size_t unversioned(const char *name)
 	const char *at = strchr(name, '@');
 
 	return at ? (size_t)(at - name) : strlen(name);
-}
-
-const char *path_base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 static bool is_allocator(const char *function, const struct wrapper_names *wrappers)
@@ -260,8 +254,8 @@ static bool is_tail(const struct line *line)
 	if (line->kind == LINE_STARTUP || line->kind == LINE_RECORDER)
 		return true;
 	return line->function[0] == 0 && line->kind == LINE_LIBRARY &&
-	       (strncmp(path_base(line->module), "libc.so", 7) == 0 ||
-		strncmp(path_base(line->module), "libc-2", 6) == 0);
+	       (strncmp(text_base_name(line->module), "libc.so", 7) == 0 ||
+		strncmp(text_base_name(line->module), "libc-2", 6) == 0);
 }
 
 static void find_bounds(struct lines *l)

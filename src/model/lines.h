@@ -70,7 +70,4 @@ void lines_of_stack(struct lines *l, const struct snapshot *s, uint32_t node,
 /* Its tags, outermost first: "[request] [query]"; nothing where it has none. */
 void lines_tags(const struct lines *l, struct str *out);
 
-/* The part of a path after its last slash; "" stays "". */
-const char *path_base(const char *path);
-
 #endif

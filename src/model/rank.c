@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "model/site.h"
 
 /* What decides, taken out once so that comparing is cheap and needs no context. */
@@ -97,7 +98,7 @@ static void name_key(struct listing *l, const struct listing_row *row, struct li
 
 	listing_lines(l, row->first, lines);
 	lead = &lines->items[site_of(lines).lead];
-	key->file = path_base(lead->file[0] ? lead->file : lead->module);
+	key->file = text_base_name(lead->file[0] ? lead->file : lead->module);
 	key->line = lead->line;
 	key->function = lead->function;
 }

@@ -130,7 +130,7 @@ static bool matches_line(const struct frame_rule *rule, const struct line *line)
 		return *line->module && fnmatch(rule->pattern, line->module, 0) == 0;
 	case FRAME_RULE_SOURCE:
 		return *line->file && (fnmatch(rule->pattern, line->file, 0) == 0 ||
-				       fnmatch(rule->pattern, path_base(line->file), 0) == 0);
+				       fnmatch(rule->pattern, text_base_name(line->file), 0) == 0);
 	case FRAME_RULE_ANY:
 		break;
 	}

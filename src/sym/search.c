@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "sym/crc.h"
 #include "sym/image.h"
 #include "sym/root.h"
@@ -153,13 +154,6 @@ static void hex(const uint8_t *bytes, size_t len, char out[HEX_MAX])
 		out[2 * i + 1] = digits[bytes[i] & 15];
 	}
 	out[2 * i] = '\0';
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 /* The folders and files of --symbols. name: base name of the program or of the debug link. */
@@ -308,7 +302,7 @@ bool search_module(const struct search *s, const struct sym_module *m, struct fo
 	ok = try_own_path(s, m, ret, why);
 	if (ok)
 		return true;
-	if (try_mapped(s, m, ret) || try_given(s, &w, base_name(m->path), ret) ||
+	if (try_mapped(s, m, ret) || try_given(s, &w, text_base_name(m->path), ret) ||
 	    try_system_build_id(s, &w, ret)) {
 		str_clear(why);
 		return true;
@@ -320,7 +314,7 @@ bool search_module(const struct search *s, const struct sym_module *m, struct fo
 static bool try_link(const struct search *s, const char *of, const char *name,
 		     const struct wanted *w, struct found *ret)
 {
-	int folder = (int)(base_name(of) - of);
+	int folder = (int)(text_base_name(of) - of);
 
 	if (!*name || strchr(name, '/'))
 		return false;
@@ -342,11 +336,11 @@ bool search_debug(const struct search *s, const struct found *of, struct found *
 	image_debuglink(of->image, &link);
 	if (link.name)
 		w.crc = &link.crc;
-	ok = try_given(s, &w, base_name(link.name ? link.name : of->path), ret) ||
+	ok = try_given(s, &w, text_base_name(link.name ? link.name : of->path), ret) ||
 	     try_system_build_id(s, &w, ret) ||
 	     (link.name && try_link(s, of->path, link.name, &w, ret));
 	if (!ok && link.name)
-		ok = try_given(s, &w, base_name(of->path), ret);
+		ok = try_given(s, &w, text_base_name(of->path), ret);
 	free(link.name);
 	return ok;
 }
@@ -363,12 +357,12 @@ bool search_alternate(const struct search *s, const struct found *of, struct fou
 		return false;
 	w.build_id = link.build_id;
 	w.build_id_len = link.build_id_len;
-	ok = try_given(s, &w, base_name(link.name), ret) || try_system_build_id(s, &w, ret);
+	ok = try_given(s, &w, text_base_name(link.name), ret) || try_system_build_id(s, &w, ret);
 	if (!ok && link.name[0] == '/')
 		ok = try_path(s, link.name, true, &w, ret);
 	else if (!ok && link.name[0])
-		ok = try_printf(s, true, &w, ret, "%.*s%s", (int)(base_name(of->path) - of->path),
-				of->path, link.name);
+		ok = try_printf(s, true, &w, ret, "%.*s%s",
+				(int)(text_base_name(of->path) - of->path), of->path, link.name);
 	free(link.name);
 	return ok;
 }

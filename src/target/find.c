@@ -19,22 +19,15 @@
 #define LISTED_MAX 8	/* pids listed */
 #define NEAR_DISTANCE 2 /* letters */
 
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 bool find_name_fits(const struct process_info *p, const char *name)
 {
 	if (!*name)
 		return false;
 	if (!strcmp(p->comm, name))
 		return true;
-	if (p->exe && !strcmp(last_part(p->exe), name))
+	if (p->exe && !strcmp(text_base_name(p->exe), name))
 		return true;
-	return p->argv0 && !strcmp(last_part(p->argv0), name);
+	return p->argv0 && !strcmp(text_base_name(p->argv0), name);
 }
 
 /* The best few different names seen so far, nearest first. */

@@ -140,8 +140,7 @@ static int check_loader(int fd, const char *path, struct error *e)
 
 	if (elf_probe(fd, &probe) < 0 || probe.kind != ELF_KIND_DYNAMIC)
 		return cannot(path, "it is not a dynamically linked program", e);
-	base = strrchr(probe.interpreter, '/');
-	base = base ? base + 1 : probe.interpreter;
+	base = text_base_name(probe.interpreter);
 	if (text_starts_with(base, "ld-linux") || text_starts_with(base, "ld.so"))
 		return 0;
 	error_set(e, -ENOEXEC, EXIT_TARGET,

@@ -170,13 +170,6 @@ void process_info_release(struct process_info *p)
 	*p = (struct process_info)PROCESS_INFO_INIT;
 }
 
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* The kernel's name for a process is the beginning of the name by which it was started. */
 static bool started_as(const struct process_info *p, const char *name)
 {
@@ -186,7 +179,7 @@ static bool started_as(const struct process_info *p, const char *name)
 /* Like redis: argv[0] has become a sentence, which begins with the name it was called by. */
 static bool keeps_title(const struct process_info *p)
 {
-	const char *exe = p->exe ? last_part(p->exe) : "";
+	const char *exe = p->exe ? text_base_name(p->exe) : "";
 
 	return !started_as(p, exe) && p->argv0 && started_as(p, p->argv0) &&
 	       p->argv0[strlen(p->comm)] == ' ';
@@ -194,8 +187,8 @@ static bool keeps_title(const struct process_info *p)
 
 const char *process_name(const struct process_info *p)
 {
-	const char *exe = p->exe ? last_part(p->exe) : "";
-	const char *argv0 = p->argv0 ? last_part(p->argv0) : "";
+	const char *exe = p->exe ? text_base_name(p->exe) : "";
+	const char *argv0 = p->argv0 ? text_base_name(p->argv0) : "";
 
 	/* One file with several names (busybox): the one that was called. */
 	if (*exe && (started_as(p, exe) || !started_as(p, argv0)) && !keeps_title(p))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "target/target_private.h"
 
 #define HEADERS_MAX 256 /* program headers looked at */
@@ -163,16 +164,9 @@ static void read_notes(struct target *t, const struct segment *s, struct target_
 	free(notes);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static bool is_loader(const char *path)
 {
-	const char *name = base_name(path);
+	const char *name = text_base_name(path);
 
 	return strncmp(name, "ld-", 3) == 0 || strncmp(name, "ld.so", 5) == 0;
 }

@@ -122,6 +122,15 @@ static void characters_are_not_bytes(void **state)
 			 7);
 }
 
+static void base_name_is_the_last_part(void **state)
+{
+	(void)state;
+	assert_string_equal(text_base_name("/usr/lib/libc.so.6"), "libc.so.6");
+	assert_string_equal(text_base_name("plain"), "plain");
+	assert_string_equal(text_base_name("ends/"), "");
+	assert_string_equal(text_base_name(""), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +141,7 @@ int main(void)
 		cmocka_unit_test(wrapping_keeps_the_width),
 		cmocka_unit_test(foreign_text_cannot_steer_the_terminal),
 		cmocka_unit_test(characters_are_not_bytes),
+		cmocka_unit_test(base_name_is_the_last_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
