@@ -93,20 +93,23 @@ static inline uint32_t wire_flushes(const struct wire_summing *s, uint32_t threa
 static inline struct wire_handles wire_handles_now(const struct wire_kind *k)
 {
 	return (struct wire_handles){
-		.acquired = __atomic_load_n(&k->ever.acquired, __ATOMIC_RELAXED),
-		.released = __atomic_load_n(&k->ever.released, __ATOMIC_RELAXED),
+		.acquired = __atomic_load_n(&k->ever.acquired, __ATOMIC_ACQUIRE),
+		.released = __atomic_load_n(&k->ever.released, __ATOMIC_ACQUIRE),
 	};
 }
 
-/* Handles are counted like blocks, and are none. */
-static inline void wire_sum_handles(const struct wire_header *h, struct wire_sums *sums)
+/* Of all kinds: they are counted like blocks, and are none. */
+static inline struct wire_handles wire_all_handles(const struct wire_header *h)
 {
+	struct wire_handles all = {0};
+
 	for (uint32_t i = 0; i < h->kinds_nr && i < WIRE_KINDS_MAX; i++) {
 		struct wire_handles ever = wire_handles_now(&h->kinds[i]);
 
-		sums->blocks -= ever.acquired < sums->blocks ? ever.acquired : sums->blocks;
-		sums->frees -= ever.released < sums->frees ? ever.released : sums->frees;
+		all.acquired += ever.acquired;
+		all.released += ever.released;
 	}
+	return all;
 }
 
 static inline void wire_sum_once(const struct wire_summing *s, uint32_t threads,
@@ -130,7 +133,6 @@ static inline void wire_sum_once(const struct wire_summing *s, uint32_t threads,
 			sums.bytes += __atomic_load_n(&w->records[k].bytes, __ATOMIC_RELAXED);
 		}
 	}
-	wire_sum_handles(s->header, &sums);
 	*ret = sums;
 }
 
@@ -146,12 +148,14 @@ static inline bool wire_sum_possible(const struct wire_header *h)
 
 /*
  * Adds up the counters of a recording that goes on. Of what other threads do meanwhile either side
- * may be seen; everything else is exact. False: it could not be had (wire_sum_possible(); or
- * records were taken over all the time).
+ * may be seen, and a handle that is just being noted may be taken for a block; everything else is
+ * exact. False: it could not be had (wire_sum_possible(); or records were taken over, or handles
+ * came and went, all the time).
  */
 static inline bool wire_sum(const struct wire_summing *s, struct wire_sums *ret)
 {
 	for (int tries = 0; tries < WIRE_SUM_TRIES; tries++) {
+		struct wire_handles handles = wire_all_handles(s->header), later;
 		uint32_t threads = __atomic_load_n(&s->header->threads_nr, __ATOMIC_ACQUIRE);
 		uint32_t before;
 
@@ -162,9 +166,14 @@ static inline bool wire_sum(const struct wire_summing *s, struct wire_sums *ret)
 			return false;
 		wire_sum_once(s, threads, ret);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (wire_flushes(s, threads, false) == before &&
-		    !__atomic_load_n(&s->header->undo_nr, __ATOMIC_ACQUIRE))
-			return true;
+		later = wire_all_handles(s->header);
+		if (wire_flushes(s, threads, false) != before ||
+		    later.acquired != handles.acquired || later.released != handles.released ||
+		    __atomic_load_n(&s->header->undo_nr, __ATOMIC_ACQUIRE))
+			continue;
+		ret->blocks -= handles.acquired < ret->blocks ? handles.acquired : ret->blocks;
+		ret->frees -= handles.released < ret->frees ? handles.released : ret->frees;
+		return true;
 	}
 	return false;
 }
