@@ -3,7 +3,8 @@
  * pair_call, what). No wrapper of such a function knows all of its arguments and results, so every
  * register is as it was, before and after; and because some of them wait for long, are left by an
  * exception, or by a thread that is cancelled, our frame is one that can be unwound and that can be
- * let go (see WIRE_PAIR_FRAME_BYTES). Ends are noted before, and leave no frame.
+ * let go (see WIRE_PAIR_FRAME_BYTES). Ends are noted before, and leave no frame, unless the result
+ * tells whether it is one.
  */
 #include <fcntl.h>
 
@@ -23,7 +24,7 @@ struct pair_call {
 	uint64_t what; /* see WIRE_PAIR_KIND */
 	uint64_t real;
 	uint64_t began; /* handles_now() */
-	uint64_t old;	/* what was where the handle goes to */
+	uint64_t old;	/* what was where the handle goes to; or which one may end */
 	uint64_t r10, r11;
 	uint64_t pc; /* where the caller's call returns to */
 };
@@ -134,14 +135,38 @@ static void copy_stacked(struct pair_call *c)
 		blob_read(from + n, (char *)c->stacked + n, all - n);
 }
 
+/* The handle that is about to be released may be another's as soon as it is. */
+static void note_judged(struct pair_call *c)
+{
+	struct hook k;
+
+	if (!counts(c) || !hook_begin(&k, pair_sp(c)))
+		return;
+	c->old = handle_number(&k, kind_of(c), handle_of(c, argument(c)));
+	hook_end(&k);
+}
+
 HOOK void pair_begins(struct pair_call *c)
 {
 	copy_stacked(c);
 	c->began = handles_now();
 	c->old = 0;
-	if (place_of(c) && !(c->what & WIRE_PAIR_TWO))
+	if (c->what & WIRE_PAIR_JUDGED)
+		note_judged(c);
+	else if (place_of(c) && !(c->what & WIRE_PAIR_TWO))
 		blob_read(argument(c), &c->old,
 			  c->what & WIRE_PAIR_NUMBER ? sizeof(int) : sizeof(uint64_t));
+}
+
+static void judge(struct pair_call *c, uint64_t result)
+{
+	struct hook k;
+
+	if ((int)result || !c->old || !hook_begin(&k, pair_sp(c)))
+		return;
+	handle_released(&k, kind_of(c), handle_of(c, argument(c)), c->old);
+	k.w->last_block = 0;
+	hook_end(&k);
 }
 
 HOOK void pair_acquired(struct pair_call *c, uint64_t result, uint64_t bp)
@@ -153,6 +178,10 @@ HOOK void pair_acquired(struct pair_call *c, uint64_t result, uint64_t bp)
 
 	if (!rec_gate.header)
 		return;
+	if (c->what & WIRE_PAIR_JUDGED) {
+		judge(c, result);
+		return;
+	}
 	nr = acquired(c, result, handles);
 	if (!nr || !counts(c) || !hook_begin(&k, caller.sp))
 		return;
@@ -186,7 +215,7 @@ HOOK void pair_releases(struct pair_call *c)
 	if (c->what & WIRE_PAIR_RANGE)
 		release_range(&k, c);
 	else
-		handle_released(&k, kind_of(c), handle);
+		handle_released(&k, kind_of(c), handle, 0);
 	k.w->last_block = 0;
 	hook_end(&k);
 }

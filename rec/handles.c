@@ -94,14 +94,21 @@ void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint6
 	t->last_handle_number = number;
 }
 
-bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle)
+uint64_t handle_number(const struct hook *k, uint32_t kind, uint64_t handle)
 {
-	struct wire_pool_row *pool = kind_row(k->h, kind), *r;
+	const struct wire_pool_row *pool = kind_row(k->h, kind);
+	const struct wire_pool_row *r = pool ? find(k->h, pool, handle) : NULL;
 
-	if (!pool || !(r = find(k->h, pool, handle)))
-		return false;
-	end(k, kind, pool, r);
-	return true;
+	return r ? r->size : 0;
+}
+
+void handle_released(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t number)
+{
+	struct wire_pool_row *pool = kind_row(k->h, kind),
+			     *r = pool ? find(k->h, pool, handle) : NULL;
+
+	if (r && (!number || r->size == number))
+		end(k, kind, pool, r);
 }
 
 void handles_released(const struct hook *k, uint32_t kind, uint32_t first, uint32_t last)
@@ -109,5 +116,5 @@ void handles_released(const struct hook *k, uint32_t kind, uint32_t first, uint3
 	uint32_t most = __atomic_load_n(&highest[kind], __ATOMIC_RELAXED);
 
 	for (uint64_t i = first; i <= last && i <= most; i++)
-		handle_released(k, kind, i);
+		handle_released(k, kind, i, 0);
 }

@@ -16,8 +16,10 @@ uint64_t handles_now(void);
 /* began: handles_now() when the call began that has returned it; kind < WIRE_KINDS_MAX. */
 void handle_acquired(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t began,
 		     const struct arch_caller *caller);
-/* False: it is not known. */
-bool handle_released(const struct hook *k, uint32_t kind, uint64_t handle);
+/* What handles_now() was when it was noted; 0: it is not known. */
+uint64_t handle_number(const struct hook *k, uint32_t kind, uint64_t handle);
+/* number: the one that is meant, if it is still there; 0: whichever is. */
+void handle_released(const struct hook *k, uint32_t kind, uint64_t handle, uint64_t number);
 /* All of these numbers; none above the highest of the kind ever seen is looked for. */
 void handles_released(const struct hook *k, uint32_t kind, uint32_t first, uint32_t last);
 

@@ -30,12 +30,13 @@ static int bad_pair(const char *text, struct error *e)
 	error_set(e, -EINVAL, EXIT_USAGE, "'%s' is no pair of functions", text);
 	error_hint(e, "write open=FUNC:close=FUNC, several FUNC with commas between; FUNC@2 where "
 		      "the second argument has or points to the handle, FUNC@int where a number is "
-		      "returned, LIBRARY/FUNC where several have it");
+		      "returned, FUNC@ok where a close that does not return 0 is none, "
+		      "LIBRARY/FUNC where several have it");
 	return -EINVAL;
 }
 
-/* Functions that everybody knows to leave their handle elsewhere than in the result. */
-static uint32_t usual_place(const char *name)
+/* Functions that everybody knows to have their handle elsewhere, or to release it at times only. */
+static uint32_t usual_place(const char *name, bool opens)
 {
 	static const struct {
 		const char *name;
@@ -46,6 +47,9 @@ static uint32_t usual_place(const char *name)
 		{"sqlite3_prepare16", 4}, {"sqlite3_prepare16_v2", 4}, {"getaddrinfo", 4},
 	};
 
+	if (!opens)
+		return PLACE(1) | (strcmp(name, "sqlite3_close") ? 0 : WIRE_PAIR_JUDGED);
+
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(known[i].name, name))
 			return PLACE(known[i].place);
@@ -55,12 +59,19 @@ static uint32_t usual_place(const char *name)
 /* What stands behind '@'; false: it is none. */
 static bool parse_place(const char *text, size_t len, bool opens, uint32_t *ret_what)
 {
-	if (len == 1 && text[0] >= '1' && text[0] <= '6')
-		*ret_what = PLACE(text[0] - '0');
-	else if (opens && len == 3 && !strncmp(text, "int", 3))
-		*ret_what = WIRE_PAIR_NUMBER;
-	else
+	uint32_t place = 0, flags = 0;
+
+	if (len && *text >= '1' && *text <= '6') {
+		place = (uint32_t)(*text++ - '0');
+		len--;
+	}
+	if (opens && !place && len == 3 && !strncmp(text, "int", 3))
+		flags = WIRE_PAIR_NUMBER;
+	else if (!opens && len == 2 && !strncmp(text, "ok", 2))
+		flags = WIRE_PAIR_JUDGED;
+	else if (len || !place)
 		return false;
+	*ret_what = PLACE(place || opens ? place : 1) | flags;
 	return true;
 }
 
@@ -76,7 +87,7 @@ static bool add_function(struct pairs *p, const char *text, size_t len, bool ope
 		return false;
 	f.name = mem_strndup(name, (size_t)(end - name));
 	f.library = mem_strndup(text, slash ? (size_t)(slash - text) : 0);
-	f.what = opens ? usual_place(f.name) : PLACE(1);
+	f.what = usual_place(f.name, opens);
 	if (at && !parse_place(at + 1, (size_t)(text + len - at - 1), opens, &f.what)) {
 		free(f.name);
 		free(f.library);
@@ -252,7 +263,8 @@ static void add(struct search *s, size_t i, uint64_t addr, uint64_t size)
 	const struct map *map = maps_find(target_maps(s->target), addr);
 	const struct entry *there = find_at(s->entries, addr);
 	struct entry e = {
-		.function = f->opens ? INJECT_acquires : INJECT_releases,
+		.function =
+			f->opens || f->what & WIRE_PAIR_JUDGED ? INJECT_acquires : INJECT_releases,
 		.addr = addr,
 		.size = size,
 		.module = s->module->flags & TARGET_MODULE_MAIN ? "" : s->module->path,

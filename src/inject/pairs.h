@@ -41,7 +41,8 @@ struct pairs {
  * Adds a kind: "open=FUNC[,FUNC...]:close=FUNC[,FUNC...]", each FUNC being [LIBRARY/]NAME[@PLACE].
  * PLACE of one that opens: N, the handle is stored where the N-th argument points; int: it returns
  * a number, negative where it fails; else it returns a pointer. Of one that closes: N, the N-th
- * argument is the handle, else the first. -EINVAL with *e (EXIT_USAGE).
+ * argument is the handle, else the first; ok behind that: it does not release the handle where it
+ * returns anything but 0. -EINVAL with *e (EXIT_USAGE).
  */
 int pairs_add(struct pairs *p, const char *text, struct error *e);
 /* Adds the kind of descriptors, by all functions of a C library that are known. */

@@ -62,6 +62,7 @@ enum wire_pair_flags {
 	WIRE_PAIR_DUP = 1 << 16,    /* (old, new): nothing happens if they are the same */
 	WIRE_PAIR_FCNTL = 1 << 17,  /* only with commands that duplicate */
 	WIRE_PAIR_RANGE = 1 << 18,  /* all from this argument up to the next one */
+	WIRE_PAIR_JUDGED = 1 << 19, /* releases, by the hook of acquires: if it returns 0 */
 };
 /*
  * On the stack, words behind the return address into acquires: then comes that of the function's

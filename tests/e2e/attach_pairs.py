@@ -10,7 +10,7 @@ from lab import Wrong, case, holds, run_all, same, victim
 from untouched import differences, running
 
 OWN = ('--pair', 'open=thing_get:close=thing_put@2',
-       '--pair', 'open=out_open@2:close=out_close',
+       '--pair', 'open=out_open@2:close=out_close@ok',
        '--pair', 'open=number_get@int,number_inner@int:close=number_put')
 # The site of a thing that a function of the victim hands on is that function.
 SITES = {'by_number': 'number_get'}
@@ -183,6 +183,43 @@ for line in sys.stdin:
     open_some(*[int(w) for w in line.split()])
     print("done", flush=True)
 '''
+
+
+BUSY = '''
+import ctypes, sys
+sqlite = ctypes.CDLL(sys.argv[1])
+print("ready", flush=True)
+for line in sys.stdin:
+    if not line.strip():
+        break
+    db, statement = ctypes.c_void_p(), ctypes.c_void_p()
+    assert sqlite.sqlite3_open(b":memory:", ctypes.byref(db)) == 0
+    assert sqlite.sqlite3_prepare_v2(db, b"select 1", -1, ctypes.byref(statement), None) == 0
+    print("status", sqlite.sqlite3_close(db), flush=True)
+    sys.stdin.readline()
+    assert sqlite.sqlite3_finalize(statement) == 0
+    print("status", sqlite.sqlite3_close(db), flush=True)
+'''
+
+
+@case('sqlite: a connection that refuses to be closed is held still')
+def sqlite_busy(lab):
+    process = lab.background(sys.executable, '-c', BUSY, ctypes.util.find_library('sqlite3'))
+    same('it', process.line(), 'ready')
+    pid = process.process.pid
+    attach(lab, pid, '--pair', 'open=sqlite3_open:close=sqlite3_close')
+    for number in (1, 2, 3):
+        process.say('open')
+        same('it', process.line(), 'status 5')
+        kind, = look(lab, pid, f'busy-{number}').data['resources']
+        same('ever, held', (kind['total_blocks'], kind['live_blocks']), (number, 1))
+        process.say('close')
+        same('it', process.line(), 'status 0')
+        kind, = look(lab, pid, f'closed-{number}').data['resources']
+        same('ever, held', (kind['total_blocks'], kind['live_blocks']), (number, 0))
+    detach(lab, pid)
+    process.say('')
+    process.wait().must()
 
 
 @case('sqlite in python3, named by the pair of the manual')

@@ -62,9 +62,13 @@ NOINLINE int out_open(const char *name, void **ret, int fail)
 	return 0;
 }
 
-NOINLINE void out_close(void *p)
+/* The same: then it is open still. */
+NOINLINE int out_close(void *p, int fail)
 {
+	if (fail)
+		return 5;
 	free(p);
+	return 0;
 }
 
 /* Too short for a jump, and another function behind it. */
@@ -176,6 +180,7 @@ BY(out, {
 	void *p = NULL;
 	truth_check(out_open("name", &p, 1) == -1 && !p, "a failure has changed");
 	truth_check(!out_open("name", &h->out, 0), "nothing opened");
+	truth_check(out_close(h->out, 1) == 5, "a failure to close has changed");
 	born(h, 0, by_out_site);
 })
 BY(number, {
@@ -204,7 +209,7 @@ static void drop(struct held *h)
 	if (h->thing)
 		thing_put(3, h->thing, 0.25);
 	if (h->out)
-		out_close(h->out);
+		truth_check(!out_close(h->out, 0), "nothing closed");
 	if (h->number)
 		number_put(h->number);
 	for (int i = 0; i < 2; i++)
