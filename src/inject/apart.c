@@ -98,23 +98,22 @@ static bool is_code(const struct walk *w, uint64_t addr)
 	return addr - w->start < w->bytes;
 }
 
+/* Code of the same module that lies elsewhere, which is not looked at. */
+static bool is_beyond(const struct walk *w, uint64_t addr)
+{
+	const struct map *m = is_own(w, addr) ? maps_find(target_maps(w->t), addr) : NULL;
+
+	return m && m->prot & MAP_EXEC && !is_code(w, addr);
+}
+
 static void come_to(struct walk *w, uint64_t addr)
 {
 	const struct entry *e = entry_at(w, addr);
 
-	if (e && is_same_work(w, e))
+	if ((e && is_same_work(w, e)) || is_beyond(w, addr))
 		w->is_apart = false;
 	else if ((!e || !is_memory(e)) && is_code(w, addr) && !w->seen[addr - w->start])
 		ARRAY_PUSH(w->todo, w->nr, w->cap, addr);
-}
-
-/* Code of the same module that lies elsewhere is not looked at. */
-static void branch_to(struct walk *w, uint64_t addr)
-{
-	if (!is_code(w, addr) && is_own(w, addr))
-		w->is_apart = false;
-	else
-		come_to(w, addr);
 }
 
 static bool is_unbound(const struct walk *w, uint64_t addr)
@@ -136,7 +135,7 @@ static void branch_by_word(struct walk *w, uint64_t word)
 	if (!target_read_all(w->t, word, &addr, sizeof(addr)) || is_unbound(w, addr))
 		w->is_apart = false;
 	else
-		branch_to(w, addr);
+		come_to(w, addr);
 }
 
 static bool is_branch(const struct insn *i)
@@ -223,7 +222,7 @@ static void load(struct walk *w, uint64_t word)
 static void look_at(struct walk *w, const struct insn *i, const struct insn *before)
 {
 	if (insn_is_relative_branch(i))
-		branch_to(w, insn_branch_target(i));
+		come_to(w, insn_branch_target(i));
 	else if (is_branch(i))
 		branch_anywhere(w, i, before);
 	else if (i->z.mnemonic == ZYDIS_MNEMONIC_LEA && insn_refers_to_rip(i))
@@ -251,6 +250,8 @@ static void follow(struct walk *w, uint64_t addr)
 		/* The next function already: that was a call that does not return. */
 		if (entry_at(w, w->start + at))
 			break;
+		if (at == w->bytes)
+			come_to(w, w->start + at);
 	}
 }
 

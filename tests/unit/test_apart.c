@@ -39,10 +39,18 @@ static const char library[] =
 	"OPEN void *realloc(void *p, size_t n)\n"
 	"{ void *q = take(n); return memcpy(q, p ? p : q, n); }\n"
 	"OPEN void helper(size_t n) { used += n; }\n"
-	"OWN static void *by_memalign(size_t n) { return memalign(16, n); }\n"
+	"__attribute__((used)) OWN static void *by_memalign(size_t n) { return memalign(16, n); }\n"
 	"static void *(*volatile next)(size_t); static void (*volatile next_free)(void *);\n"
 	"__attribute__((constructor)) static void find_next(void)\n"
 	"{ next = dlsym(RTLD_NEXT, \"malloc\"); next_free = dlsym(RTLD_NEXT, \"free\"); }\n"
+	/* `over` goes on to a page that has become another mapping. */
+	"#ifdef SPLIT\n#include <sys/mman.h>\n"
+	"__attribute__((visibility(\"hidden\"))) void *over(size_t);\n"
+	"__asm__(\".section .text.split, \\\"ax\\\"\\n.globl over\\n.hidden over\\n\"\n"
+	"\".p2align 12\\n\"\n"
+	"\".skip 4090, 0x90\\nover: .skip 6, 0x90\\njmp by_memalign\\n.p2align 12\\n.text\");\n"
+	"__attribute__((constructor)) static void split(void)\n"
+	"{ mprotect((char *)over + 6, 4096, PROT_READ | PROT_WRITE | PROT_EXEC); }\n#endif\n"
 	"OPEN void *malloc(size_t n) { if (never) { MALLOC; } return take(n); }\n"
 	"OPEN void free(void *p) { if (never) { FREE; } used += 16 * !p; }\n";
 
@@ -104,7 +112,8 @@ static void check(const char *of_malloc, const char *of_free, const char *option
 static void test_ways(void **state)
 {
 	static const char bound[] = "-Wl,-z,now", lazy[] = "-Wl,-z,lazy", direct[] = "-fno-plt",
-			  within[] = "-Wl,-Bsymbolic,-z,now -fno-semantic-interposition";
+			  within[] = "-Wl,-Bsymbolic,-z,now -fno-semantic-interposition",
+			  split[] = "-Wl,-z,now -DSPLIT";
 	static const struct {
 		const char *of_malloc, *of_free, *options;
 		bool malloc_is, free_is;
@@ -130,6 +139,9 @@ static void test_ways(void **state)
 		{"return by_memalign(n)", "", bound, false, true},
 		{"callback = by_memalign; return callback(n)", "", bound, false, true},
 		{"callback = malloc; return callback(n)", "", direct, false, true},
+		/* Code that is not looked at. */
+		{"", "", split, true, true},
+		{"return over(n)", "", split, false, true},
 		/* Another allocator's. */
 		{"return next(n)", "next_free(p)", bound, false, false},
 		{"return next(n)", "next_free(p)", direct, false, false},
