@@ -112,7 +112,7 @@ static void fill_ends(struct load *l)
 	const bool needed[TABLE_NR] = {
 		[TABLE_STRINGS] = s->nr_marks || l->good_rows[TABLE_NODES] || s->nr_modules ||
 				  s->nr_symbols || s->nr_threads || s->nr_regions || s->nr_heaps ||
-				  s->nr_checks || s->nr_ref_blocks,
+				  s->nr_checks || s->nr_ref_blocks || s->nr_mark_handles,
 		[TABLE_MODULES] = s->nr_frames || s->nr_regions,
 		[TABLE_SYMBOLS] = s->nr_frames,
 		[TABLE_FRAMES] = l->good_rows[TABLE_NODES],

@@ -10,9 +10,12 @@
 #include <cmocka.h>
 
 #include "../tools/make_snapshot.h"
+#include "base/error.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/term.h"
 #include "file/seepfile.h"
+#include "forge.h"
 #include "format/format.h"
 #include "model/generations.h"
 #include "model/resources.h"
@@ -226,6 +229,123 @@ static void test_kept_file(void **state)
 	free(path);
 }
 
+/* The file of fill(4) in chunks. */
+static void take_apart(struct forge *f)
+{
+	char path[] = "/tmp/resources-XXXXXX";
+	struct str bytes = STR_INIT;
+	struct snapshot s;
+
+	fill(&s, 4);
+	close(mkstemp(path));
+	assert_int_equal(seepfile_write(&s, path, NULL), 0);
+	assert_int_equal(io_read_file(path, 1 << 20, &bytes), 0);
+	assert_true(forge_take(f, (const uint8_t *)bytes.data, bytes.len));
+	unlink(path);
+	str_release(&bytes);
+	snapshot_release(&s);
+}
+
+/* What is read of the file when only these chunks of it are left. */
+static void read_parts(const struct forge *parts, struct snapshot *ret)
+{
+	struct seepfile_damage damage;
+	struct buffer file = {0};
+
+	forge_make(parts, &file);
+	assert_int_equal(seepfile_read_bytes(file.data, file.len, "x", ret, &damage, NULL), 0);
+	assert_true(damage.damaged);
+	assert_int_equal(snapshot_check(ret, NULL), 0);
+	buffer_release(&file);
+}
+
+static void read_without(const struct forge *whole, uint32_t type, struct snapshot *ret)
+{
+	struct forge parts = {.nr = 0};
+
+	for (size_t i = 0; i < whole->nr; i++)
+		if (whole->chunks[i].type != type)
+			parts.chunks[parts.nr++] = whole->chunks[i];
+	assert_int_equal(parts.nr + 1, whole->nr);
+	read_parts(&parts, ret);
+}
+
+static void test_lost_chunks(void **state)
+{
+	struct snapshot back;
+	const char **kinds;
+	struct forge f;
+	size_t nr;
+
+	(void)state;
+	take_apart(&f);
+	/* Of which kind they are is not known; there were two. */
+	read_without(&f, FOURCC('R', 'S', 'R', 'C'), &back);
+	kinds = resources_kinds(NULL, &back, &nr);
+	assert_int_equal(nr, 0);
+	free(kinds);
+	assert_int_equal(back.nr_resources, 2);
+	assert_int_equal(back.nr_resource_generations, 3);
+	generations_only(&back, 1);
+	assert_int_equal(back.resources[0].live_blocks, 4);
+	snapshot_release(&back);
+	read_without(&f, FOURCC('M', 'A', 'R', 'K'), &back);
+	assert_true(generations_traffic_of(&back, FILES, 0).known);
+	snapshot_release(&back);
+	read_without(&f, FOURCC('M', 'K', 'H', 'D'), &back);
+	assert_false(generations_traffic_of(&back, FILES, 0).known);
+	snapshot_release(&back);
+	read_without(&f, FOURCC('R', 'G', 'E', 'N'), &back);
+	assert_false(generations_of_resources(&back));
+	snapshot_release(&back);
+	forge_release(&f);
+}
+
+/* Whatever a chunk refers to is made up. */
+static void test_one_chunk_left(void **state)
+{
+	struct snapshot back;
+	struct forge f;
+
+	(void)state;
+	take_apart(&f);
+	for (size_t i = 0; i < f.nr; i++) {
+		struct forge two = {.chunks = {*forge_find(&f, CHUNK_META), f.chunks[i]}, .nr = 2};
+
+		read_parts(&two, &back);
+		snapshot_release(&back);
+	}
+	forge_release(&f);
+}
+
+static void refuses(const struct snapshot *s, const char *says)
+{
+	struct error e = {0};
+
+	assert_true(snapshot_check(s, &e) < 0);
+	assert_non_null(strstr(e.message, says));
+}
+
+static void test_contradictions(void **state)
+{
+	struct snapshot s;
+
+	(void)state;
+	fill(&s, 4);
+	s.resource_generations[2].stack = 2;
+	refuses(&s, "generation of resources 2 refers to resource 2, but there are 2");
+	s.resource_generations[2].stack = 1;
+	s.resource_generations[2].generation = 2;
+	refuses(&s, "generation of resources 2 refers to generation 2, but there are 2");
+	s.resource_generations[2].generation = 1;
+	s.mark_handles[0].mark = 1;
+	refuses(&s, "handles 0 refers to mark 1, but there are 1");
+	s.mark_handles[0].mark = 0;
+	s.mark_handles[0].kind = (uint32_t)s.strings.nr;
+	refuses(&s, "handles 0 ");
+	snapshot_release(&s);
+}
+
 static char *as_csv(const struct snapshot *before, const struct snapshot *after)
 {
 	const struct format_options how = {.palette = term_palette(-1, COLOUR_NEVER)};
@@ -282,13 +402,11 @@ static void test_csv(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_listings),
-		cmocka_unit_test(test_generations),
-		cmocka_unit_test(test_earlier_versions),
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_kept_file),
-		cmocka_unit_test(test_traffic),
-		cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_listings),	 cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_earlier_versions), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_kept_file),	 cmocka_unit_test(test_lost_chunks),
+		cmocka_unit_test(test_one_chunk_left),	 cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_traffic),		 cmocka_unit_test(test_csv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
