@@ -18,7 +18,8 @@
 
 struct walk {
 	struct target *t;
-	const struct entries *all;
+	const struct entry **entries; /* all there are, by address */
+	size_t nr_entries;
 	const struct target_module *module;
 	uint64_t start; /* of the mapping with the function's code */
 	uint8_t *code;
@@ -37,12 +38,31 @@ static bool is_own(const struct walk *w, uint64_t addr)
 	return addr >= w->module->start && addr < w->module->end;
 }
 
+static int compare_entries(const void *p, const void *q)
+{
+	const struct entry *a = *(const struct entry *const *)p;
+	const struct entry *b = *(const struct entry *const *)q;
+
+	return a->addr < b->addr ? -1 : a->addr > b->addr;
+}
+
+/* A process may have any number of them, and each instruction is looked for among them. */
+static void sort_entries(struct walk *w, const struct entries *all)
+{
+	w->entries = mem_alloc_array(all->nr, sizeof(*w->entries));
+	w->nr_entries = all->nr;
+	for (size_t i = 0; i < all->nr; i++)
+		w->entries[i] = &all->items[i];
+	qsort(w->entries, w->nr_entries, sizeof(*w->entries), compare_entries);
+}
+
 static const struct entry *entry_at(const struct walk *w, uint64_t addr)
 {
-	for (size_t i = 0; i < w->all->nr; i++)
-		if (w->all->items[i].addr == addr)
-			return &w->all->items[i];
-	return NULL;
+	const struct entry wanted = {.addr = addr}, *key = &wanted;
+	const struct entry **found =
+		bsearch(&key, w->entries, w->nr_entries, sizeof(*w->entries), compare_entries);
+
+	return found ? *found : NULL;
 }
 
 static bool frees(const struct entry *e)
@@ -278,9 +298,8 @@ static void find_ends(struct walk *w)
 	}
 }
 
-static bool read_code(struct walk *w)
+static bool read_code(struct walk *w, uint64_t addr)
 {
-	uint64_t addr = w->all->allocator_addr;
 	const struct map *m = maps_find(target_maps(w->t), addr);
 
 	w->module = target_find_module(w->t, addr);
@@ -317,9 +336,10 @@ static bool is_candidate(const struct entries *all)
 
 void apart_find(struct target *t, struct entries *all)
 {
-	struct walk w = {.t = t, .all = all};
+	struct walk w = {.t = t};
 
-	if (is_candidate(all) && read_code(&w)) {
+	if (is_candidate(all) && read_code(&w, all->allocator_addr)) {
+		sort_entries(&w, all);
 		find_ends(&w);
 		for (size_t i = 0; i < all->nr; i++) {
 			struct entry *e = &all->items[i];
@@ -333,4 +353,5 @@ void apart_find(struct target *t, struct entries *all)
 	free(w.seen);
 	free(w.todo);
 	free(w.ends);
+	free(w.entries);
 }
