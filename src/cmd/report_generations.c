@@ -253,6 +253,11 @@ static void note_losses(const struct view_state *v, const struct explain_input *
 	if (l->dropped_blocks)
 		sheet_note(v->sheet, "incomplete: %s blocks were not recorded, a table being full",
 			   format_count(l->dropped_blocks).text);
+	if (v->s->unrecorded.ns)
+		sheet_note(v->sheet,
+			   "incomplete: the recording was off for %s: what was allocated or "
+			   "acquired then is not in it",
+			   format_duration(v->s->unrecorded.ns).text);
 }
 
 int report_generations(const struct explain *x, struct explain_input *in)

@@ -60,7 +60,8 @@ void load_marks(struct snapshot *s, const struct load_input *in)
 			row.frees = m->frees;
 		}
 		ARRAY_PUSH(s->marks, s->nr_marks, s->cap_marks, row);
-		load_mark_handles(s, in, i);
+		if (m->kinds_counted)
+			load_mark_handles(s, in, i);
 	}
 	s->losses.lost_marks = in->header->marks_lost;
 	s->losses.lost_tags = in->header->tags_lost;

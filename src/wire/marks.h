@@ -144,6 +144,12 @@ static inline bool wire_sum_possible(const struct wire_header *h)
 		 (WIRE_SLOW_SNAPSHOT | WIRE_SLOW_MODES));
 }
 
+/* Of handles there are no samples, nor does a snapshot keep their counts back. */
+static inline bool wire_kinds_counted(const struct wire_header *h)
+{
+	return h->changes_nr <= 1 && !(__atomic_load_n(&h->slow, __ATOMIC_ACQUIRE) & WIRE_SLOW_OFF);
+}
+
 #define WIRE_SUM_TRIES 16
 
 /*
@@ -205,6 +211,7 @@ static inline bool wire_mark_make(struct wire_header *h, struct wire_mark *marks
 	m->frees = sums.frees;
 	for (uint32_t k = 0; k < WIRE_KINDS_MAX; k++)
 		m->kinds[k] = wire_handles_now(&h->kinds[k]);
+	m->kinds_counted = wire_kinds_counted(h);
 	for (; name[n] && n + 1 < sizeof(m->name); n++)
 		m->name[n] = name[n];
 	m->name[n] = '\0';

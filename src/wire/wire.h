@@ -265,8 +265,8 @@ struct wire_mark {
 	uint64_t monotonic_ns;
 	uint64_t blocks, bytes, frees; /* of which never seen blocks are not told apart */
 	char name[WIRE_MARK_NAME_MAX];
-	uint32_t counted; /* 0: blocks, bytes and frees are not known */
-	uint32_t reserved;
+	uint32_t counted;	/* 0: blocks, bytes and frees are not known */
+	uint32_t kinds_counted; /* 0: kinds are not known */
 	struct wire_handles kinds[WIRE_KINDS_MAX];
 };
 _Static_assert(sizeof(struct wire_mark) == 128 + 16 * WIRE_KINDS_MAX, "no holes");

@@ -130,6 +130,27 @@ def traffic_of_threads(lab):
              (made_later - made, freed_later - freed))
 
 
+@case('report --generations: of what went by while the recording was off, nothing is said')
+def traffic_off(lab):
+    process, pid = start(lab)
+    for number, (mode, commands) in enumerate((('off', ['get 3']), ('lite', ['mark', 'get 5']),
+                                               ('lite', ['mark', 'get 2', 'put 2 1']))):
+        tell(process, *commands)
+        lab.seep('mark', '-q', pid, f'mark {number}').must()
+        lab.seep('mode', '-q', pid, mode).must()
+    path = lab.snap(pid, 'off', '--no-heaps')
+    process.say('end')
+    answer = lab.seep('report', '--generations', '--format', 'json', path).must()
+    data = json.loads(answer.out)
+    for rows in (data['rows'], *([r for r in data['resources'] if r['kind'] == kind]
+                                 for kind in KINDS)):
+        same('held, acquired, released',
+             [(r['live_blocks'], r['allocated_blocks'], r['freed_blocks']) for r in rows
+              if not r['site']], [(3, 3, 0), (0, None, None), (1, None, None), (0, None, None)])
+    text = lab.seep('report', '--generations', path).must().out
+    holds('it is said', 'Incomplete: the recording was off for ' in text, text)
+
+
 @case('report --generations: for people, a table of each kind, and what stays each time')
 def generations_text(lab):
     path = marked(lab)[1]
