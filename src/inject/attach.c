@@ -303,11 +303,10 @@ static int stop_and_patch(struct attaching *g)
 
 	if (r < 0)
 		return r;
-	if (h->shared)
-		r = -EBUSY;
-	g->stale = !r && !patch_slots_hold(&g->calls, &g->a->plan);
-	if (g->stale)
+	r = h->shared ? -EBUSY : calls_finish(&g->calls);
+	if (!r && !patch_slots_hold(&g->calls, &g->a->plan))
 		r = -ESTALE;
+	g->stale = r == -ESTALE;
 	if (!r && !g->prepared)
 		r = prepare(g);
 	if (!r)

@@ -58,6 +58,23 @@ int calls_choose(struct calls *c)
 	return -EAGAIN;
 }
 
+int calls_finish(const struct calls *c)
+{
+	const struct freeze *f = &c->hold->freeze;
+	bool any = false;
+
+	for (size_t i = 0; i < f->nr; i++) {
+		int r = 0;
+
+		if (f->threads[i].state == FROZEN_STOPPED)
+			r = remote_call_finish(f->threads[i].tid, c->mem, &c->places);
+		if (r < 0)
+			return r;
+		any |= r;
+	}
+	return any ? -ESTALE : 0;
+}
+
 static int64_t run(struct calls *c, struct remote_call *call)
 {
 	int r;

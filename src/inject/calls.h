@@ -38,6 +38,13 @@ void calls_close(struct calls *c);
  */
 int calls_choose(struct calls *c);
 
+/*
+ * With all threads stopped: makes those calls that a seep which was killed has sent threads into,
+ * and that they have not made yet. 0: there were none; -ESTALE: there were, so that nothing is as
+ * it was read before; or another negative errno.
+ */
+int calls_finish(const struct calls *c);
+
 /* What the call returned; or negative errno, as a call that failed does, when it was not made. */
 int64_t calls_make(struct calls *c, uint64_t nr, uint64_t a, uint64_t b, uint64_t d, uint64_t e,
 		   uint64_t f, uint64_t g);

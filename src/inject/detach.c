@@ -29,6 +29,7 @@
 #define NAP_MOST_NS 64000000
 #define PATIENCE_NS 5000000000ull
 #define LATE_TRIES 20
+#define TRIES 10
 /* So long they stand still at a time while memory is unmapped. */
 #define BUDGET_NS 1500000ull
 #define PRIVATES_MAX 65536
@@ -273,7 +274,9 @@ static int stop_once(struct detaching *g)
 	r = threads_stop(h);
 	if (r < 0)
 		return r;
-	r = h->shared ? -EBUSY : g->clean ? 0 : restore(g);
+	r = h->shared ? -EBUSY : calls_finish(g->calls);
+	if (!r && !g->clean)
+		r = restore(g);
 	g->clean = !r;
 	if (!r && !g->d.left_nr)
 		r = clear(g);
@@ -459,8 +462,11 @@ int detach_run(struct target *t, bool suspend_seccomp, struct detach *ret, struc
 	calls.suspend_seccomp = suspend_seccomp;
 	if (!r)
 		r = lock_process(&hold, e);
-	if (!r)
+	/* Of what was read, nothing holds any more: once more. */
+	for (int i = 0; (!i && !r) || (i < TRIES && r == -ESTALE); i++) {
+		calls_close(&calls);
 		r = detach_held(&hold, &calls, ret, e);
+	}
 	calls_close(&calls);
 	hold_release(&hold);
 	return r;

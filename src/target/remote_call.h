@@ -80,5 +80,11 @@ struct remote_call {
  * the call was begun and has not ended, and the thread must be left to itself.
  */
 int remote_call_run(struct remote_call *c);
+/*
+ * A stopped thread that was sent into a call by somebody killed since, and has not made it yet: it
+ * would as soon as it goes on, whatever has become of the process's memory. It makes it now, and
+ * stops behind it, on its way back. 1: so it was; 0: it stands elsewhere; negative errno as above.
+ */
+int remote_call_finish(int32_t tid, int mem, const struct remote_places *places);
 
 #endif

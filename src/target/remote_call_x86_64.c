@@ -537,6 +537,27 @@ static int to_a_signal_stop(const struct remote_call *c)
 	return sig < 0 ? sig : 0;
 }
 
+int remote_call_finish(int32_t tid, int mem, const struct remote_places *places)
+{
+	struct remote_call c = {.tid = tid, .mem = mem, .places = places};
+	union registers_any any;
+	uint64_t back;
+	size_t len;
+	int r;
+
+	if (!registers_get(tid, &any, &len) || len != sizeof(any.regs64) ||
+	    any.regs64.rip != places->call ||
+	    pread(mem, &back, sizeof(back), (off_t)any.regs64.rsp) != (ssize_t)sizeof(back) ||
+	    back != places->sigreturn)
+		return 0;
+	/* Its own mask is in what it returns by. */
+	set_sigmask(tid, UINT64_MAX);
+	r = through_the_call(&c);
+	if (!r)
+		r = to_a_signal_stop(&c);
+	return r < 0 ? r : 1;
+}
+
 int remote_call_run(struct remote_call *c)
 {
 	struct user_regs_struct r;
