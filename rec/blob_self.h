@@ -32,7 +32,8 @@ _Static_assert(sizeof(struct blob_self) == 64 &&
 		       offsetof(struct blob_self, tid_at) == WIRE_BLOB_SELF_TID_AT &&
 		       offsetof(struct blob_self, tid) == WIRE_BLOB_SELF_TID,
 	       "as entry_blob_x86_64.S reads them");
-extern struct blob_self blob_selves[1u << BLOB_SELVES_BITS];
+/* Hidden: so its address is known without a load. */
+extern struct blob_self blob_selves[1u << BLOB_SELVES_BITS] __attribute__((visibility("hidden")));
 
 static inline struct blob_self *blob_self_first(uint64_t thread)
 {
