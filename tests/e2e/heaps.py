@@ -88,8 +88,9 @@ def meter_grows(lab):
     refuses(lab.seep('diff', one, two), 4, 'does not say who allocated', 'seep heaps')
     # the process itself against a snapshot of it
     ask(meter, 'turn 10')
-    change = heaps(lab, two, pid)[0]
-    same('blocks since', change['totals']['delta_busy_blocks'], 20)
+    # Having answered, it may still have what it prints with for a moment.
+    wait_until('there are 20 blocks more', lambda: heaps(lab, two, pid)[0]['totals']
+               ['delta_busy_blocks'] == 20)
     meter.say('quit')
     meter.wait().must()
 

@@ -191,6 +191,7 @@ static void test_finish(void **state)
 		/* Not twice. */
 		assert_int_equal(remote_call_finish(f.threads[0].tid, v.mem, &v.places), 0);
 		freeze_go(&f);
+		freeze_release(&f);
 		kill(v.pid, SIGCONT);
 		check_answers(&v);
 		victim_end(&v);
