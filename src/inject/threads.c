@@ -15,6 +15,7 @@
 #define STACK_MAX_BYTES (16u << 20)
 
 #define NEAR_WORDS 64
+#define SMALL_FRAME_WORDS 8
 #define SIGNALS_DEEP 8 /* handlers on stacks of their own, one interrupting the other */
 
 /*
@@ -113,15 +114,18 @@ static bool is_behind_system_call(const struct threads_look *l, uint64_t pc)
 }
 
 /*
- * Code that is not optimised keeps the address on the stack, in the frame that it is in; and a call
+ * Code that is not optimised keeps the address on the stack, in the frame that it is in; where that
+ * ends is not known without a frame pointer, but those of seep.h's functions are small. And a call
  * by way of a return has it at its top.
  */
 static void look_for_call(struct looking *k, const uint64_t *registers, size_t nr, uint64_t pc,
 			  uint64_t sp, uint64_t bp)
 {
 	uint64_t frame[NEAR_WORDS];
-	size_t words = bp > sp && bp - sp <= sizeof(frame) ? (size_t)(bp - sp) / 8 : 1;
+	size_t words = bp > sp && bp - sp <= sizeof(frame) ? (size_t)(bp - sp) / 8 : 0;
 
+	if (words < SMALL_FRAME_WORDS)
+		words = SMALL_FRAME_WORDS;
 	if (!k->l->nr_calls || is_behind_system_call(k->l, pc))
 		return;
 	if (is_call(k->l, registers, nr) ||
