@@ -40,10 +40,16 @@ _Static_assert(offsetof(struct places, base) == offsetof(struct wire_places, bas
 		       sizeof(struct places) == sizeof(struct wire_places),
 	       "as the injector writes it");
 
+#define REAL_AT(hook) offsetof(struct wire_blob, reals[WIRE_HOOK_##hook])
 _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START &&
 		       offsetof(struct wire_blob, quiet_bytes) == WIRE_BLOB_QUIET_BYTES &&
 		       offsetof(struct wire_blob, keeps_start) == WIRE_BLOB_KEEPS_START &&
 		       offsetof(struct wire_blob, keeps_bytes) == WIRE_BLOB_KEEPS_BYTES &&
+		       REAL_AT(malloc) == WIRE_BLOB_REAL_MALLOC &&
+		       REAL_AT(malloc_2) == WIRE_BLOB_REAL_MALLOC_2 &&
+		       REAL_AT(free) == WIRE_BLOB_REAL_FREE &&
+		       REAL_AT(free_2) == WIRE_BLOB_REAL_FREE_2 &&
+		       REAL_AT(glibc_free) == WIRE_BLOB_REAL_GLIBC_FREE &&
 		       offsetof(struct hook_call, pc) == WIRE_BLOB_CALL_PC &&
 		       WIRE_PAIR_FRAME_BYTES == WIRE_PAIR_FRAME,
 	       "as entry_blob_x86_64.S reads it");
@@ -52,8 +58,8 @@ _Static_assert(offsetof(struct wire_blob, quiet_start) == WIRE_BLOB_QUIET_START 
 WIRE_HOOKS(WIRE_DECLARE)
 
 /* entry_blob_x86_64.S: where calls out of the blob return to */
-extern const char blob_malloc_return[], blob_out_return[], blob_new_return[],
-	blob_acquires_return[];
+extern const char blob_malloc_return[], blob_malloc_2_return[], blob_out_return[],
+	blob_new_return[], blob_acquires_return[];
 
 #define WIRE_ADDRESS(name) [WIRE_HOOK_##name] = (uint64_t)(uintptr_t)blob_##name,
 
@@ -67,7 +73,8 @@ struct wire_blob rec_blob __attribute__((section(".blob"), used)) = {
 	.places = (uint64_t)(uintptr_t)&rec_places,
 	.functions = (uint64_t)(uintptr_t)&blob_functions,
 	.hooks = {WIRE_HOOKS(WIRE_ADDRESS)},
-	.returns = {(uint64_t)(uintptr_t)blob_malloc_return, (uint64_t)(uintptr_t)blob_out_return,
+	.returns = {(uint64_t)(uintptr_t)blob_malloc_return,
+		    (uint64_t)(uintptr_t)blob_malloc_2_return, (uint64_t)(uintptr_t)blob_out_return,
 		    (uint64_t)(uintptr_t)blob_new_return,
 		    (uint64_t)(uintptr_t)blob_acquires_return},
 };

@@ -1,11 +1,12 @@
 /*
- * Where the entries of an allocator's functions lead to when the recorder has been injected: r11 is
- * what now is the real function, r10 for `new` the one that does not throw; neither register means
- * anything at a function's entry (System V AMD64, 3.2.1, figure 3.4; r10 is for nested functions).
+ * Where the entries of an allocator's functions lead to when the recorder has been injected.
  *
- * malloc and free of allocators that have them plain are written out, as in entry_x86_64.S; all the
- * others hand their arguments on in memory. There is a frame of ours in the stack then; while an
- * exception may pass, only one that unwinders can be told of.
+ * malloc and free of allocators that have them plain are written out, as in entry_x86_64.S, and read
+ * from memory where the real ones are. All the others have the real function in r11, `new` in r10
+ * the one that does not throw (neither register means anything at a function's entry: System V
+ * AMD64, 3.2.1, figure 3.4; r10 is for nested functions), and hand their arguments on in memory.
+ * There is a frame of ours in the stack then; while an exception may pass, only one that unwinders
+ * can be told of.
  */
 #include <cet.h>
 
@@ -210,41 +211,55 @@
 	jmp	5b
 	END	blob_self_look
 
-	FUNCTION blob_malloc
+	.macro	MALLOC name, real
+	FUNCTION blob_\name
 	SAVE	%rdi
-	call	*%r11
-	RETURNED blob_malloc_return
+	call	*rec_blob+\real(%rip)
+	RETURNED blob_\name\()_return
 	RESTORE	%rsi
 	mov	%rax, %rdi
 	mov	(%rsp), %rdx
 	lea	8(%rsp), %rcx
 	mov	%rbp, %r8
 	jmp	rec_allocated
-	END	blob_malloc
+	END	blob_\name
+	.endm
 
-	FUNCTION blob_free
+	MALLOC	malloc, WIRE_BLOB_REAL_MALLOC
+	MALLOC	malloc_2, WIRE_BLOB_REAL_MALLOC_2
+
+	.macro	FREE_BODY real
 	test	%rdi, %rdi
 	je	1f
+	SAVE	%rdi
+	call	rec_freed
+	RESTORE	%rdi
+	jmp	*rec_blob+\real(%rip)
+1:	ret
+	.endm
+
+	FUNCTION blob_free
+	FREE_BODY WIRE_BLOB_REAL_FREE
+	END	blob_free
+
+	FUNCTION blob_free_2
+	FREE_BODY WIRE_BLOB_REAL_FREE_2
+	END	blob_free_2
+
+	FUNCTION blob_glibc_free
 	mov	(%rsp), %rax
 	sub	rec_blob+WIRE_BLOB_QUIET_START(%rip), %rax
 	cmp	rec_blob+WIRE_BLOB_QUIET_BYTES(%rip), %rax
 	jb	2f
-	SAVE	%rdi
-	SAVE	%r11
-	sub	$8, %rsp
-	.cfi_adjust_cfa_offset 8
-	call	rec_freed
-	add	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	RESTORE	%r11
-	RESTORE	%rdi
-	jmp	*%r11
-1:	ret
-2:	KEEP_CALL
+	FREE_BODY WIRE_BLOB_REAL_GLIBC_FREE
+2:	test	%rdi, %rdi
+	je	1b
+	mov	rec_blob+WIRE_BLOB_REAL_GLIBC_FREE(%rip), %r11
+	KEEP_CALL
 	CALL_HOOK frees_quietly
 	GIVE_BACK
 	ret
-	END	blob_free
+	END	blob_glibc_free
 
 	/*
 	 * An exception may pass through this frame; see blob_new.c. Otherwise, and where memory is

@@ -492,16 +492,21 @@ static __attribute__((noinline)) void freed_special(uint64_t addr, uint64_t sp)
 		freed_slow(addr, sp);
 }
 
-/* An allocator with dense blocks, or no slot: it has to be looked at. */
-static COLD void remove_and_leave(uint64_t addr, struct wire_header *h, struct wire_thread *w)
+/* An allocator with dense blocks, or no slot: it has to be looked at. Nothing is noted. */
+static __attribute__((noinline)) void remove_and_leave(uint64_t addr, struct wire_header *h,
+						       struct wire_thread *w)
 {
 	struct thread *t = thread_private(w);
 
-	record_free_counted(h, w);
-	if (t->last_deleted == addr && !table_find(h, addr))
+	w->frees++;
+	if (table_remove(h, addr)) {
+		if (w->last_block == addr)
+			++*(uint32_t *)w->last_temps;
+	} else if (t->last_deleted == addr) {
 		t->last_deleted = 0; /* the function behind operator delete: seen already */
-	else if (table_remove_slow(h, addr) && w->last_block == addr)
-		++*(uint32_t *)w->last_temps;
+	} else if (h->dense_below) {
+		__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
+	}
 	w->last_block = 0;
 	leave(w);
 }

@@ -261,6 +261,21 @@ bool table_remove_slow(struct wire_header *h, uint64_t addr)
 	return true;
 }
 
+bool table_remove(struct wire_header *h, uint64_t addr)
+{
+	uint64_t *slot = table_slot(addr);
+
+	if (likely(slot && slot_is(*slot, addr))) {
+		slot_write(slot, 0);
+		unmark((uint64_t)slot);
+		return true;
+	}
+	slot = table_known_dense(h, addr);
+	if (slot)
+		slot_write(slot, 0);
+	return slot;
+}
+
 uint64_t *table_find(struct wire_header *h, uint64_t addr)
 {
 	uint64_t *slot = table_slot(addr);

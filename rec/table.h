@@ -96,6 +96,8 @@ static inline void slot_write(uint64_t *slot, uint64_t value)
 
 /* Counts a block that cannot be entered. */
 void table_drop(struct wire_header *h, uint64_t size);
+/* In a hook whose changes are not noted: takes the block out; false: it is not known. */
+bool table_remove(struct wire_header *h, uint64_t addr);
 /* Takes the block in this slot out. */
 void table_take_out(struct wire_header *h, uint64_t addr, uint64_t *slot);
 /* Requested bytes of the block in this slot. */

@@ -19,9 +19,9 @@ static uint64_t field(uint64_t word, unsigned int shift, unsigned int bits)
 
 /*
  * One class of 8 bytes where the quantum is 16; four multiples of the quantum; then four classes to
- * each doubling. Classes below four pages come in slabs.
+ * each doubling. Classes below four pages come in slabs. The same progression in all releases;
+ * quantum_bits 4, or 3 (Redis' own build).
  */
-/* The same progression in all releases; quantum_bits 4, or 3 (Redis' own build). */
 static void je_sizes_make(struct je_sizes *s, unsigned int page_bits, unsigned int quantum_bits)
 {
 	uint64_t small_end = 4ull << page_bits;

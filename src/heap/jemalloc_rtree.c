@@ -14,9 +14,10 @@
 #define PROBE_EXTENTS 8
 #define LARGE_MAX 64 /* of a sample: slabs tell more */
 
-/* Of releases 5.0 to 5.3.1 with pages of 4, 16 and 64 KiB; and as built on a machine with 57 bits.
+/*
+ * Ways to cut a page map, ended by levels 0; the most common first: of releases 5.0 to 5.3.1 with
+ * pages of 4, 16 and 64 KiB; and as built on a machine with 57 bits.
  */
-/* Ways to cut a page map, ended by levels 0; the most common first. */
 static const struct je_shape je_shapes[] = {
 	{.page_bits = 12, .addr_bits = 48, .levels = 2, .bits = {18, 18}, .entry_bytes = 8},
 	{.page_bits = 12, .addr_bits = 57, .levels = 3, .bits = {15, 15, 15}, .entry_bytes = 16},

@@ -22,6 +22,7 @@
 #include "inject/prepare.h"
 #include "inject/quiet.h"
 #include "inject/recorder_calls.h"
+#include "inject/thunks.h"
 #include "inject/told.h"
 #include "target/hold.h"
 #include "target/process.h"
@@ -160,7 +161,7 @@ static int plan(struct attach *a, const struct maps *maps, struct error *e)
 	if (r < 0)
 		return r;
 	blob_image_relocate(&a->image, a->plan.blob);
-	plan_finish(&a->plan, blob_image_blob(&a->image));
+	thunks_write(&a->plan, blob_image_blob(&a->image));
 	fill_blob(a);
 	return 0;
 }

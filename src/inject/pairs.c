@@ -49,7 +49,6 @@ static uint32_t usual_place(const char *name, bool opens)
 
 	if (!opens)
 		return PLACE(1) | (strcmp(name, "sqlite3_close") ? 0 : WIRE_PAIR_JUDGED);
-
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(known[i].name, name))
 			return PLACE(known[i].place);

@@ -116,17 +116,41 @@ static const struct entry *find_in_module(const struct entries *all, const char 
 	return NULL;
 }
 
+static bool is_used(const struct plan *p, enum wire_hook hook)
+{
+	for (size_t i = 0; i < p->nr_entries; i++)
+		if (p->entries[i].hook == hook)
+			return true;
+	return false;
+}
+
+/* Malloc and free may be plain under two names each, which are functions of their own. */
+static enum wire_hook hook_of(const struct plan *p, const struct entries *all,
+			      const struct entry *e)
+{
+	enum wire_hook shape = hook_of_shape[inject_function_shape(e->function)];
+	enum wire_hook first = WIRE_HOOK_malloc, second = WIRE_HOOK_malloc_2;
+
+	if ((e->function != INJECT_malloc && e->function != INJECT_free) || !is_plain(all, e))
+		return shape;
+	if (e->function == INJECT_free) {
+		bool glibc = !strcmp(all->allocator, "glibc");
+
+		first = glibc ? WIRE_HOOK_glibc_free : WIRE_HOOK_free;
+		second = glibc ? first : WIRE_HOOK_free_2;
+	}
+	if (!is_used(p, first))
+		return first;
+	return is_used(p, second) ? shape : second;
+}
+
 /* NULL: it can be had, as *p; else why not. */
-static const char *choose(const struct entries *all, struct plan_entry *p)
+static const char *choose(const struct plan *plan, const struct entries *all, struct plan_entry *p)
 {
 	const struct entry *e = p->entry;
 	enum inject_function nothrow = nothrow_of(e->function);
 
-	p->hook = hook_of_shape[inject_function_shape(e->function)];
-	if (e->function == INJECT_malloc && is_plain(all, e))
-		p->hook = WIRE_HOOK_malloc;
-	if (e->function == INJECT_free && is_plain(all, e))
-		p->hook = WIRE_HOOK_free;
+	p->hook = hook_of(plan, all, e);
 	if (nothrow != INJECT_FUNCTIONS_NR) {
 		p->hook = WIRE_HOOK_new_1;
 		p->instead = find_in_module(all, e->module, nothrow);
@@ -156,7 +180,8 @@ static void choose_all(struct plan *p, const struct entries *all, const uint8_t 
 
 		if (entry.entry->is_alias_of_earlier || !wanted[i])
 			continue;
-		why = p->nr_entries < WIRE_PATCHES_MAX ? choose(all, &entry) : "there are too many";
+		why = p->nr_entries < WIRE_PATCHES_MAX ? choose(p, all, &entry)
+						       : "there are too many";
 		if (why)
 			skip(p, entry.entry, why);
 		else
@@ -269,14 +294,6 @@ static int place(struct plan *p, const struct blob_image *image, size_t table_by
 
 /* ---- the first instructions ---- */
 
-static void put_jump(uint8_t *to, uint64_t at, uint64_t target)
-{
-	int32_t distance = (int32_t)(target - (at + PLAN_JUMP_BYTES));
-
-	to[0] = 0xe9;
-	memcpy(to + 1, &distance, sizeof(distance));
-}
-
 static void move_all(struct plan *p)
 {
 	size_t nr = 0;
@@ -296,7 +313,6 @@ static void move_all(struct plan *p)
 			skip(p, e, why);
 			continue;
 		}
-		put_jump(n->jump, e->addr, n->slot);
 		p->entries[nr++] = *n;
 	}
 	p->nr_entries = nr;
@@ -354,33 +370,6 @@ static int add_slots(struct plan *p, const struct entries *all, const struct slo
 	return 0;
 }
 
-static uint64_t thunk_of(const struct plan *p, const struct entry *e)
-{
-	for (size_t i = 0; i < p->nr_entries; i++)
-		if (p->entries[i].entry == e)
-			return p->entries[i].slot;
-	return 0;
-}
-
-/* Once it is known where everything is. */
-static void finish_slots(struct plan *p)
-{
-	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
-
-	for (size_t i = 0; i < p->nr_slots; i++) {
-		struct plan_slot *s = &p->slots[i];
-
-		s->after = thunk_of(p, s->entry);
-		if (!s->is_stub)
-			continue;
-		s->landing += p->nears[s->near].start;
-		memcpy(s->jump, jump_far, sizeof(jump_far));
-		memcpy(s->jump + sizeof(jump_far), &s->after, sizeof(s->after));
-		s->after = s->before;
-		put_jump((uint8_t *)&s->after, s->addr, s->landing);
-	}
-}
-
 size_t plan_partial_nr(const struct plan *p)
 {
 	size_t nr = 0;
@@ -407,7 +396,6 @@ int plan_make(const struct entries *entries, const uint8_t *wanted, const struct
 		return r;
 	}
 	move_all(&p);
-	finish_slots(&p);
 	*ret = p;
 	return 0;
 }
@@ -439,57 +427,6 @@ bool plan_unwinds(const struct plan *p, const struct entries *all)
 		    !strcmp(all->skipped[i].name, "dl_iterate_phdr"))
 			return false;
 	return any;
-}
-
-static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t nr)
-{
-	memcpy(to, bytes, nr);
-	return to + nr;
-}
-
-static bool is_of_pair(const struct plan_entry *n)
-{
-	return n->hook == WIRE_HOOK_acquires || n->hook == WIRE_HOOK_releases;
-}
-
-void plan_finish(struct plan *p, const struct wire_blob *blob)
-{
-	/* mov %r11, -8(%rsp); mov %r10, -16(%rsp) */
-	static const uint8_t keep[] = {0x4c, 0x89, 0x5c, 0x24, 0xf8, 0x4c, 0x89, 0x54, 0x24, 0xf0};
-	static const uint8_t lea_r11[] = {0x4c, 0x8d, 0x1d}, mov_r10[] = {0x49, 0xba};
-	static const uint8_t mov_r11[] = {0x49, 0xbb};
-	static const uint8_t jump_far[] = {0xff, 0x25, 0, 0, 0, 0};
-
-	for (size_t i = 0; i < p->nr_entries; i++) {
-		struct plan_entry *n = &p->entries[i];
-		uint8_t *to = n->thunk;
-		uint64_t hook = blob->hooks[n->hook], real;
-		int32_t moved;
-		int64_t distance;
-
-		if (n->hook != WIRE_HOOK_malloc && n->hook != WIRE_HOOK_free)
-			to = put_bytes(to, keep, sizeof(keep));
-		if (n->by_slots) {
-			to = put_bytes(to, mov_r11, sizeof(mov_r11));
-			to = put_bytes(to, &n->entry->addr, sizeof(n->entry->addr));
-		} else {
-			moved = (int32_t)(PLAN_THUNK_BYTES - 7 - (to - n->thunk));
-			to = put_bytes(to, lea_r11, sizeof(lea_r11));
-			to = put_bytes(to, &moved, sizeof(moved));
-		}
-		if (n->instead || is_of_pair(n)) {
-			real = n->instead ? plan_real(p, n->instead->addr) : n->entry->what;
-			to = put_bytes(to, mov_r10, sizeof(mov_r10));
-			to = put_bytes(to, &real, sizeof(real));
-		}
-		distance = (int64_t)(hook - (n->slot + (uint64_t)(to - n->thunk)));
-		if (distance > INT32_MIN + 16 && distance < INT32_MAX - 16) {
-			put_jump(to, n->slot + (uint64_t)(to - n->thunk), hook);
-		} else {
-			to = put_bytes(to, jump_far, sizeof(jump_far));
-			put_bytes(to, &hook, sizeof(hook));
-		}
-	}
 }
 
 void plan_release(struct plan *p)

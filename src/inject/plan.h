@@ -7,6 +7,8 @@
  *   ┌────────────────────────┬────────────────────────────────────────────┐
  *   │ r11 = moved; jmp hook  │ moved: the first instructions; jmp behind  │
  *   └────────────────────────┴────────────────────────────────────────────┘
+ *
+ * The plain malloc and free become jumps to their hooks, if these are in reach.
  */
 #ifndef SEEP_INJECT_PLAN_H
 #define SEEP_INJECT_PLAN_H
@@ -96,10 +98,6 @@ int plan_make(const struct entries *entries, const uint8_t *wanted, const struct
 	      uint64_t heap_start, struct plan *ret, struct error *e);
 /* How many functions are had by slots, so that some calls of them are not seen. */
 size_t plan_partial_nr(const struct plan *p);
-/*
- * Where the hooks are is known only once the image is where the plan wants it: writes the thunks.
- */
-void plan_finish(struct plan *p, const struct wire_blob *blob);
 /*
  * The code whose calls may know which registers the functions leave alone: that of their own
  * modules. Empty: none.

@@ -21,19 +21,22 @@
 #include "wire/wire.h"
 
 #define WIRE_BLOB_MAGIC 0x31626f6c42706565ull /* "eepBlob1" */
-#define WIRE_BLOB_VERSION 6
+#define WIRE_BLOB_VERSION 7
 
 /*
  * Hooks, by what a function does with its arguments; see src/inject/functions.h for the shapes.
- * Each is entered as the function was, with the address that now is the function's in r11; all but
- * malloc and free find what r11 and r10 were before that in the first words below the stack. NEW
- * has in r10 the one that returns NULL where this one throws: for where no frame of ours may be in
- * the way of an exception.
+ * Each is entered as the function was. The first ones read from struct wire_blob what now is
+ * the function; all others have its address in r11, and find what r11 and r10 were before that in
+ * the first words below the stack. NEW has in r10 the one that returns NULL where this one throws:
+ * for where no frame of ours may be in the way of an exception.
  */
 /* clang-format off */
 #define WIRE_HOOKS(X) \
 	X(malloc)       /* as allocates_1, of an allocator whose malloc calls no other function */ \
+	X(malloc_2)     /* of another name */ \
 	X(free)         /* as frees_1, likewise */ \
+	X(free_2) \
+	X(glibc_free)   /* with an eye on quiet code, see below */ \
 	X(allocates_1) X(allocates_2) X(allocates_12) X(allocates_23) X(allocates_string) X(new_1) \
 	X(fills_1_3) X(frees_1) \
 	X(reallocs_1_2) X(reallocs_1_23) X(reallocs_2_3) X(reallocs_2_34) \
@@ -45,6 +48,8 @@
 #define WIRE_ENUM(name) WIRE_HOOK_##name,
 enum wire_hook { WIRE_HOOKS(WIRE_ENUM) WIRE_HOOKS_NR };
 #undef WIRE_ENUM
+/* Those that read from memory what is the function; of each there is one place. */
+#define WIRE_HOOKS_PLAIN_NR WIRE_HOOK_allocates_1
 
 /*
  * What a function does with handles: their kind, where the handle is, and what is special. Place 0
@@ -143,6 +148,7 @@ struct wire_blob {
 	 * vector registers that leaves alone. Bytes 0: none.
 	 */
 	uint64_t keeps_start, keeps_bytes;
+	uint64_t reals[WIRE_HOOKS_PLAIN_NR]; /* what now is the function, for the first hooks */
 	/* Filled in by the linker: */
 	uint64_t hooks[WIRE_HOOKS_NR];
 	uint64_t gate;	    /* struct wire_gate */
@@ -152,7 +158,7 @@ struct wire_blob {
 	 * On a stack, these say that a call from here to the outside is still under way; the last
 	 * one that it is of a function that acquires.
 	 */
-	uint64_t returns[4];
+	uint64_t returns[5];
 	/* Filled in by the injector: */
 	uint64_t find_object;	/* glibc's _dl_find_object, 0 none: then only modules[] are known */
 	uint64_t clock_gettime; /* the vDSO's, 0 none */

@@ -9,6 +9,11 @@
 #define WIRE_BLOB_QUIET_BYTES 88
 #define WIRE_BLOB_KEEPS_START 96
 #define WIRE_BLOB_KEEPS_BYTES 104
+#define WIRE_BLOB_REAL_MALLOC 112 /* then those of the next ones of WIRE_HOOKS */
+#define WIRE_BLOB_REAL_MALLOC_2 120
+#define WIRE_BLOB_REAL_FREE 128
+#define WIRE_BLOB_REAL_FREE_2 136
+#define WIRE_BLOB_REAL_GLIBC_FREE 144
 #define WIRE_BLOB_CALL_PC 104 /* in a struct hook_call */
 #define WIRE_PAIR_FRAME 216   /* WIRE_PAIR_FRAME_BYTES of wire/blob.h */
 

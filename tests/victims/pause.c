@@ -37,23 +37,31 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Returns the time, which ends the gap that began at `before`. */
+static uint64_t end_gap(uint64_t before)
+{
+	uint64_t now = now_ns();
+
+	if (now - before > watch.longest_ns)
+		watch.longest_ns = now - before;
+	return now;
+}
+
+/* A halt is seen wherever it comes between "watching" and the end. */
 static NOINLINE void *turn(void *arg)
 {
-	uint64_t before, now;
+	uint64_t before = now_ns();
 
 	dprintf(STDOUT_FILENO, "watching\n");
-	before = now_ns();
 	while (!watch.stop) {
 		void *p = malloc(opaque(TURN_BYTES));
 
 		truth_touch(p);
 		free(p);
-		now = now_ns();
-		if (now - before > watch.longest_ns)
-			watch.longest_ns = now - before;
-		before = now;
+		before = end_gap(before);
 		watch.calls++;
 	}
+	end_gap(before);
 	return arg;
 }
 
