@@ -74,6 +74,24 @@ void plan_find_keepers(const struct plan *p, struct target *t, uint64_t *ret_sta
 	}
 }
 
+/* A file's name alone does not make it that allocator: it may hand on what another one gives. */
+static bool is_named_rightly(const struct entries *all, const struct entry *e)
+{
+	static const struct {
+		const char *allocator, *function;
+	} known[] = {{"jemalloc", "mallocx"}, {"tcmalloc", "tc_malloc"}, {"mimalloc", "mi_malloc"}};
+	const char *function = NULL;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(e->allocator, known[i].allocator))
+			function = known[i].function;
+	for (size_t i = 0; function && i < all->nr; i++)
+		if (!strcmp(all->items[i].name, function) &&
+		    !strcmp(all->items[i].module, e->module))
+			return true;
+	return !function;
+}
+
 /* Those whose malloc and free never call another function of theirs that is patched as well. */
 static bool is_plain(const struct entries *all, const struct entry *e)
 {
@@ -83,6 +101,8 @@ static bool is_plain(const struct entries *all, const struct entry *e)
 		return false;
 	/* It may have been compiled together with its callers: see plan_find_keepers(). */
 	if (!*e->module && !is_of_libc(e))
+		return false;
+	if (!is_named_rightly(all, e))
 		return false;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(all->allocator, plain[i]))

@@ -176,6 +176,30 @@ LOADER = ('#include <dlfcn.h>\n#include <stdio.h>\n#include <stdlib.h>\n'
           'return 0; }\n')
 
 
+@case('a call that is about to be made, its address in a small frame only: detach waits for it')
+def held(lab):
+    program = victim('marks-held')
+    if not os.path.exists(program):
+        raise Skip('it is for x86-64')
+    process = lab.background(program)
+    pid = process.truth()['pid']
+    for word in range(8):
+        attach(lab, pid)
+        process.say(str(word))
+        same('it has the address', process.line(), 'holding')
+        tool = lab.background(SEEP, 'detach', pid)
+        time.sleep(0.2)
+        holds('detach waits', tool.process.poll() is None, word)
+        process.say('go')
+        same('it goes on', process.line(), 'called')
+        tool.wait().must()
+        same('nobody is told', set(words_of(pid)), {0})
+    process.say('0')
+    same('it looks again', process.line(), 'holding')
+    process.say('go')
+    same('there is nobody', process.line(), 'nothing')
+
+
 @case('a library that is loaded later is heard from its first allocation on')
 def loaded_later(lab):
     (lab.folder / 'lib.c').write_text(LIBRARY)
