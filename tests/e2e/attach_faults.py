@@ -84,6 +84,9 @@ def writes(lab, what, pid, *inject):
         tid, call = line.split(None, 1)
         if 'pwrite64(' in call:
             by_thread.setdefault(tid, []).append(call)
+        elif 'pwrite64 resumed' in call:
+            # Another thread's line has come between its beginning and its end.
+            by_thread[tid][-1] += call
     return max(by_thread.values(), key=len)
 
 
