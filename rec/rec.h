@@ -276,7 +276,7 @@ void tree_flush_record(struct wire_header *h, struct wire_thread *w, struct wire
 void table_insert_slow(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
 /* The same for one among many that are not entered: no pages are provided beside its own. */
 void table_insert_alone(struct wire_header *h, uint64_t addr, uint64_t size, uint32_t node);
-bool table_remove_slow(struct wire_header *h, uint64_t addr);
+void table_remove_slow(struct wire_header *h, uint64_t addr);
 
 /* modules.c */
 void modules_unloading(struct wire_header *h);

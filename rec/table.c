@@ -245,20 +245,14 @@ void table_insert_alone(struct wire_header *h, uint64_t addr, uint64_t size, uin
 	insert(h, addr, size, node, true);
 }
 
-bool table_remove_slow(struct wire_header *h, uint64_t addr)
+void table_remove_slow(struct wire_header *h, uint64_t addr)
 {
-	uint64_t *slot = table_slot(addr);
+	uint64_t *slot = table_find(h, addr);
 
-	if (!slot || !slot_is(*slot, addr)) {
-		slot = table_known_dense(h, addr);
-		if (!slot) {
-			if (h->dense_below)
-				__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
-			return false;
-		}
-	}
-	table_take_out(h, addr, slot);
-	return true;
+	if (slot)
+		table_take_out(h, addr, slot);
+	else if (h->dense_below)
+		__atomic_fetch_add(&h->unknown_frees, 1, __ATOMIC_RELAXED);
 }
 
 bool table_remove(struct wire_header *h, uint64_t addr)

@@ -8,7 +8,10 @@
 struct plan;
 struct wire_blob;
 
-/* blob: of the image, relocated to its place; it is told what the plain malloc and free are. */
+/*
+ * Completes the plan, once. blob: of the image, relocated to its place; it is told what the plain
+ * malloc and free are.
+ */
 void thunks_write(struct plan *p, struct wire_blob *blob);
 
 #endif

@@ -183,6 +183,7 @@ def held(lab):
         raise Skip('it is for x86-64')
     process = lab.background(program)
     pid = process.truth()['pid']
+    before = standing(pid)['code']
     for word in range(8):
         attach(lab, pid)
         process.say(str(word))
@@ -198,6 +199,8 @@ def held(lab):
     same('it looks again', process.line(), 'holding')
     process.say('go')
     same('there is nobody', process.line(), 'nothing')
+    same('code', standing(pid)['code'], before)
+    process.wait().must()
 
 
 @case('a library that is loaded later is heard from its first allocation on')
